@@ -1,0 +1,1 @@
+"""The vocabulary every other package speaks: plain data, no IO, no time, no randomness."""

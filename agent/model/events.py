@@ -1,0 +1,191 @@
+"""What the ledger remembers: a closed union of events, and the record that wraps each.
+
+Incidents, budgets, duties and KPIs are folds over these; nothing else is stored.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from agent.model.action import Action, Result
+from agent.model.ids import IncidentId, MinerId, RunId
+from agent.model.incident import Category, Evidence, Outcome, Reason, Severity
+
+
+class Actor(StrEnum):
+    """Who caused an event."""
+
+    AGENT = "agent"
+    OPERATOR = "operator"
+    SCHEDULE = "schedule"
+    INTEGRATION = "integration"
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
+    """Base of the union; `kind` is the tag in the ledger's JSON."""
+
+
+class AgentStarted(Event, frozen=True, kw_only=True, tag="agent_started"):
+    """The agent came up, after its first full poll. Fingerprints tell which configuration and tables it runs."""
+
+    version: str
+    site: str
+    config_fingerprint: str
+    playbooks: dict[str, str]
+    simulated: bool
+
+
+class AgentStopped(Event, frozen=True, kw_only=True, tag="agent_stopped"):
+    """The agent went down in order."""
+
+    reason: str
+
+
+class IncidentOpened(Event, frozen=True, kw_only=True, tag="incident_opened"):
+    """A symptom became an incident, and was announced by this very event."""
+
+    incident: IncidentId
+    category: Category
+    cause: Reason
+    severity: Severity
+    members: tuple[MinerId, ...]
+    detected_at: float
+    evidence: Evidence
+
+
+class IncidentUpdated(Event, frozen=True, kw_only=True, tag="incident_updated"):
+    """The symptom of an open incident changed."""
+
+    incident: IncidentId
+    cause: Reason
+    severity: Severity
+    evidence: Evidence
+
+
+class IncidentRelapsed(Event, frozen=True, kw_only=True, tag="incident_relapsed"):
+    """A closed incident's symptom came back within the minimum healthy period: it was not resolved."""
+
+    incident: IncidentId
+    cause: Reason
+    detected_at: float
+    evidence: Evidence
+
+
+class Mitigated(Event, frozen=True, kw_only=True, tag="mitigated"):
+    """The clear condition held for the first time."""
+
+    incident: IncidentId
+
+
+class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
+    """A playbook began on an incident, in its initial state."""
+
+    incident: IncidentId
+    run: RunId
+    playbook: str
+    fingerprint: str
+    state: str
+
+
+class Moved(Event, frozen=True, kw_only=True, tag="moved"):
+    """A run changed state without acting."""
+
+    incident: IncidentId
+    run: RunId
+    trigger: str
+    from_state: str
+    to_state: str
+    evidence: Evidence = {}
+
+
+class Judged(Event, frozen=True, kw_only=True, tag="judged"):
+    """A guard's verdict on a wanted action; repeated only when it changes."""
+
+    incident: IncidentId
+    run: RunId
+    state: str
+    action: Action
+    gate: str
+    verdict: str
+    reason: str
+    until: float | None = None
+
+
+class Intended(Event, frozen=True, kw_only=True, tag="intended"):
+    """An action is about to be performed. Committed before the device is touched.
+
+    `run` is None for a duty carried out after its run ended. A POWER_OFF intent is a duty to switch on again, whatever
+    its outcome; a POWER_ON settled OK discharges it.
+    """
+
+    incident: IncidentId
+    run: RunId | None
+    state: str
+    attempt: int
+    action: Action
+
+
+class Settled(Event, frozen=True, kw_only=True, tag="settled"):
+    """An action's outcome and the run's transition, in one commit."""
+
+    incident: IncidentId
+    run: RunId | None
+    attempt: int
+    action: Action
+    result: Result
+    detail: str
+    from_state: str
+    to_state: str
+    trigger: str
+    evidence: Evidence = {}
+
+
+class Escalated(Event, frozen=True, kw_only=True, tag="escalated"):
+    """A person is asked, with the evidence and what was tried."""
+
+    incident: IncidentId
+    reason: str
+    tried: tuple[str, ...]
+    evidence: Evidence
+
+
+class Closed(Event, frozen=True, kw_only=True, tag="closed"):
+    """The incident ended; resolved_at is this event's time."""
+
+    incident: IncidentId
+    outcome: Outcome
+    evidence: Evidence = {}
+
+
+AnyEvent = (
+    AgentStarted
+    | AgentStopped
+    | IncidentOpened
+    | IncidentUpdated
+    | IncidentRelapsed
+    | Mitigated
+    | RunStarted
+    | Moved
+    | Judged
+    | Intended
+    | Settled
+    | Escalated
+    | Closed
+)
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One committed event.
+
+    Attributes:
+        seq: 1, 2, 3 … without gaps.
+        at: UTC s, millisecond resolution.
+        prev, hash: hex SHA-256 of the record before and of this one.
+    """
+
+    seq: int
+    at: float
+    actor: Actor
+    event: AnyEvent
+    prev: str
+    hash: str

@@ -1,0 +1,43 @@
+"""The three things a gate can say."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class GuardReason(StrEnum):
+    """Why an action was deferred or refused."""
+
+    OBSERVE_MODE = "observe_mode"
+    IN_FLIGHT = "in_flight"
+    COOLDOWN = "cooldown"
+    DAILY_LIMIT = "daily_limit"
+    INRUSH = "inrush"
+    BANK_BUSY = "bank_busy"
+    BANK_LOAD = "bank_load"
+    PROTECTED = "protected"
+    SHARED_OUTLET = "shared_outlet"
+    NO_TARGET = "no_target"
+    DUTY = "duty"
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """Not now: ask again at `until` (UTC s)."""
+
+    until: float
+    reason: GuardReason
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """No, and waiting does not help."""
+
+    reason: GuardReason
+
+
+Verdict = Allow | Defer | Refuse

@@ -1,0 +1,9 @@
+"""Identifiers. Strings on the wire and in the ledger, distinct types in the code."""
+
+from typing import NewType
+
+MinerId = NewType("MinerId", str)
+PduId = NewType("PduId", str)
+SwitchId = NewType("SwitchId", str)
+IncidentId = NewType("IncidentId", str)
+RunId = NewType("RunId", str)

@@ -1,0 +1,160 @@
+"""Symptoms and incidents, as the fold over the ledger yields them."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+from agent.model.action import Result, Verb
+from agent.model.ids import IncidentId, MinerId, RunId
+
+
+class Category(StrEnum):
+    """The classes of incident, with the keys the KPIs use."""
+
+    STUCK = "stuck"
+    POOL = "pool"
+    THERMAL = "thermal"
+    FIRMWARE = "firmware"
+    NETWORK = "network"
+    REJECTS = "rejects"
+    OTHER = "other"
+
+
+class Severity(IntEnum):
+    """1 critical … 4 low; definitions and limits in the KPI reference."""
+
+    CRITICAL = 1
+    HIGH = 2
+    MEDIUM = 3
+    LOW = 4
+
+
+class Health(IntEnum):
+    """A detector's three-valued verdict on one row."""
+
+    HEALTHY = 0
+    SUSPECT = 1
+    FIRING = 2
+
+
+class Reason(StrEnum):
+    """Why a detector fires."""
+
+    UNRESPONSIVE = "unresponsive"
+    """The management API gives no telemetry."""
+    NOT_HASHING = "not_hashing"
+    """The API answers; no hashes and no shares."""
+
+
+class Outcome(StrEnum):
+    """How an incident ended (or stands, while open)."""
+
+    OPEN = "open"
+    AUTO_RESOLVED = "auto_resolved"
+    ASSISTED = "assisted"
+    SELF_RECOVERED = "self_recovered"
+    HUMAN_RESOLVED = "human_resolved"
+    SUPPRESSED = "suppressed"
+
+
+class Phase(StrEnum):
+    """Where an incident is in its life."""
+
+    OPEN = "open"
+    REMEDIATING = "remediating"
+    ESCALATED = "escalated"
+    CLOSED = "closed"
+
+
+Evidence = dict[str, str | int | float | bool | None]
+"""What was seen, flat and printable; keys carry their unit as suffix."""
+
+
+class Symptom(msgspec.Struct, frozen=True):
+    """One detector firing on one miner.
+
+    Attributes:
+        since: UTC s at which the verdict became Firing.
+    """
+
+    miner: MinerId
+    category: Category
+    reason: Reason
+    since: float
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One action of an incident: what was tried and how it settled (`None` while in flight).
+
+    Attributes:
+        state: the playbook state it was made in.
+        at: UTC s of the intent; settled_at: UTC s of the outcome.
+    """
+
+    seq: int
+    verb: Verb
+    state: str
+    at: float
+    result: Result | None = None
+    detail: str = ""
+    settled_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a playbook for one incident.
+
+    Attributes:
+        entered_at: UTC s at which the present state was entered.
+        path: every state entered, in order, the present one last.
+    """
+
+    id: RunId
+    playbook: str
+    fingerprint: str
+    state: str
+    entered_at: float
+    started_at: float
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One incident. Times are UTC seconds; definitions in the KPI reference."""
+
+    id: IncidentId
+    category: Category
+    cause: str
+    severity: Severity
+    members: tuple[MinerId, ...]
+    evidence: Evidence
+    detected_at: float
+    alerted_at: float
+    phase: Phase = Phase.OPEN
+    outcome: Outcome = Outcome.OPEN
+    remediation_started_at: float | None = None
+    mitigated_at: float | None = None
+    resolved_at: float | None = None
+    escalated_at: float | None = None
+    escalation_reason: str = ""
+    excused_s: float = 0.0
+    relapses: int = 0
+    run: Run | None = None
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still wants something: remediation, or a person."""
+        return self.phase is not Phase.CLOSED
+
+    @property
+    def in_flight(self) -> Attempt | None:
+        """The action that has an intent and no outcome yet."""
+        return next((a for a in reversed(self.attempts) if a.result is None), None)
+
+    def tried(self, verb: Verb) -> int:
+        """How often that verb was intended in this incident."""
+        return sum(a.verb is verb for a in self.attempts)

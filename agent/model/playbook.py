@@ -1,0 +1,125 @@
+"""A playbook as data: a `transitions` table and one step per state.
+
+Nothing here runs a playbook; `agent.remediate` does. Conditions and computed actions are pure functions of a Situation.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from agent.model.action import Action, Verb
+from agent.model.incident import Category, Incident, Run
+from agent.model.site_view import MinerRow
+from agent.model.topology import Miner
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All a step may look at.
+
+    Attributes:
+        now: UTC s.
+        recovered: the detector's clear condition has held for its whole clear window.
+    """
+
+    now: float
+    incident: Incident
+    run: Run
+    miner: Miner
+    row: MinerRow
+    recovered: bool
+
+    @property
+    def in_state_s(self) -> float:
+        """Seconds since the present state was entered."""
+        return self.now - self.run.entered_at
+
+    def tried(self, verb: Verb) -> int:
+        """How often that verb was intended in this incident."""
+        return self.incident.tried(verb)
+
+
+Condition = Callable[[Situation], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Do something; the outcome picks the trigger (an unknown outcome counts as failed)."""
+
+    action: Callable[[Situation], Action]
+    on_ok: str
+    on_fail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Let time pass."""
+
+    duration_s: float
+    then: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way out of a Check."""
+
+    when: Condition
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Look until the first arm holds, in the order written; `otherwise` once the time is up.
+
+    Attributes:
+        within_s: seconds, or a function of the miner (boot times differ by family).
+    """
+
+    arms: tuple[Arm, ...]
+    within_s: float | Callable[[Miner], float]
+    otherwise: str
+
+    def limit_s(self, miner: Miner) -> float:
+        """The check's deadline for that miner, in s after entry."""
+        return self.within_s(miner) if callable(self.within_s) else self.within_s
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Final: proven fixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """Final: ask a person, for this reason."""
+
+    reason: str
+
+
+Step = Act | Wait | Check | Resolve | Escalate
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One row of the table, in the words of the `transitions` library."""
+
+    trigger: str
+    source: str
+    dest: str
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """A named table with its steps. Every state has exactly one step.
+
+    Attributes:
+        category: the incidents it is for.
+        initial: the state a run begins in.
+        on_recovered: the trigger taken, from any state that has it, as soon as the symptom has cleared by itself.
+    """
+
+    name: str
+    category: Category
+    initial: str
+    steps: Mapping[str, Step]
+    transitions: tuple[Transition, ...]
+    on_recovered: str = "recovered"

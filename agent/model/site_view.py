@@ -1,0 +1,324 @@
+"""The site as columns: one numpy array per signal, one row per miner, outlet or port.
+
+Observe writes rows, everything else reads. A signal is a value and the time it was last really measured (UTC s, NaN for
+never): a field missing in a poll leaves the old value with its old time, and a lost poll is never a zero.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.model.ids import MinerId
+from agent.model.telemetry import OutletReading, OutletState, PortReading, Reach, Telemetry
+from agent.model.topology import Outlet, Pdu, Port, Site, Switch
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int8]
+
+HISTORY_SAMPLES = 96
+"""Samples kept per counter: more than 5 min at the shortest poll interval (facts "detection", section 7: clear window)."""
+
+
+class Expected(IntEnum):
+    """What a miner is supposed to be doing."""
+
+    RUNNING = 0
+    BOOTING = 1
+    TUNING = 2
+    ACTING = 3
+    SUSPENDED = 4
+
+
+class Signal:
+    """One measured quantity of n devices: `value` and `at` (UTC s), both float64 of shape (n,), NaN for never."""
+
+    __slots__ = ("at", "value")
+
+    def __init__(self, n: int) -> None:
+        self.value: Floats = np.full(n, np.nan)
+        self.at: Floats = np.full(n, np.nan)
+
+    def put(self, row: int, value: float | None, now: float) -> None:
+        """Store a measurement; `None` and NaN change nothing."""
+        if value is not None and not math.isnan(value):
+            self.value[row] = value
+            self.at[row] = now
+
+    def fresh(self, row: int, now: float, max_age_s: float) -> float | None:
+        """Return the value if it was measured within `max_age_s`, else None."""
+        return float(self.value[row]) if now - self.at[row] <= max_age_s else None
+
+
+class Counter:
+    """A device's counter, made monotone over restarts, with a short history.
+
+    `total` only grows while the device counts; when the device's process restarts its counter begins again and the old
+    part is kept. History is a ring of (time, total) per row, shape (n, HISTORY_SAMPLES).
+    """
+
+    __slots__ = ("_base", "_head", "_times", "_totals", "at", "grew_at", "raw", "total")
+
+    def __init__(self, n: int) -> None:
+        self.total: Floats = np.full(n, np.nan)
+        self.at: Floats = np.full(n, np.nan)
+        self.grew_at: Floats = np.full(n, np.nan)
+        self.raw: Floats = np.zeros(n)
+        self._base: Floats = np.zeros(n)
+        self._times: Floats = np.full((n, HISTORY_SAMPLES), np.nan)
+        self._totals: Floats = np.full((n, HISTORY_SAMPLES), np.nan)
+        self._head: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
+
+    def put(self, row: int, raw: float | None, now: float, *, restarted: bool) -> None:
+        """Store a counter reading. `restarted`: the device's process is younger than at the reading before."""
+        if raw is None or math.isnan(raw):
+            return
+        before = float(self.total[row])
+        if restarted:
+            self._base[row] += self.raw[row]
+        self.raw[row] = raw
+        total = float(self._base[row]) + raw
+        if math.isnan(before) or total > before:
+            self.grew_at[row] = now
+        self.total[row] = total
+        self.at[row] = now
+        head = int(self._head[row])
+        self._times[row, head] = now
+        self._totals[row, head] = total
+        self._head[row] = (head + 1) % HISTORY_SAMPLES
+
+    def over(self, row: int, window_s: float) -> tuple[float, float] | None:
+        """Return (growth, seconds) between the newest reading and the one at least `window_s` before it.
+
+        None while the history does not reach that far back.
+        """
+        newest = int(self._head[row]) - 1
+        end = float(self._times[row, newest])
+        if math.isnan(end):
+            return None
+        ages = end - self._times[row]
+        old_enough = np.flatnonzero(ages >= window_s)
+        if old_enough.size == 0:
+            return None
+        start = int(old_enough[np.argmin(ages[old_enough])])
+        return float(self._totals[row, newest] - self._totals[row, start]), float(ages[start])
+
+
+class SiteView:
+    """Every column of a site. Writers: observe (and the fast-forward plant). Readers: everybody."""
+
+    def __init__(self, site: Site) -> None:
+        n = len(site.miners)
+        self.site = site
+        self.nominal_th: Floats = np.array([m.hashrate_th for m in site.miners], dtype=np.float64)
+        self.nominal_w: Floats = np.array([m.power_w for m in site.miners], dtype=np.float64)
+        self.reach: Ints = np.zeros(n, dtype=np.int8)
+        self.polled_at: Floats = np.full(n, np.nan)
+        self.answered_at: Floats = np.full(n, np.nan)
+        self.misses: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
+        self.goods: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
+        self.missing_since: Floats = np.full(n, np.nan)
+        self.restarted_at: Floats = np.full(n, np.nan)
+        self.expected: Ints = np.zeros(n, dtype=np.int8)
+        self.hashrate_th = Signal(n)
+        self.expected_th = Signal(n)
+        self.elapsed_s = Signal(n)
+        self.share_diff = Signal(n)
+        self.hw_errors = Signal(n)
+        self.chip_max_c = Signal(n)
+        self.fan_min_rpm = Signal(n)
+        self.power_w = Signal(n)
+        self.pool_alive = Signal(n)
+        self.suspended = Signal(n)
+        self.tuned = Signal(n)
+        self.work_gh = Counter(n)
+        self.accepted = Counter(n)
+        self.rejected = Counter(n)
+        self.stale = Counter(n)
+        self.accepted_diff = Counter(n)
+        self.outlet_rows = {Outlet(p.id, k): i for i, (p, k) in enumerate(_outlets(site))}
+        outlets = len(self.outlet_rows)
+        self.outlet_state = Signal(outlets)
+        self.outlet_a = Signal(outlets)
+        self.outlet_w = Signal(outlets)
+        self.port_rows = {Port(s.id, k): i for i, (s, k) in enumerate(_ports(site))}
+        ports = len(self.port_rows)
+        self.port_up = Signal(ports)
+        self.port_octets = Counter(ports)
+        self.bank_a: dict[str, tuple[float, float]] = {}
+
+    # -- written by observe ------------------------------------------------------------------------------------------
+
+    def put_answer(self, row: int, now: float, t: Telemetry) -> None:
+        """Store a decoded reply. Counters are joined over restarts, which a younger process age gives away."""
+        elapsed_before = float(self.elapsed_s.value[row])
+        restarted = t.elapsed_s is not None and t.elapsed_s + 1.0 < elapsed_before
+        if restarted:
+            self.restarted_at[row] = now - (t.elapsed_s or 0.0)
+        self.reach[row] = Reach.ANSWERED
+        self.polled_at[row] = self.answered_at[row] = now
+        self.misses[row] = 0
+        self.goods[row] += 1
+        self.missing_since[row] = math.nan
+        for signal, value in (
+            (self.hashrate_th, t.hashrate_th),
+            (self.expected_th, t.expected_th),
+            (self.elapsed_s, t.elapsed_s),
+            (self.share_diff, t.share_diff),
+            (self.hw_errors, t.hw_errors),
+            (self.chip_max_c, t.chip_max_c),
+            (self.fan_min_rpm, min(t.fans_rpm) if t.fans_rpm else None),
+            (self.power_w, t.power_w),
+            (self.pool_alive, t.pool_alive),
+            (self.suspended, t.suspended),
+            (self.tuned, t.tuned),
+        ):
+            signal.put(row, value, now)
+        for counter, raw in (
+            (self.work_gh, t.work_gh),
+            (self.accepted, t.accepted),
+            (self.rejected, t.rejected),
+            (self.stale, t.stale),
+            (self.accepted_diff, t.accepted_diff),
+        ):
+            counter.put(row, raw, now, restarted=restarted)
+
+    def put_miss(self, row: int, now: float, reach: Reach) -> None:
+        """Store a poll that gave no telemetry: refused, silent or faulty."""
+        self.reach[row] = reach
+        self.polled_at[row] = now
+        self.goods[row] = 0
+        if self.misses[row] == 0:
+            self.missing_since[row] = now
+        self.misses[row] += 1
+
+    def put_outlet(self, outlet: Outlet, now: float, reading: OutletReading) -> None:
+        """Store one outlet's relay state, current and power. Outlets the site does not know are ignored."""
+        row = self.outlet_rows.get(outlet)
+        if row is None:
+            return
+        self.outlet_state.put(row, float(reading.state), now)
+        self.outlet_a.put(row, reading.current_a, now)
+        self.outlet_w.put(row, reading.power_w, now)
+
+    def put_bank(self, bank: str, now: float, current_a: float) -> None:
+        """Store a bank's measured current in A, under the bank's printed name."""
+        self.bank_a[bank] = (current_a, now)
+
+    def put_port(self, port: Port, now: float, reading: PortReading) -> None:
+        """Store one switch port's link state and octet counter. Ports the site does not know are ignored."""
+        row = self.port_rows.get(port)
+        if row is None:
+            return
+        self.port_up.put(row, None if reading.up is None else float(reading.up), now)
+        octets = None if reading.in_octets is None else float(reading.in_octets)
+        wrapped = octets is not None and octets < self.port_octets.raw[row]
+        self.port_octets.put(row, octets, now, restarted=wrapped)
+
+    # -- read by everybody -------------------------------------------------------------------------------------------
+
+    def target_th(self) -> Floats:
+        """Expected hashrate in TH/s, shape (n,): what the device aims at, else the inventory's nominal."""
+        return np.where(np.isnan(self.expected_th.value), self.nominal_th, self.expected_th.value)
+
+    def row(self, miner: MinerId) -> "MinerRow":
+        """Return the view of one miner; KeyError if the inventory has none of that id."""
+        return MinerRow(self, self.site.rows[miner])
+
+    def outlet(self, outlet: Outlet) -> "OutletView":
+        """Return what is known of one outlet; unknown state and NaN where its PDU is not configured."""
+        row = self.outlet_rows.get(outlet)
+        if row is None:
+            return OutletView(outlet, OutletState.UNKNOWN, math.nan, math.nan, math.nan)
+        state = self.outlet_state.value[row]
+        return OutletView(
+            outlet,
+            OutletState.UNKNOWN if math.isnan(state) else OutletState(int(state)),
+            float(self.outlet_a.value[row]),
+            float(self.outlet_w.value[row]),
+            float(self.outlet_state.at[row]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutletView:
+    """One outlet as last read: relay state, A, W (NaN where unmetered), and when (UTC s, NaN for never)."""
+
+    outlet: Outlet
+    state: OutletState
+    current_a: float
+    power_w: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PortView:
+    """One switch port as last read.
+
+    Attributes:
+        up: link state, None where never read.
+        quiet_s: how long, at the last reading, the attached device had sent nothing; NaN where unknown.
+        at: UTC s of the last reading, NaN for never.
+    """
+
+    up: bool | None
+    quiet_s: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MinerRow:
+    """One miner's row, for code about one device."""
+
+    view: SiteView
+    index: int
+
+    @property
+    def reach(self) -> Reach:
+        """How its last poll ended."""
+        return Reach(int(self.view.reach[self.index]))
+
+    @property
+    def missing_s(self) -> float:
+        """Seconds between the first of the present run of lost polls and the latest one; 0.0 while it answers."""
+        since = float(self.view.missing_since[self.index])
+        return 0.0 if math.isnan(since) else float(self.view.polled_at[self.index]) - since
+
+    @property
+    def outlets(self) -> tuple[OutletView, ...]:
+        """What is known of each of its outlets."""
+        return tuple(self.view.outlet(o) for o in self.view.site.miners[self.index].outlets)
+
+    @property
+    def port(self) -> PortView | None:
+        """Its switch port as last read; None where the inventory names no port."""
+        port = self.view.site.miners[self.index].port
+        if port is None or port not in self.view.port_rows:
+            return None
+        row = self.view.port_rows[port]
+        up = self.view.port_up.value[row]
+        return PortView(
+            None if math.isnan(up) else bool(up),
+            float(self.view.port_octets.at[row] - self.view.port_octets.grew_at[row]),
+            float(self.view.port_up.at[row]),
+        )
+
+    @property
+    def restarted_at(self) -> float:
+        """UTC s at which its mining process last began anew, as seen by the agent; NaN for never."""
+        return float(self.view.restarted_at[self.index])
+
+    @property
+    def expected(self) -> Expected:
+        """What it is supposed to be doing."""
+        return Expected(int(self.view.expected[self.index]))
+
+
+def _outlets(site: Site) -> list[tuple[Pdu, int]]:
+    return [(pdu, number) for pdu in site.pdus for number in range(1, pdu.outlet_count + 1)]
+
+
+def _ports(site: Site) -> list[tuple[Switch, int]]:
+    return [(switch, number) for switch in site.switches for number in range(1, switch.port_count + 1)]

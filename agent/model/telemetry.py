@@ -1,0 +1,87 @@
+"""What one poll of one device tells, after decoding. `None` is "the device did not say"; never a zero."""
+
+from enum import IntEnum
+
+import msgspec
+
+
+class Reach(IntEnum):
+    """How the last poll of a device's API ended."""
+
+    UNKNOWN = 0
+    ANSWERED = 1
+    """A reply came and its telemetry was usable."""
+    FAULTY = 2
+    """A reply came; it was garbage, or an error in place of telemetry."""
+    REFUSED = 3
+    """The host answered the connection with a reset: it is up, the API is not."""
+    SILENT = 4
+    """Nothing, or nothing complete, within the deadline."""
+
+
+class Telemetry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One miner's reply to one poll.
+
+    Attributes:
+        hashrate_th: the device's shortest-window rate (5 s or real-time) in TH/s. Never a 30-minute average.
+        expected_th: the rate the device itself aims at, in TH/s.
+        work_gh: hashes computed since the process started, in GH; a counter that restarts with `elapsed_s`.
+        elapsed_s: age of the mining process in s.
+        accepted, rejected, stale: shares since the process started.
+        accepted_diff: difficulty-weighted accepted shares since the process started.
+        share_diff: the pool's current share difficulty.
+        chip_max_c: hottest valid chip sensor in °C (0 < T < 130).
+        fans_rpm: fans in rpm, as many as the device reports.
+        power_w: power the device reports, in W.
+        pool_alive: the active pool's status is exactly "Alive".
+        suspended: told to sleep (curtailed): not hashing is what it was asked to do.
+        tuned: the family's tuning or frequency ramp has ended.
+    """
+
+    hashrate_th: float | None = None
+    expected_th: float | None = None
+    work_gh: float | None = None
+    elapsed_s: float | None = None
+    accepted: float | None = None
+    rejected: float | None = None
+    stale: float | None = None
+    accepted_diff: float | None = None
+    share_diff: float | None = None
+    hw_errors: float | None = None
+    chip_max_c: float | None = None
+    fans_rpm: tuple[float, ...] = ()
+    power_w: float | None = None
+    pool_alive: bool | None = None
+    suspended: bool | None = None
+    tuned: bool | None = None
+
+
+class OutletState(IntEnum):
+    """A relay as the PDU reports it."""
+
+    UNKNOWN = 0
+    OFF = 1
+    ON = 2
+    PENDING = 3
+
+
+class OutletReading(msgspec.Struct, frozen=True, gc=False):
+    """One outlet: relay state, current in A, power in W (each `None` where the PDU does not meter it)."""
+
+    state: OutletState
+    current_a: float | None = None
+    power_w: float | None = None
+
+
+class PduReading(msgspec.Struct, frozen=True):
+    """One read of a PDU: outlets by number, bank currents in A by bank number."""
+
+    outlets: dict[int, OutletReading]
+    bank_a: dict[int, float] = {}
+
+
+class PortReading(msgspec.Struct, frozen=True, gc=False):
+    """One switch port: link up, octets received from the attached device (a counter, modulo 2**64)."""
+
+    up: bool | None
+    in_octets: int | None = None

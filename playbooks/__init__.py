@@ -1,0 +1,1 @@
+"""Playbooks as data: one file, one PLAYBOOK. They import `agent.model` only."""
