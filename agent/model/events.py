@@ -102,7 +102,7 @@ class Judged(Event, frozen=True, kw_only=True, tag="judged"):
     """A guard's verdict on a wanted action; repeated only when it changes."""
 
     incident: IncidentId
-    run: RunId
+    run: RunId | None
     state: str
     action: Action
     gate: str

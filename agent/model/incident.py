@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-import msgspec
-
 from agent.model.action import Result, Verb
 from agent.model.ids import IncidentId, MinerId, RunId
 
@@ -71,20 +69,6 @@ Evidence = dict[str, str | int | float | bool | None]
 """What was seen, flat and printable; keys carry their unit as suffix."""
 
 
-class Symptom(msgspec.Struct, frozen=True):
-    """One detector firing on one miner.
-
-    Attributes:
-        since: UTC s at which the verdict became Firing.
-    """
-
-    miner: MinerId
-    category: Category
-    reason: Reason
-    since: float
-    evidence: Evidence
-
-
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One action of an incident: what was tried and how it settled (`None` while in flight).
@@ -127,7 +111,7 @@ class Incident:
 
     id: IncidentId
     category: Category
-    cause: str
+    cause: Reason
     severity: Severity
     members: tuple[MinerId, ...]
     evidence: Evidence

@@ -6,7 +6,7 @@ Nothing here runs a playbook; `agent.remediate` does. Conditions and computed ac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from agent.model.action import Action, Verb
+from agent.model.action import Verb
 from agent.model.incident import Category, Incident, Run
 from agent.model.site_view import MinerRow
 from agent.model.topology import Miner
@@ -43,9 +43,12 @@ Condition = Callable[[Situation], bool]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Do something; the outcome picks the trigger (an unknown outcome counts as failed)."""
+    """Do something to the incident's miner (power verbs: to all its outlets).
 
-    action: Callable[[Situation], Action]
+    The outcome picks the trigger; an unknown outcome counts as failed.
+    """
+
+    verb: Verb
     on_ok: str
     on_fail: str
 

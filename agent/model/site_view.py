@@ -19,7 +19,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int8]
 
 HISTORY_SAMPLES = 96
-"""Samples kept per counter: more than 5 min at the shortest poll interval (facts "detection", section 7: clear window)."""
+HISTORY_SPACING_S = 4.0
+"""A counter's history reaches back samples x spacing = 384 s or more, whatever the poll interval."""
 
 
 class Expected(IntEnum):
@@ -85,25 +86,23 @@ class Counter:
         self.total[row] = total
         self.at[row] = now
         head = int(self._head[row])
+        if now - self._times[row, head - 1] < HISTORY_SPACING_S:
+            return
         self._times[row, head] = now
         self._totals[row, head] = total
         self._head[row] = (head + 1) % HISTORY_SAMPLES
 
     def over(self, row: int, window_s: float) -> tuple[float, float] | None:
-        """Return (growth, seconds) between the newest reading and the one at least `window_s` before it.
+        """Return (growth, seconds) between the newest reading and the latest one at least `window_s` before it.
 
         None while the history does not reach that far back.
         """
-        newest = int(self._head[row]) - 1
-        end = float(self._times[row, newest])
-        if math.isnan(end):
-            return None
-        ages = end - self._times[row]
+        ages = self.at[row] - self._times[row]
         old_enough = np.flatnonzero(ages >= window_s)
         if old_enough.size == 0:
             return None
         start = int(old_enough[np.argmin(ages[old_enough])])
-        return float(self._totals[row, newest] - self._totals[row, start]), float(ages[start])
+        return float(self.total[row] - self._totals[row, start]), float(ages[start])
 
 
 class SiteView:

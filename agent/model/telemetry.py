@@ -12,10 +12,12 @@ class Reach(IntEnum):
     ANSWERED = 1
     """A reply came and its telemetry was usable."""
     FAULTY = 2
-    """A reply came; it was garbage, or an error in place of telemetry."""
-    REFUSED = 3
+    """A reply came, and it was garbage: it says nothing about the miner."""
+    ERRORED = 3
+    """The API answered an error in place of telemetry: it is up, the mining process behind it is not."""
+    REFUSED = 4
     """The host answered the connection with a reset: it is up, the API is not."""
-    SILENT = 4
+    SILENT = 5
     """Nothing, or nothing complete, within the deadline."""
 
 

@@ -1,0 +1,283 @@
+"""The composition root: wiring, start and stop, the tick's loop, resume on boot.
+
+The two columns meet here and nowhere else: stages decide, the ledger remembers, the actor acts.
+"""
+
+import asyncio
+import importlib
+import pkgutil
+from collections import defaultdict
+from collections.abc import Coroutine, Mapping, Sequence
+
+import structlog
+
+import playbooks
+from agent import __version__
+from agent.act import Actor
+from agent.act import Outcome as ActionOutcome
+from agent.clock import Clock
+from agent.config import Settings
+from agent.detect.stuck import StuckDetector
+from agent.drivers.miners import miner_drivers
+from agent.drivers.net import Credentials, Dialer
+from agent.drivers.pdus import pdu_driver
+from agent.drivers.snmp import SnmpClient
+from agent.drivers.switches import switch_driver
+from agent.guard.limits import Mode
+from agent.ledger.fold import State
+from agent.ledger.store import Ledger
+from agent.model.action import Repeat, Result, Risk
+from agent.model.errors import InvariantError
+from agent.model.events import (
+    AgentStarted,
+    AgentStopped,
+    AnyEvent,
+    Closed,
+    Escalated,
+    IncidentOpened,
+    Intended,
+    Settled,
+)
+from agent.model.incident import Category
+from agent.model.playbook import Act, Playbook
+from agent.model.site_view import SiteView
+from agent.observe.observer import Observer
+from agent.remediate import duty
+from agent.remediate.machine import Table
+from agent.stages import Stages
+
+_log = structlog.get_logger(__name__)
+
+SETTLE_ON_STOP_S = 20.0
+"""How long a stop waits for actions in flight; what is left is resumed at the next start."""
+
+
+def load_playbooks() -> dict[Category, Table]:
+    """Return every playbook's table by category.
+
+    Raises:
+        InvariantError: a table is unsound, or two playbooks claim one category.
+    """
+    tables: dict[Category, Table] = {}
+    for module in pkgutil.iter_modules(playbooks.__path__):
+        playbook: Playbook = importlib.import_module(f"playbooks.{module.name}").PLAYBOOK
+        if playbook.category in tables:
+            raise InvariantError(f"playbook {playbook.name}: category {playbook.category} already has one")
+        tables[playbook.category] = Table(playbook)
+    return tables
+
+
+class Agent:
+    """One site's agent.
+
+    Attributes:
+        view: the columns, kept current while it runs.
+        memory: the fold over its ledger.
+        ticks: how many ticks were decided and committed; with `heartbeat` the proof that it lives.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        dialer: Dialer,
+        credentials: Credentials,
+        simulated: bool,
+    ) -> None:
+        site = settings.site
+        self.view = SiteView(site)
+        self.memory = State()
+        self.ticks = 0
+        self._settings = settings
+        self._ledger = ledger
+        self._clock = clock
+        self._simulated = simulated
+        self._tables = load_playbooks()
+        self._snmp = SnmpClient(dialer, credentials)
+        miners = miner_drivers(dialer, credentials, settings.logins)
+        pdus = {pdu.id: pdu_driver(pdu, settings.pdu_access[pdu.id], self._snmp) for pdu in site.pdus}
+        switches = {s.id: switch_driver(s, settings.switch_access[s.id], self._snmp) for s in site.switches}
+        self.observer = Observer(
+            self.view,
+            clock,
+            dialer,
+            miner_drivers=miners,
+            pdu_drivers=pdus,
+            switch_drivers=switches,
+            settings=settings.poll,
+        )
+        self._actor = Actor(site, miners, pdus, settings.guard.on_spacing_s)
+        self._stages = Stages(
+            self.view,
+            self.memory,
+            [StuckDetector(len(site.miners), settings.stuck)],
+            self._tables,
+            modes=_modes(settings, simulated=simulated),
+            guard=settings.guard,
+            limits=settings.triage,
+        )
+        self._commit_lock = asyncio.Lock()
+        self._acting: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] | None = None
+
+    async def start(self) -> None:
+        """Come up: fold the ledger, poll the whole site once, take up what was left undone."""
+        self._failed = asyncio.get_running_loop().create_future()
+        for record in self._ledger.records():
+            self.memory.apply(record)
+        await self._snmp.warm_up()
+        await self.observer.start()
+        await self.observer.first_full_poll()
+        await self._commit([self._started()])
+        self._stages.restore()
+        for intent in list(self.memory.flying.values()):
+            self._resume(intent)
+
+    async def run(self) -> None:
+        """Tick until cancelled.
+
+        Raises:
+            AgentError: the ledger can no longer be written; nothing is done without it.
+        """
+        failed = self._failed
+        if failed is None:
+            raise InvariantError("the agent was run before it was started; call start() first")
+        while True:
+            await self.tick()
+            done, _ = await asyncio.wait([failed], timeout=self._settings.tick_s)
+            if done:
+                failed.result()
+
+    async def tick(self) -> None:
+        """Decide once, commit, and set in motion what was decided."""
+        records = await self._commit(self._stages.tick(self._clock.now()))
+        for event in records:
+            if isinstance(event, Intended):
+                self._launch(self._carry_out(event))
+        self.observer.focus([miner for incident in self.memory.open_incidents for miner in incident.members])
+        self.ticks += 1
+
+    async def heartbeat(self) -> int:
+        """Make the ledger's writer prove that it lives; return the number of ticks so far."""
+        await self._ledger.append([])
+        return self.ticks
+
+    async def stop(self, reason: str) -> None:
+        """Go down: let actions in flight settle for a while, record the stop, release every socket."""
+        if self._acting:
+            await asyncio.wait(self._acting, timeout=SETTLE_ON_STOP_S)
+        for task in self._acting:
+            task.cancel()
+        await asyncio.gather(*self._acting, return_exceptions=True)
+        await self.observer.stop()
+        self._snmp.close()
+        await self._commit([AgentStopped(reason=reason)])
+
+    def _started(self) -> AgentStarted:
+        return AgentStarted(
+            version=__version__,
+            site=self._settings.site.name,
+            config_fingerprint=self._settings.fingerprint,
+            playbooks={table.playbook.name: table.fingerprint for table in self._tables.values()},
+            simulated=self._simulated,
+        )
+
+    async def _commit(self, events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
+        if not events:
+            return events
+        async with self._commit_lock:
+            for record in await self._ledger.append(events):
+                self.memory.apply(record)
+        for event in events:
+            _announce(event)
+        return events
+
+    def _launch(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._acting.add(task)
+        task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._acting.discard(task)
+        if not task.cancelled() and (error := task.exception()) and self._failed and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def _carry_out(self, intent: Intended) -> None:
+        outcome = await self._actor.perform(intent.action)
+        await self._settle(intent, outcome)
+
+    async def _settle(self, intent: Intended, outcome: ActionOutcome) -> None:
+        trigger = to_state = duty.STATE
+        run = self.memory.incidents[intent.incident].run
+        if intent.run is not None and run is not None:
+            table = next(t for t in self._tables.values() if t.playbook.name == run.playbook)
+            step = table.playbook.steps[intent.state]
+            if not isinstance(step, Act):
+                raise InvariantError(f"run {run.id}: state {intent.state} has an intent but is no act")
+            trigger = step.on_ok if outcome.result is Result.OK else step.on_fail
+            to_state = table.leads_to(intent.state, trigger)
+        await self._commit(
+            [
+                Settled(
+                    incident=intent.incident,
+                    run=intent.run,
+                    attempt=intent.attempt,
+                    action=intent.action,
+                    result=outcome.result,
+                    detail=outcome.detail,
+                    from_state=intent.state,
+                    to_state=to_state,
+                    trigger=trigger,
+                )
+            ]
+        )
+
+    def _resume(self, intent: Intended) -> None:
+        """Take up an intent that had no outcome when the agent went down: repeat what sets a state, else look."""
+        if intent.action.traits.repeat is Repeat.SAFE:
+            self._launch(self._carry_out(intent))
+        else:
+            self._launch(self._settle(intent, self._look(intent)))
+
+    def _look(self, intent: Intended) -> ActionOutcome:
+        """Tell from the first poll whether a restart happened: its process is younger than the intent."""
+        row = self.view.site.rows[intent.action.miner]
+        intended_at = self.memory.incidents[intent.incident].attempts[-1].at
+        started_at = float(self.view.elapsed_s.at[row] - self.view.elapsed_s.value[row])
+        if started_at >= intended_at:
+            return ActionOutcome(Result.OK, "seen after a restart of the agent: the process is younger than the intent")
+        return ActionOutcome(Result.UNKNOWN, "the agent was restarted in between, and nothing shows that it happened")
+
+
+def _modes(settings: Settings, *, simulated: bool) -> Mapping[str, Mapping[Risk, Mode]]:
+    """Return the mode by playbook and risk; a simulated site is always on auto."""
+    default = Mode.AUTO if simulated else settings.mode
+    modes: dict[str, Mapping[Risk, Mode]] = defaultdict(lambda: dict.fromkeys(Risk, default))
+    for playbook, overrides in settings.trust.items():
+        modes[playbook] = dict.fromkeys(Risk, default) | ({} if simulated else dict(overrides))
+    return modes
+
+
+def _announce(event: AnyEvent) -> None:
+    match event:
+        case IncidentOpened():
+            _log.warning("incident_opened", incident=event.incident, cause=event.cause, miners=list(event.members))
+        case Intended():
+            _log.info("action_intended", incident=event.incident, verb=event.action.verb, miner=event.action.miner)
+        case Settled():
+            _log.info(
+                "action_settled",
+                incident=event.incident,
+                verb=event.action.verb,
+                miner=event.action.miner,
+                result=event.result,
+                detail=event.detail,
+            )
+        case Escalated():
+            _log.warning("incident_escalated", incident=event.incident, reason=event.reason)
+        case Closed():
+            _log.info("incident_closed", incident=event.incident, outcome=event.outcome)
+        case _:
+            pass

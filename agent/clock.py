@@ -1,0 +1,38 @@
+"""The only module that reads time.
+
+One scale for everything: steady UTC. The wall clock is read once, at the start, and advanced by the monotonic clock
+from then on, so a step of the gateway's clock neither fires every deadline at once nor stops one from firing.
+"""
+
+import time
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+
+
+class Clock:
+    """Tells steady UTC in seconds since the epoch, at millisecond resolution or better."""
+
+    __slots__ = ("_epoch_s", "_monotonic", "_started_s")
+
+    def __init__(self, monotonic: Callable[[], float], epoch_s: float) -> None:
+        self._monotonic = monotonic
+        self._started_s = monotonic()
+        self._epoch_s = epoch_s
+
+    @classmethod
+    def real(cls) -> "Clock":
+        """Return a clock anchored to the wall clock as it reads now."""
+        return cls(time.monotonic, time.time())
+
+    @classmethod
+    def virtual(cls, loop: AbstractEventLoop, epoch_s: float) -> "Clock":
+        """Return a clock that follows `loop.time()`, reading `epoch_s` now."""
+        return cls(loop.time, epoch_s)
+
+    def now(self) -> float:
+        """Return steady UTC in seconds."""
+        return self._epoch_s + (self._monotonic() - self._started_s)
+
+    def wall_offset_s(self) -> float:
+        """Return by how many seconds the wall clock has stepped away from steady UTC since the start."""
+        return time.time() - self.now()

@@ -1,0 +1,183 @@
+"""Stuck miners: no telemetry at all, or telemetry without hashes.
+
+Definitions and figures: facts "detection", section 7, D1a and D1b. Signals are the short-window rate, share counters
+and process age; a 30-minute average is never one (section 0). A verdict that fired stays until the clear condition has
+held: answering, and the work counter growing at the expected rate over the whole clear window.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.model.incident import Category, Evidence, Health, Reason
+from agent.model.site_view import Expected, Floats, SiteView
+from agent.model.telemetry import Reach
+from agent.model.verdicts import Verdicts
+
+HASHES_PER_DIFFICULTY = 2.0**32
+"""Expected hashes per unit of share difficulty (stratum V1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StuckThresholds:
+    """Figures of the detector.
+
+    Attributes:
+        misses: polls in a row without telemetry before unresponsive fires.
+        not_hashing_ratio: share of the expected rate below which a miner may be not hashing.
+        not_hashing_s: how long the rate stayed there, without a share, before it fires.
+        share_gap: with a rate that looks alive, fire when no share came for this many expected share intervals: 24 is
+            one false alarm in a million miner-days (facts "detection", section 2).
+        clear_polls: answered polls in a row before an unresponsive miner counts as answering again.
+        clear_ratio: share of the expected work that must be done over the clear window.
+        clear_window_s: length of the clear window.
+    """
+
+    misses: int = 6
+    not_hashing_ratio: float = 0.10
+    not_hashing_s: float = 120.0
+    share_gap: float = 24.0
+    clear_polls: int = 12
+    clear_ratio: float = 0.95
+    clear_window_s: float = 300.0
+
+
+class StuckDetector:
+    """Judges every row; keeps what hysteresis needs. State arrays have shape (n,)."""
+
+    category = Category.STUCK
+
+    def __init__(self, rows: int, thresholds: StuckThresholds | None = None) -> None:
+        self._t = thresholds or StuckThresholds()
+        self._since: Floats = np.full(rows, np.nan)
+        self._low_since: Floats = np.full(rows, np.nan)
+        self._reason: NDArray[np.int8] = np.zeros(rows, dtype=np.int8)
+        self._clear_since: Floats = np.full(rows, np.nan)
+
+    def judge(self, view: SiteView, now: float) -> Verdicts:
+        """Return this tick's verdict for every row.
+
+        Args:
+            view: the columns.
+            now: UTC s.
+        """
+        watched = (view.expected == Expected.RUNNING) | (view.expected == Expected.TUNING)
+        unresponsive = view.misses >= self._t.misses
+        silent_shares_s = np.where(np.isnan(view.accepted.grew_at), np.inf, now - view.accepted.grew_at)
+        low = self._low(view)
+        self._low_since = np.where(low & watched, np.fmin(self._low_since, now), np.nan)
+        dark = (now - self._low_since >= self._t.not_hashing_s) & (silent_shares_s >= self._t.not_hashing_s)
+        starved = self._starved(view, silent_shares_s)
+        not_hashing = (view.misses == 0) & (dark | starved)
+        fires = watched & (unresponsive | not_hashing)
+
+        new = fires & np.isnan(self._since)
+        self._since[new] = now
+        firing = ~np.isnan(self._since)
+        self._reason = np.where(firing & unresponsive, 1, np.where(firing & not_hashing, 2, self._reason)).astype(
+            np.int8
+        )
+
+        self._clear(view, now, firing)
+        firing = ~np.isnan(self._since)
+        suspect = ~firing & watched & ((view.misses > 0) | low)
+        health = np.where(firing, Health.FIRING, np.where(suspect, Health.SUSPECT, Health.HEALTHY)).astype(np.int8)
+        return Verdicts(self.category, health, self._since.copy(), self._clear_since.copy(), self._evidence(view, now))
+
+    def restore(self, row: int, since: float, reason: Reason) -> None:
+        """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
+        self._since[row] = since
+        self._reason[row] = 1 if reason is Reason.UNRESPONSIVE else 2
+
+    def _low(self, view: SiteView) -> NDArray[np.bool_]:
+        """Rows whose last answer shows a rate below the floor. A rate that was not measured is not low."""
+        with np.errstate(invalid="ignore"):
+            below = view.hashrate_th.value < self._t.not_hashing_ratio * view.target_th()
+            measured = view.hashrate_th.at >= view.polled_at
+        low: NDArray[np.bool_] = below & measured & (view.reach == Reach.ANSWERED)
+        return low
+
+    def _starved(self, view: SiteView, silent_shares_s: Floats) -> NDArray[np.bool_]:
+        """Rows whose hashes stand still although the rate looks alive: a frozen field, or a hung work queue.
+
+        The share gap alone is a pool's failure as often as the miner's, so the work counter must stand still too.
+        """
+        rate_hs = view.target_th() * 1e12
+        with np.errstate(invalid="ignore"):
+            interval_s = view.share_diff.value * HASHES_PER_DIFFICULTY / rate_hs
+            gap_s = np.fmax(self._t.share_gap * interval_s, self._t.not_hashing_s)
+            still_s = view.work_gh.at - view.work_gh.grew_at
+            starved: NDArray[np.bool_] = (silent_shares_s >= gap_s) & (still_s >= self._t.not_hashing_s)
+        return starved
+
+    def _clear(self, view: SiteView, now: float, firing: NDArray[np.bool_]) -> None:
+        """End verdicts whose clear condition has held for the clear window; note when it began to hold."""
+        target_th = view.target_th()
+        for row in np.flatnonzero(firing):
+            answering = view.misses[row] == 0 and view.goods[row] >= min(3, self._t.clear_polls)
+            if not answering or not self._hashing(view, int(row), float(target_th[row])):
+                self._clear_since[row] = np.nan
+                continue
+            if np.isnan(self._clear_since[row]):
+                self._clear_since[row] = now
+            if view.goods[row] >= self._t.clear_polls and self._proven(view, int(row), float(target_th[row])):
+                self._since[row] = np.nan
+                self._clear_since[row] = np.nan
+                self._reason[row] = 0
+
+    def _hashing(self, view: SiteView, row: int, target_th: float) -> bool:
+        rate = float(view.hashrate_th.value[row])
+        return (
+            rate >= self._t.clear_ratio * target_th * 0.9
+        )  # one 5 s window scatters by 4.5 % (facts "detection", 1.2)
+
+    def _proven(self, view: SiteView, row: int, target_th: float) -> bool:
+        """Whether counters show the expected work and at least one accepted share over the clear window."""
+        worked = view.work_gh.over(row, self._t.clear_window_s)
+        shared = view.accepted.over(row, self._t.clear_window_s)
+        if worked is None or shared is None:
+            return False
+        work_gh, over_s = worked
+        return work_gh / over_s >= self._t.clear_ratio * target_th * 1e3 and shared[0] > 0
+
+    def _evidence(self, view: SiteView, now: float) -> "StuckEvidence":
+        return StuckEvidence(view, now, self._reason.copy())
+
+
+class StuckEvidence:
+    """Explains a verdict, for the few rows that need it."""
+
+    __slots__ = ("_now", "_reason", "_view")
+
+    def __init__(self, view: SiteView, now: float, reason: NDArray[np.int8]) -> None:
+        self._view = view
+        self._now = now
+        self._reason = reason
+
+    def reason(self, row: int) -> Reason:
+        """Return why that row fires."""
+        return Reason.UNRESPONSIVE if self._reason[row] == 1 else Reason.NOT_HASHING
+
+    def of(self, row: int) -> Evidence:
+        """Return what was seen of that row, units in the keys; None where never measured."""
+        view = self._view
+        miner = view.row(view.site.miners[row].id)
+        return {
+            "reach": Reach(int(view.reach[row])).name.lower(),
+            "misses": int(view.misses[row]),
+            "hashrate_th": _rounded(view.hashrate_th.value[row]),
+            "expected_th": _rounded(view.target_th()[row]),
+            "since_share_s": _rounded(self._now - view.accepted.grew_at[row]),
+            "process_age_s": _rounded(view.elapsed_s.value[row]),
+            "outlets": ", ".join(f"{o.outlet} {o.state.name.lower()} {_watts(o.power_w)}" for o in miner.outlets),
+            "port_up": miner.port.up if miner.port else None,
+        }
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 1)
+
+
+def _watts(power_w: float) -> str:
+    return "unmetered" if np.isnan(power_w) else f"{power_w:.0f} W"

@@ -1,0 +1,16 @@
+"""One action per device at a time."""
+
+from agent.guard.request import Request
+from agent.model.guard import Allow, Defer, GuardReason, Verdict
+
+RECHECK_S = 2.0
+"""How soon to ask again while somebody else's action is in flight."""
+
+
+def in_flight(request: Request) -> Verdict:
+    """Defer while another action on the same miner or the same outlet is in flight."""
+    outlets = set(request.action.outlets)
+    for other in request.busy:
+        if other.miner == request.action.miner or outlets.intersection(other.outlets):
+            return Defer(request.now + RECHECK_S, GuardReason.IN_FLIGHT)
+    return Allow()

@@ -1,0 +1,30 @@
+"""The figures the gates enforce, and the trust ladder's rungs."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """How far the agent may go by itself."""
+
+    OBSERVE = "observe"
+    """Decide and record; touch nothing."""
+    AUTO = "auto"
+    """Act within the guards."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """Limits every power action is held to. Sources: facts "control", section 2.
+
+    Attributes:
+        cooldown_s: least time between two power cycles of one miner.
+        power_cycles_per_day: most power cycles of one miner in 24 h.
+        on_spacing_s: least time between two switch-ons of one bank (inrush).
+        bank_share: share of a bank's rating that continuous load may reach.
+    """
+
+    cooldown_s: float = 1200.0
+    power_cycles_per_day: int = 2
+    on_spacing_s: float = 5.0
+    bank_share: float = 0.8

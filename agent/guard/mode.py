@@ -1,0 +1,15 @@
+"""The trust ladder: in observe mode the agent decides and records, and touches nothing."""
+
+from agent.guard.limits import Mode
+from agent.guard.request import Request
+from agent.model.action import Verb
+from agent.model.guard import Allow, GuardReason, Refuse, Verdict
+
+
+def mode(request: Request) -> Verdict:
+    """Refuse what the mode does not allow. A switch-on the agent owes is owed in every mode."""
+    if request.action.verb is Verb.POWER_ON and request.is_duty:
+        return Allow()
+    if request.mode[request.action.traits.risk] is Mode.OBSERVE:
+        return Refuse(GuardReason.OBSERVE_MODE)
+    return Allow()

@@ -1,0 +1,27 @@
+"""The gates, in the order they are asked. The first that does not allow decides."""
+
+from collections.abc import Callable
+
+from agent.guard.bank import bank
+from agent.guard.cooldown import cooldown
+from agent.guard.in_flight import in_flight
+from agent.guard.mode import mode
+from agent.guard.protected import protected
+from agent.guard.request import Request
+from agent.guard.shared import shared
+from agent.guard.target import target
+from agent.model.guard import Allow, Verdict
+
+Gate = Callable[[Request], Verdict]
+
+GATES: tuple[Gate, ...] = (target, protected, mode, shared, in_flight, cooldown, bank)
+"""What can never be allowed comes first, what only has to wait comes last: a refusal is not hidden behind a wait."""
+
+
+def judge(request: Request) -> tuple[str, Verdict]:
+    """Return the name of the deciding gate and its verdict; ("all", Allow) when every gate allows."""
+    for gate in GATES:
+        verdict = gate(request)
+        if not isinstance(verdict, Allow):
+            return gate.__name__, verdict
+    return "all", Allow()

@@ -1,0 +1,151 @@
+"""The fold: records in, state out. Everything the agent remembers over a restart is here and nowhere else."""
+
+from dataclasses import replace
+from typing import assert_never
+
+from agent.model.action import Result, Verb
+from agent.model.events import (
+    AgentStarted,
+    AgentStopped,
+    AnyEvent,
+    Closed,
+    Escalated,
+    IncidentOpened,
+    IncidentRelapsed,
+    IncidentUpdated,
+    Intended,
+    Judged,
+    Mitigated,
+    Moved,
+    Record,
+    RunStarted,
+    Settled,
+)
+from agent.model.ids import IncidentId
+from agent.model.incident import Attempt, Incident, Outcome, Phase, Run
+from agent.model.memory import Memory
+
+DAY_S = 86_400.0
+
+
+class State(Memory):
+    """The memory with the one thing that changes it."""
+
+    def apply(self, record: Record) -> None:  # noqa: PLR0912 - one arm for each member of a closed union
+        """Take one more record in, in the order of `seq`."""
+        self.seq = record.seq
+        at = record.at
+        event: AnyEvent = record.event
+        match event:
+            case AgentStarted() | AgentStopped():
+                pass
+            case IncidentOpened():
+                self._opened(event, at)
+            case IncidentUpdated():
+                self._change(event.incident, cause=event.cause, severity=event.severity, evidence=event.evidence)
+            case IncidentRelapsed():
+                self._relapsed(event)
+            case Mitigated():
+                self._change(event.incident, mitigated_at=at)
+            case RunStarted():
+                run = Run(event.run, event.playbook, event.fingerprint, event.state, at, at, (event.state,))
+                self._change(event.incident, run=run, phase=Phase.REMEDIATING)
+            case Moved():
+                self._move(event.incident, event.to_state, at)
+            case Judged():
+                self.judged[event.incident] = event
+            case Intended():
+                self._intended(event, record.seq, at)
+            case Settled():
+                self._settled(event, at)
+            case Escalated():
+                self._change(event.incident, phase=Phase.ESCALATED, escalated_at=at, escalation_reason=event.reason)
+            case Closed():
+                mitigated = self.incidents[event.incident].mitigated_at
+                self._change(
+                    event.incident,
+                    phase=Phase.CLOSED,
+                    outcome=event.outcome,
+                    resolved_at=at,
+                    mitigated_at=at if mitigated is None else mitigated,
+                )
+                self.judged.pop(event.incident, None)
+                self._open.pop(event.incident, None)
+            case _:
+                assert_never(event)
+
+    def _opened(self, event: IncidentOpened, at: float) -> None:
+        self.incidents[event.incident] = Incident(
+            id=event.incident,
+            category=event.category,
+            cause=event.cause,
+            severity=event.severity,
+            members=event.members,
+            evidence=event.evidence,
+            detected_at=event.detected_at,
+            alerted_at=at,
+        )
+        self._open[event.incident] = None
+        for miner in event.members:
+            self._latest[(event.category, miner)] = event.incident
+
+    def _relapsed(self, event: IncidentRelapsed) -> None:
+        incident = self.incidents[event.incident]
+        self._open[incident.id] = None
+        self._change(
+            event.incident,
+            phase=Phase.OPEN,
+            outcome=Outcome.OPEN,
+            cause=event.cause,
+            evidence=event.evidence,
+            resolved_at=None,
+            mitigated_at=None,
+            run=None,
+            relapses=incident.relapses + 1,
+        )
+
+    def _move(self, incident_id: IncidentId, to_state: str, at: float) -> None:
+        run = self.incidents[incident_id].run
+        if run is not None:
+            moved = replace(run, state=to_state, entered_at=at, path=(*run.path, to_state))
+            self._change(incident_id, run=moved)
+
+    def _intended(self, event: Intended, seq: int, at: float) -> None:
+        incident = self.incidents[event.incident]
+        action = event.action
+        self.flying[incident.id] = event
+        self.judged.pop(incident.id, None)
+        attempt = Attempt(seq=seq, verb=action.verb, state=event.state, at=at)
+        first = incident.remediation_started_at
+        self._change(
+            incident.id,
+            attempts=(*incident.attempts, attempt),
+            remediation_started_at=at if first is None else first,
+        )
+        if action.verb is Verb.POWER_OFF:
+            recent = (t for t in self.power_offs.get(action.miner, ()) if at - t < DAY_S)
+            self.power_offs[action.miner] = (*recent, at)
+            self.duties.update(dict.fromkeys(action.outlets, incident.id))
+        elif action.verb is Verb.POWER_ON:
+            self.switched_on.update(dict.fromkeys(action.outlets, at))
+
+    def _settled(self, event: Settled, at: float) -> None:
+        incident = self.incidents[event.incident]
+        action = event.action
+        self.flying.pop(incident.id, None)
+        attempts = tuple(
+            replace(a, result=event.result, detail=event.detail, settled_at=at) if a.result is None else a
+            for a in incident.attempts
+        )
+        self._change(incident.id, attempts=attempts)
+        if event.run is not None:
+            self._move(incident.id, event.to_state, at)
+        self.settled[action.miner] = (action, at)
+        if action.verb is Verb.POWER_ON:
+            self.switched_on.update(dict.fromkeys(action.outlets, at))
+            if event.result is Result.OK:
+                for outlet in action.outlets:
+                    self.duties.pop(outlet, None)
+
+    def _change(self, incident: IncidentId, **changes: object) -> None:
+        self.incidents[incident] = replace(self.incidents[incident], **changes)  # type: ignore[arg-type]  # checked by the frozen dataclass's own fields

@@ -1,0 +1,56 @@
+"""What the agent remembers, as the fold over the ledger yields it: data and look-ups, no way to change it."""
+
+from agent.model.action import Action
+from agent.model.events import Intended, Judged
+from agent.model.ids import IncidentId, MinerId, RunId
+from agent.model.incident import Category, Incident
+from agent.model.topology import Outlet
+
+
+class Memory:
+    """Everything that survives a restart. Changed only by the ledger's fold.
+
+    Attributes:
+        seq: the last record taken in.
+        incidents: every incident ever, by id, in the order opened.
+        flying: intents without an outcome, by incident.
+        duties: outlets switched off (or tried) and not yet seen switched on again, with the incident that did it.
+        power_offs: UTC s of the power-off intents of each miner's last 24 h.
+        settled: the last settled action of each miner, with its UTC s.
+        switched_on: UTC s of the last switch-on of each outlet.
+        judged: the last guard verdict of each incident, so that only changes are recorded.
+    """
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.incidents: dict[IncidentId, Incident] = {}
+        self.flying: dict[IncidentId, Intended] = {}
+        self.duties: dict[Outlet, IncidentId] = {}
+        self.power_offs: dict[MinerId, tuple[float, ...]] = {}
+        self.settled: dict[MinerId, tuple[Action, float]] = {}
+        self.switched_on: dict[Outlet, float] = {}
+        self.judged: dict[IncidentId, Judged] = {}
+        self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
+        self._open: dict[IncidentId, None] = {}
+
+    @property
+    def open_incidents(self) -> list[Incident]:
+        """Incidents that are not closed, in the order opened or re-opened."""
+        return [self.incidents[i] for i in self._open]
+
+    def latest(self, category: Category, miner: MinerId) -> Incident | None:
+        """Return the last incident of that category that has this miner as a member."""
+        found = self._latest.get((category, miner))
+        return None if found is None else self.incidents[found]
+
+    def is_down(self, miner: MinerId) -> bool:
+        """Whether any open incident has this miner as a member."""
+        return any(miner in incident.members for incident in self.open_incidents)
+
+    def incident_id(self, ahead: int) -> IncidentId:
+        """Return the id of the incident to be opened after `ahead` others that are not committed yet."""
+        return IncidentId(f"inc-{len(self.incidents) + 1 + ahead:06d}")
+
+    def next_run(self, incident: Incident) -> RunId:
+        """Return the id the incident's next run gets."""
+        return RunId(f"{incident.id}/run-{incident.relapses + 1}")

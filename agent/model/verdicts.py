@@ -1,0 +1,46 @@
+"""What every detector returns: one verdict per row, and a way to explain it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.model.incident import Category, Evidence, Reason
+from agent.model.site_view import Floats, Ints, SiteView
+
+
+class Explains(Protocol):
+    """Explains the verdict of one row."""
+
+    def reason(self, row: int) -> Reason:
+        """Return why that row fires."""
+
+    def of(self, row: int) -> Evidence:
+        """Return what was seen of that row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """One tick's verdicts of one detector; arrays have shape (n,).
+
+    Attributes:
+        health: `Health` per row.
+        since: UTC s at which a firing row began to fire; NaN elsewhere.
+        clear_since: UTC s at which a firing row's clear condition began to hold; NaN while it does not.
+    """
+
+    category: Category
+    health: Ints
+    since: Floats
+    clear_since: Floats
+    evidence: Explains
+
+
+class Detector(Protocol):
+    """Judges every row of the view; keeps its own state between ticks."""
+
+    category: Category
+
+    def judge(self, view: SiteView, now: float) -> Verdicts:
+        """Return this tick's verdict for every row."""
+
+    def restore(self, row: int, since: float, reason: Reason) -> None:
+        """Take up a verdict that was firing before a restart of the agent."""

@@ -1,0 +1,123 @@
+"""Reconcile: the one function that says what an incident needs next.
+
+Level-based: it looks at what is, never at what just happened, and gives the same answer however often it is asked.
+"""
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from agent.model.action import VERB_TRAITS, Action, Risk, Verb
+from agent.model.incident import Evidence, Incident, Outcome, Phase
+from agent.model.playbook import Act, Check, Escalate, Resolve, Situation, Step, Wait
+from agent.model.topology import Miner
+from agent.remediate.machine import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Start this playbook on the incident."""
+
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Do this, if the guards allow."""
+
+    action: Action
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Nothing to do before `until` (UTC s) unless the view changes."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Take this row of the table without acting."""
+
+    trigger: str
+    to_state: str
+    evidence: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The symptom has cleared: the incident is over."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Ask a person."""
+
+    reason: str
+
+
+Decision = Begin | Perform | Hold | Move | Close | HandOver
+
+RECHECK_S = 2.0
+
+
+def reconcile(situation: Situation, table: Table) -> Decision:
+    """Return what the incident's run needs next.
+
+    Args:
+        situation: the incident with a run, its miner and what is seen of it now.
+        table: the playbook the run was started with.
+    """
+    incident, run, now = situation.incident, situation.run, situation.now
+    if incident.in_flight is not None:
+        return Hold(now + RECHECK_S)
+    if incident.phase is Phase.ESCALATED:
+        return Close(outcome(incident)) if situation.recovered else Hold(now + RECHECK_S)
+    if run.fingerprint != table.fingerprint:
+        return HandOver("playbook_changed")
+    trigger = table.playbook.on_recovered
+    if situation.recovered and table.has(run.state, trigger):
+        return Move(trigger, table.leads_to(run.state, trigger))
+    return _step(table.playbook.steps[run.state], situation, table)
+
+
+def outcome(incident: Incident) -> Outcome:
+    """Return how an incident ended whose symptom has just cleared."""
+    if incident.escalated_at is not None:
+        return Outcome.HUMAN_RESOLVED
+    return Outcome.AUTO_RESOLVED if incident.attempts else Outcome.SELF_RECOVERED
+
+
+def action_of(verb: Verb, miner: Miner) -> Action:
+    """Return the action of that verb on that miner; power verbs name every outlet that feeds it."""
+    outlets = miner.outlets if VERB_TRAITS[verb].risk is Risk.POWER else ()
+    return Action(verb=verb, miner=miner.id, outlets=outlets)
+
+
+def _step(step: Step, situation: Situation, table: Table) -> Decision:
+    run = situation.run
+    match step:
+        case Act():
+            return Perform(action_of(step.verb, situation.miner), run.state)
+        case Wait():
+            return _after(step.duration_s, step.then, situation, table)
+        case Check():
+            held = next((arm for arm in step.arms if arm.when(situation)), None)
+            if held is not None:
+                return Move(held.trigger, table.leads_to(run.state, held.trigger))
+            return _after(step.limit_s(situation.miner), step.otherwise, situation, table)
+        case Resolve():
+            return Close(outcome(situation.incident))
+        case Escalate():
+            return HandOver(step.reason)
+        case _:
+            assert_never(step)
+
+
+def _after(duration_s: float, trigger: str, situation: Situation, table: Table) -> Hold | Move:
+    run = situation.run
+    if situation.in_state_s < duration_s:
+        return Hold(run.entered_at + duration_s)
+    return Move(trigger, table.leads_to(run.state, trigger))

@@ -1,0 +1,182 @@
+"""One tick: detect, triage, reconcile, guard, in this order. Synchronous and pure but for the arrays detectors keep.
+
+It reads the view and the memory and returns the events to commit; intents among them are acted on once committed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agent.guard.limits import GuardLimits, Mode
+from agent.guard.order import judge
+from agent.guard.request import Request
+from agent.model.action import Action, Risk
+from agent.model.events import AnyEvent, Closed, Escalated, Intended, Judged, Moved, RunStarted
+from agent.model.guard import Allow, Defer, Refuse
+from agent.model.ids import RunId
+from agent.model.incident import Category, Evidence, Incident, Phase
+from agent.model.memory import Memory
+from agent.model.playbook import Situation
+from agent.model.site_view import SiteView
+from agent.model.verdicts import Detector, Verdicts
+from agent.remediate import duty
+from agent.remediate.machine import Table
+from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
+from agent.triage.expected import ExpectedState
+from agent.triage.lifecycle import triage
+from agent.triage.limits import TriageLimits
+
+
+@dataclass(frozen=True, slots=True)
+class _Tick:
+    """What one tick's later stages share: its time, its verdicts, and the actions it has allowed so far."""
+
+    now: float
+    verdicts: Sequence[Verdicts]
+    wanted: list[Action] = field(default_factory=list)
+
+
+class Stages:
+    """The deciding half of the agent.
+
+    Args:
+        tables: one sound playbook table for each category that has one.
+        modes: the mode in force by playbook name and risk.
+    """
+
+    def __init__(
+        self,
+        view: SiteView,
+        memory: Memory,
+        detectors: Sequence[Detector],
+        tables: Mapping[Category, Table],
+        *,
+        modes: Mapping[str, Mapping[Risk, Mode]],
+        guard: GuardLimits,
+        limits: TriageLimits,
+    ) -> None:
+        self._view = view
+        self._memory = memory
+        self._detectors = detectors
+        self._tables = tables
+        self._modes = modes
+        self._guard = guard
+        self._limits = limits
+        self._expected = ExpectedState(view)
+
+    def tick(self, now: float) -> list[AnyEvent]:
+        """Return everything this tick decided, to be committed together. `now` is UTC s."""
+        self._expected.update(self._view, self._memory, now)
+        tick = _Tick(now, [detector.judge(self._view, now) for detector in self._detectors])
+        triaged = triage(self._view, self._memory, tick.verdicts, self._limits, now)
+        events = triaged.events
+        for incident in self._memory.open_incidents:
+            decision = self._decide(incident, now, recovered=incident.id in triaged.recovered)
+            events.extend(self._record(incident, decision, tick))
+        for incident, action in duty.owed(self._memory, now):
+            events.extend(self._ask(incident, Perform(action, duty.STATE), None, tick))
+        return events
+
+    def restore(self) -> None:
+        """Hand the detectors the symptoms of the incidents that were open when the agent went down."""
+        for incident in self._memory.open_incidents:
+            for detector in self._detectors:
+                if detector.category is incident.category:
+                    for miner in incident.members:
+                        if miner in self._view.site.rows:
+                            detector.restore(self._view.site.rows[miner], incident.detected_at, incident.cause)
+
+    def situation(self, incident: Incident, now: float, *, recovered: bool) -> Situation | None:
+        """Return what a run may look at; None while the incident has no run or its miner left the inventory."""
+        miner = incident.members[0]
+        if incident.run is None or miner not in self._view.site.rows:
+            return None
+        return Situation(now, incident, incident.run, self._view.site.miner(miner), self._view.row(miner), recovered)
+
+    def _decide(self, incident: Incident, now: float, *, recovered: bool) -> Decision:
+        table = self._tables.get(incident.category)
+        situation = self.situation(incident, now, recovered=recovered)
+        if incident.members[0] not in self._view.site.rows:
+            return HandOver("not_in_inventory")
+        if table is None:
+            return HandOver("no_playbook")
+        return Begin(table) if situation is None else reconcile(situation, table)
+
+    def _record(self, incident: Incident, decision: Decision, tick: _Tick) -> list[AnyEvent]:
+        run = incident.run
+        match decision:
+            case Begin():
+                return [
+                    RunStarted(
+                        incident=incident.id,
+                        run=self._memory.next_run(incident),
+                        playbook=decision.table.playbook.name,
+                        fingerprint=decision.table.fingerprint,
+                        state=decision.table.playbook.initial,
+                    )
+                ]
+            case Move() if run is not None:
+                return [
+                    Moved(
+                        incident=incident.id,
+                        run=run.id,
+                        trigger=decision.trigger,
+                        from_state=run.state,
+                        to_state=decision.to_state,
+                        evidence=self._evidence(incident, tick.verdicts),
+                    )
+                ]
+            case Perform() if run is not None:
+                return self._ask(incident, decision, run.id, tick)
+            case Close():
+                evidence = self._evidence(incident, tick.verdicts)
+                return [Closed(incident=incident.id, outcome=decision.outcome, evidence=evidence)]
+            case HandOver() if incident.phase is not Phase.ESCALATED:
+                return [self._escalated(incident, decision.reason, self._evidence(incident, tick.verdicts))]
+            case Hold() | HandOver() | Move() | Perform():
+                return []
+
+    def _ask(self, incident: Incident, move: Perform, run: RunId | None, tick: _Tick) -> list[AnyEvent]:
+        """Ask the guards; return the intent, or the verdict where it is news."""
+        action, modes = move.action, self._modes[incident.run.playbook if incident.run else ""]
+        request = Request(action, incident, tick.now, self._view, self._memory, tick.wanted, self._guard, modes)
+        gate, verdict = judge(request)
+        if isinstance(verdict, Allow):
+            tick.wanted.append(action)
+            attempt = len(incident.attempts) + 1
+            return [Intended(incident=incident.id, run=run, state=move.state, attempt=attempt, action=action)]
+        events: list[AnyEvent] = []
+        judged = Judged(
+            incident=incident.id,
+            run=run,
+            state=move.state,
+            action=action,
+            gate=gate,
+            verdict="defer" if isinstance(verdict, Defer) else "refuse",
+            reason=verdict.reason,
+            until=verdict.until if isinstance(verdict, Defer) else None,
+        )
+        if _is_news(self._memory.judged.get(incident.id), judged):
+            events.append(judged)
+        if isinstance(verdict, Refuse) and incident.phase in (Phase.OPEN, Phase.REMEDIATING):
+            events.append(self._escalated(incident, verdict.reason, {"refused": action.verb.value, "gate": gate}))
+        return events
+
+    def _escalated(self, incident: Incident, reason: str, evidence: Evidence) -> Escalated:
+        tried = tuple(f"{a.verb} {a.result or 'in flight'}: {a.detail}" for a in incident.attempts)
+        return Escalated(incident=incident.id, reason=reason, tried=tried, evidence=evidence)
+
+    def _evidence(self, incident: Incident, verdicts: Sequence[Verdicts]) -> Evidence:
+        row = self._view.site.rows.get(incident.members[0])
+        for verdict in verdicts:
+            if verdict.category is incident.category and row is not None:
+                return verdict.evidence.of(row)
+        return {}
+
+
+def _is_news(before: Judged | None, judged: Judged) -> bool:
+    return before is None or (before.action, before.gate, before.verdict, before.reason) != (
+        judged.action,
+        judged.gate,
+        judged.verdict,
+        judged.reason,
+    )

@@ -1,0 +1,42 @@
+"""Expected state: what each miner is supposed to be doing, so that nobody calls a booting miner stuck."""
+
+import numpy as np
+
+from agent.model.action import Verb
+from agent.model.memory import Memory
+from agent.model.site_view import Expected, Floats, SiteView
+from agent.model.topology import FAMILY_TRAITS
+
+_BOOTS = frozenset({Verb.RESTART, Verb.REBOOT, Verb.POWER_ON})
+
+
+class ExpectedState:
+    """Works out the expected state of every row each tick."""
+
+    def __init__(self, view: SiteView) -> None:
+        self._grace_s: Floats = np.array([FAMILY_TRAITS[m.family].boot_grace_s for m in view.site.miners])
+
+    def update(self, view: SiteView, memory: Memory, now: float) -> None:
+        """Write `view.expected`.
+
+        A miner is acting while an action on it is in flight or one of its outlets is owed a switch-on; booting from
+        such an action, or from any start of its process, until its family's grace has passed or it says that its
+        ramp is complete; suspended while it says that it was told to sleep.
+        """
+        age_s = view.elapsed_s.value + (now - view.elapsed_s.at)
+        with np.errstate(invalid="ignore"):
+            young = age_s < self._grace_s
+        expected = np.where(young & (view.tuned.value != 1.0), Expected.BOOTING, Expected.RUNNING)
+        expected = np.where(view.suspended.value == 1.0, Expected.SUSPENDED, expected)
+        rows = view.site.rows
+        for miner, (action, at) in memory.settled.items():
+            row = rows.get(miner)
+            if row is not None and action.verb in _BOOTS and now - at < self._grace_s[row]:
+                expected[row] = Expected.BOOTING
+        for intent in memory.flying.values():
+            if intent.action.miner in rows:
+                expected[rows[intent.action.miner]] = Expected.ACTING
+        for outlet in memory.duties:
+            for miner in view.site.fed_by.get(outlet, ()):
+                expected[rows[miner]] = Expected.ACTING
+        view.expected[:] = expected.astype(np.int8)

@@ -1,0 +1,256 @@
+"""Stuck miner: restart the process, reboot, power cycle; the mildest step that can work, each proved by counters.
+
+Evidence comes first. A miner that gives no telemetry is touched only when something outside it says that it does not
+hash: its outlets draw little, or its switch port hears nothing of it. With its outlet on and drawing nothing its power
+supply is dead and a cycle is no help; with its port down it is a network fault; and when nothing outside it can be
+read, a person is asked.
+
+Times: facts "detection", sections 1.1 and 7; facts "control", section 2 (a latched supply lets go after 30 s without
+power, a crowbar after 60 s).
+"""
+
+import math
+
+from agent.model.action import Verb
+from agent.model.incident import Category
+from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
+from agent.model.telemetry import OutletState, Reach
+from agent.model.topology import FAMILY_TRAITS, Miner
+
+HOLD_S = 60.0
+"""A cause shared with others shows itself within this time (facts "detection", section 7, group hold)."""
+
+GATHER_S = 90.0
+"""Longest wait for a fresh reading of the outlets and the port."""
+
+SILENT_S = 180.0
+"""Below this a firmware may still come back by itself: the stock watchdog, a spontaneous reboot."""
+
+QUIET_S = 120.0
+"""A hashing miner never keeps its port quiet this long: at 18 shares a minute the odds are e**-36."""
+
+JUDGE_S = 1800.0
+"""How long a miner that may be working is watched before a person is asked."""
+
+DEAD_DRAW_W = 3.0
+"""Less than any supply's standby: nothing is drawn."""
+
+IDLE_SHARE = 0.25
+"""Below this share of its nominal power no miner hashes; control board and fans draw 10-100 W."""
+
+INEFFECTIVE_S = 180.0
+"""A restart or reboot that took shows in the process age by then."""
+
+PROOF_S = 480.0
+"""The clear window (300 s) and what the slowest poll and ramp add to it."""
+
+FIRST_DWELL_S = 30.0
+SECOND_DWELL_S = 60.0
+
+
+def recovered(s: Situation) -> bool:
+    """The detector's clear condition has held for its whole window: counters, not averages."""
+    return s.recovered
+
+
+def evidence_is_fresh(s: Situation) -> bool:
+    """Every outlet and the port were read since this state was entered."""
+    port = s.row.port
+    return all(o.at >= s.run.entered_at for o in s.row.outlets) and (port is None or port.at >= s.run.entered_at)
+
+
+def outlet_is_off(s: Situation) -> bool:
+    """An outlet is off, and this incident did not do it: somebody wants it off."""
+    return any(o.state is OutletState.OFF for o in s.row.outlets)
+
+
+def draws_nothing(s: Situation) -> bool:
+    """Every outlet is on, metered, and next to nothing flows."""
+    draw_w = _draw_w(s)
+    return draw_w is not None and draw_w < DEAD_DRAW_W and all(o.state is OutletState.ON for o in s.row.outlets)
+
+
+def link_is_down(s: Situation) -> bool:
+    """It gives no telemetry and its switch port has no link, yet it draws power: the network, not the miner."""
+    port = s.row.port
+    draw_w = _draw_w(s)
+    works = draw_w is None or draw_w >= _nominal_w(s) * IDLE_SHARE
+    return s.row.reach is Reach.SILENT and port is not None and port.up is False and works
+
+
+def wants_restart(s: Situation) -> bool:
+    """Its process can be reached, does not hash, and was not restarted in this incident yet."""
+    return _is_reachable(s) and _is_not_hashing(s) and not s.tried(Verb.RESTART)
+
+
+def wants_reboot(s: Situation) -> bool:
+    """Its process can be reached, does not hash, and a restart did not help."""
+    return _is_reachable(s) and _is_not_hashing(s) and not s.tried(Verb.REBOOT)
+
+
+def wants_power(s: Situation) -> bool:
+    """Nothing milder can reach it or is left, and something outside it says that it does not hash."""
+    return _is_not_hashing(s) and (not _is_reachable(s) or s.tried(Verb.REBOOT) > 0) and _outlets_known(s)
+
+
+def restart_was_ineffective(s: Situation) -> bool:
+    """Time enough for a new process has passed, the device answers, and its process is the old one or still absent."""
+    if s.in_state_s < INEFFECTIVE_S or s.row.restarted_at >= s.run.entered_at - INEFFECTIVE_S:
+        return False
+    return s.row.reach in (Reach.ANSWERED, Reach.ERRORED)
+
+
+def recovery_s(miner: Miner) -> float:
+    """Return how long boot, ramp and proof may take."""
+    return FAMILY_TRAITS[miner.family].boot_grace_s + PROOF_S
+
+
+def _is_reachable(s: Situation) -> bool:
+    return s.row.reach in (Reach.ANSWERED, Reach.ERRORED, Reach.REFUSED)
+
+
+def _is_not_hashing(s: Situation) -> bool:
+    """Telemetry that fired says so itself; without telemetry something outside the miner must."""
+    if s.row.reach is Reach.ANSWERED:
+        return True
+    if s.row.missing_s < SILENT_S:
+        return False
+    draw_w = _draw_w(s)
+    port = s.row.port
+    idles = draw_w is not None and draw_w < _nominal_w(s) * IDLE_SHARE
+    is_quiet = port is not None and port.up is True and port.quiet_s >= QUIET_S
+    says_so_itself = s.row.reach in (Reach.ERRORED, Reach.REFUSED) and draw_w is None and port is None
+    return idles or is_quiet or says_so_itself
+
+
+def _outlets_known(s: Situation) -> bool:
+    return all(o.state is OutletState.ON for o in s.row.outlets) and bool(s.row.outlets)
+
+
+def _draw_w(s: Situation) -> float | None:
+    """Return the watts over all its outlets; None where any of them is not metered or was never read."""
+    total_w = 0.0
+    for o in s.row.outlets:
+        metered_w = o.power_w
+        if math.isnan(metered_w):
+            metered_w = o.current_a * s.row.view.site.pdu[o.outlet.pdu].voltage_v
+        if math.isnan(metered_w):
+            return None
+        total_w += metered_w
+    return total_w
+
+
+def _nominal_w(s: Situation) -> float:
+    return s.miner.power_w
+
+
+_UNFIT = (
+    Arm(outlet_is_off, "outlet_off"),
+    Arm(draws_nothing, "no_draw"),
+    Arm(link_is_down, "link_down"),
+)
+
+_STEPS: dict[str, Step] = {
+    "hold": Wait(HOLD_S, "held"),
+    "gather": Check((Arm(evidence_is_fresh, "gathered"),), GATHER_S, "unread"),
+    "judge": Check(
+        (*_UNFIT, Arm(wants_restart, "restart"), Arm(wants_reboot, "reboot"), Arm(wants_power, "power")),
+        JUDGE_S,
+        "undecided",
+    ),
+    "restart": Act(Verb.RESTART, "accepted", "failed"),
+    "after_restart": Check((Arm(restart_was_ineffective, "ineffective"),), recovery_s, "not_recovered"),
+    "reboot": Act(Verb.REBOOT, "accepted", "failed"),
+    "after_reboot": Check((Arm(restart_was_ineffective, "ineffective"),), recovery_s, "not_recovered"),
+    "gather_power": Check((Arm(evidence_is_fresh, "gathered"),), GATHER_S, "unread"),
+    "judge_power": Check((*_UNFIT, Arm(wants_power, "power")), JUDGE_S, "undecided"),
+    "power_off": Act(Verb.POWER_OFF, "is_off", "failed"),
+    "dwell": Wait(FIRST_DWELL_S, "discharged"),
+    "power_on": Act(Verb.POWER_ON, "is_on", "failed"),
+    "after_power": Check((), recovery_s, "not_recovered"),
+    "gather_again": Check((Arm(evidence_is_fresh, "gathered"),), GATHER_S, "unread"),
+    "judge_again": Check((*_UNFIT, Arm(wants_power, "power")), JUDGE_S, "undecided"),
+    "power_off_again": Act(Verb.POWER_OFF, "is_off", "failed"),
+    "dwell_again": Wait(SECOND_DWELL_S, "discharged"),
+    "power_on_again": Act(Verb.POWER_ON, "is_on", "failed"),
+    "after_power_again": Check((), recovery_s, "not_recovered"),
+    "restore": Act(Verb.POWER_ON, "is_on", "failed"),
+    "resolved": Resolve(),
+    "ask_outlet_off": Escalate("outlet_off"),
+    "ask_no_draw": Escalate("no_power_draw"),
+    "ask_link_down": Escalate("link_down"),
+    "ask_undecided": Escalate("evidence_missing"),
+    "ask_pdu": Escalate("pdu_failed"),
+    "ask_exhausted": Escalate("exhausted"),
+}
+
+_JUDGES = ("judge", "judge_power", "judge_again")
+
+_TRANSITIONS = (
+    Transition("held", "hold", "gather"),
+    Transition("gathered", "gather", "judge"),
+    Transition("unread", "gather", "judge"),
+    *(Transition("outlet_off", state, "ask_outlet_off") for state in _JUDGES),
+    *(Transition("no_draw", state, "ask_no_draw") for state in _JUDGES),
+    *(Transition("link_down", state, "ask_link_down") for state in _JUDGES),
+    *(Transition("undecided", state, "ask_undecided") for state in _JUDGES),
+    Transition("restart", "judge", "restart"),
+    Transition("reboot", "judge", "reboot"),
+    Transition("power", "judge", "power_off"),
+    Transition("accepted", "restart", "after_restart"),
+    Transition("failed", "restart", "reboot"),
+    Transition("ineffective", "after_restart", "reboot"),
+    Transition("not_recovered", "after_restart", "reboot"),
+    Transition("accepted", "reboot", "after_reboot"),
+    Transition("failed", "reboot", "gather_power"),
+    Transition("ineffective", "after_reboot", "gather_power"),
+    Transition("not_recovered", "after_reboot", "gather_power"),
+    Transition("gathered", "gather_power", "judge_power"),
+    Transition("unread", "gather_power", "judge_power"),
+    Transition("power", "judge_power", "power_off"),
+    Transition("is_off", "power_off", "dwell"),
+    Transition("failed", "power_off", "restore"),
+    Transition("discharged", "dwell", "power_on"),
+    Transition("is_on", "power_on", "after_power"),
+    Transition("failed", "power_on", "restore"),
+    Transition("not_recovered", "after_power", "gather_again"),
+    Transition("gathered", "gather_again", "judge_again"),
+    Transition("unread", "gather_again", "judge_again"),
+    Transition("power", "judge_again", "power_off_again"),
+    Transition("is_off", "power_off_again", "dwell_again"),
+    Transition("failed", "power_off_again", "restore"),
+    Transition("discharged", "dwell_again", "power_on_again"),
+    Transition("is_on", "power_on_again", "after_power_again"),
+    Transition("failed", "power_on_again", "restore"),
+    Transition("not_recovered", "after_power_again", "ask_exhausted"),
+    Transition("is_on", "restore", "ask_pdu"),
+    Transition("failed", "restore", "ask_pdu"),
+    *(
+        Transition("recovered", state, "resolved")
+        for state in (
+            "hold",
+            "gather",
+            "judge",
+            "restart",
+            "after_restart",
+            "reboot",
+            "after_reboot",
+            "gather_power",
+            "judge_power",
+            "power_off",
+            "after_power",
+            "gather_again",
+            "judge_again",
+            "power_off_again",
+            "after_power_again",
+        )
+    ),
+)
+
+PLAYBOOK = Playbook(
+    name="stuck_miner",
+    category=Category.STUCK,
+    initial="hold",
+    steps=_STEPS,
+    transitions=_TRANSITIONS,
+)
