@@ -36,3 +36,16 @@ class Clock:
     def wall_offset_s(self) -> float:
         """Return by how many seconds the wall clock has stepped away from steady UTC since the start."""
         return time.time() - self.now()
+
+
+class Stopwatch:
+    """Tells how long something really took, whatever the site's time did: for displays and cost figures only."""
+
+    __slots__ = ("_started_s",)
+
+    def __init__(self) -> None:
+        self._started_s = time.monotonic()
+
+    def elapsed_s(self) -> float:
+        """Return real seconds since the start."""
+        return time.monotonic() - self._started_s

@@ -38,6 +38,10 @@ DEAD_DRAW_W = 3.0
 IDLE_SHARE = 0.25
 """Below this share of its nominal power no miner hashes; control board and fans draw 10-100 W."""
 
+DEAD_RATE_SHARE = 0.10
+STILL_S = 120.0
+"""A miner that answers does not hash when its rate is below this share, or its hashes stood still for this long."""
+
 INEFFECTIVE_S = 180.0
 """A restart or reboot that took shows in the process age by then."""
 
@@ -94,10 +98,10 @@ def wants_power(s: Situation) -> bool:
 
 
 def restart_was_ineffective(s: Situation) -> bool:
-    """Time enough for a new process has passed, the device answers, and its process is the old one or still absent."""
+    """Time enough for a new process has passed, and the one that answers is the old one, or still absent."""
     if s.in_state_s < INEFFECTIVE_S or s.row.restarted_at >= s.run.entered_at - INEFFECTIVE_S:
         return False
-    return s.row.reach in (Reach.ANSWERED, Reach.ERRORED)
+    return s.row.reach in (Reach.ANSWERED, Reach.ERRORED) and _is_not_hashing(s)
 
 
 def recovery_s(miner: Miner) -> float:
@@ -110,9 +114,9 @@ def _is_reachable(s: Situation) -> bool:
 
 
 def _is_not_hashing(s: Situation) -> bool:
-    """Telemetry that fired says so itself; without telemetry something outside the miner must."""
+    """Telemetry says so itself; without telemetry something outside the miner must."""
     if s.row.reach is Reach.ANSWERED:
-        return True
+        return s.row.rate_share < DEAD_RATE_SHARE or s.row.work_still_s >= STILL_S
     if s.row.missing_s < SILENT_S:
         return False
     draw_w = _draw_w(s)
@@ -175,6 +179,9 @@ _STEPS: dict[str, Step] = {
     "power_on_again": Act(Verb.POWER_ON, "is_on", "failed"),
     "after_power_again": Check((), recovery_s, "not_recovered"),
     "restore": Act(Verb.POWER_ON, "is_on", "failed"),
+    "restore_again": Act(Verb.POWER_ON, "is_on", "failed"),
+    "retry_on": Act(Verb.POWER_ON, "is_on", "failed"),
+    "retry_on_again": Act(Verb.POWER_ON, "is_on", "failed"),
     "resolved": Resolve(),
     "ask_outlet_off": Escalate("outlet_off"),
     "ask_no_draw": Escalate("no_power_draw"),
@@ -212,19 +219,25 @@ _TRANSITIONS = (
     Transition("failed", "power_off", "restore"),
     Transition("discharged", "dwell", "power_on"),
     Transition("is_on", "power_on", "after_power"),
-    Transition("failed", "power_on", "restore"),
+    Transition("failed", "power_on", "retry_on"),
+    Transition("is_on", "retry_on", "after_power"),
+    Transition("failed", "retry_on", "ask_pdu"),
+    Transition("is_on", "restore", "gather_again"),
+    Transition("failed", "restore", "ask_pdu"),
     Transition("not_recovered", "after_power", "gather_again"),
     Transition("gathered", "gather_again", "judge_again"),
     Transition("unread", "gather_again", "judge_again"),
     Transition("power", "judge_again", "power_off_again"),
     Transition("is_off", "power_off_again", "dwell_again"),
-    Transition("failed", "power_off_again", "restore"),
+    Transition("failed", "power_off_again", "restore_again"),
     Transition("discharged", "dwell_again", "power_on_again"),
     Transition("is_on", "power_on_again", "after_power_again"),
-    Transition("failed", "power_on_again", "restore"),
+    Transition("failed", "power_on_again", "retry_on_again"),
+    Transition("is_on", "retry_on_again", "after_power_again"),
+    Transition("failed", "retry_on_again", "ask_pdu"),
     Transition("not_recovered", "after_power_again", "ask_exhausted"),
-    Transition("is_on", "restore", "ask_pdu"),
-    Transition("failed", "restore", "ask_pdu"),
+    Transition("is_on", "restore_again", "ask_pdu"),
+    Transition("failed", "restore_again", "ask_pdu"),
     *(
         Transition("recovered", state, "resolved")
         for state in (

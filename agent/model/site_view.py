@@ -286,6 +286,16 @@ class MinerRow:
         return 0.0 if math.isnan(since) else float(self.view.polled_at[self.index]) - since
 
     @property
+    def rate_share(self) -> float:
+        """Short-window rate as a share of the expected one, at the last answer; NaN where it told none."""
+        return float(self.view.hashrate_th.value[self.index] / self.view.target_th()[self.index])
+
+    @property
+    def work_still_s(self) -> float:
+        """Seconds for which, at the last answer, no hash had been counted; NaN where it counts none."""
+        return float(self.view.work_gh.at[self.index] - self.view.work_gh.grew_at[self.index])
+
+    @property
     def outlets(self) -> tuple[OutletView, ...]:
         """What is known of each of its outlets."""
         return tuple(self.view.outlet(o) for o in self.view.site.miners[self.index].outlets)

@@ -1,0 +1,111 @@
+"""The fold: what a sequence of events means."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.ledger.fold import State
+from agent.model.action import Result, Verb
+from agent.model.events import Closed, Escalated, IncidentRelapsed, Mitigated, Moved
+from agent.model.incident import Category, Outcome, Phase, Reason
+from agent.model.topology import Outlet
+from tests.factory import EPOCH, PDU
+from tests.ledger.builder import INCIDENT, MINER, RUN, Story
+
+OUTLET = Outlet(PDU, 1)
+
+
+def test_timestamps_of_a_resolved_incident() -> None:
+    story = Story().opened(EPOCH).running("hold", EPOCH + 2)
+    story.intended(Verb.RESTART, EPOCH + 70).settled(Verb.RESTART, EPOCH + 71)
+    story.tell(Mitigated(incident=INCIDENT), EPOCH + 300).tell(
+        Closed(incident=INCIDENT, outcome=Outcome.AUTO_RESOLVED), EPOCH + 600
+    )
+    incident = story.state.incidents[INCIDENT]
+    assert incident.detected_at == incident.alerted_at == EPOCH
+    assert incident.remediation_started_at == EPOCH + 70
+    assert (incident.mitigated_at, incident.resolved_at) == (EPOCH + 300, EPOCH + 600)
+    assert incident.outcome is Outcome.AUTO_RESOLVED
+    assert story.state.open_incidents == []
+
+
+def test_an_intent_flies_until_it_settles() -> None:
+    story = Story().opened().running("restart").intended(Verb.RESTART, EPOCH + 5)
+    incident = story.state.incidents[INCIDENT]
+    assert incident.in_flight is not None
+    assert INCIDENT in story.state.flying
+    story.settled(Verb.RESTART, EPOCH + 6, Result.FAILED, to_state="reboot")
+    incident = story.state.incidents[INCIDENT]
+    assert incident.in_flight is None
+    assert incident.attempts[0].result is Result.FAILED
+    assert incident.run is not None
+    assert incident.run.path == ("restart", "reboot")
+    assert story.state.flying == {}
+
+
+def test_a_power_off_is_a_duty_from_its_intent_until_a_switch_on_is_verified() -> None:
+    story = Story().opened().running("power_off").intended(Verb.POWER_OFF, EPOCH)
+    assert story.state.duties == {OUTLET: INCIDENT}
+    story.settled(Verb.POWER_OFF, EPOCH + 5, Result.FAILED)
+    assert story.state.duties == {OUTLET: INCIDENT}, "an error does not prove that the relay stayed"
+    story.intended(Verb.POWER_ON, EPOCH + 40).settled(Verb.POWER_ON, EPOCH + 45, Result.UNKNOWN)
+    assert story.state.duties == {OUTLET: INCIDENT}
+    story.intended(Verb.POWER_ON, EPOCH + 100).settled(Verb.POWER_ON, EPOCH + 102)
+    assert story.state.duties == {}
+    assert story.state.switched_on[OUTLET] == EPOCH + 102
+
+
+def test_power_offs_are_counted_for_a_day() -> None:
+    story = Story().opened().running("power_off")
+    for hour in (0, 1, 30):
+        story.intended(Verb.POWER_OFF, EPOCH + hour * 3600).settled(Verb.POWER_OFF, EPOCH + hour * 3600 + 5)
+    assert story.state.power_offs[MINER] == (EPOCH + 30 * 3600,)
+
+
+def test_a_relapse_reopens_the_same_incident_and_takes_its_resolution_back() -> None:
+    story = Story().opened().running("hold").tell(Closed(incident=INCIDENT, outcome=Outcome.AUTO_RESOLVED), EPOCH + 500)
+    story.tell(
+        IncidentRelapsed(incident=INCIDENT, cause=Reason.NOT_HASHING, detected_at=EPOCH + 900, evidence={}), EPOCH + 900
+    )
+    incident = story.state.incidents[INCIDENT]
+    assert incident.phase is Phase.OPEN
+    assert incident.resolved_at is None
+    assert incident.relapses == 1
+    assert incident.run is None
+    assert story.state.next_run(incident) == "inc-000001/run-2"
+    assert [i.id for i in story.state.open_incidents] == [INCIDENT]
+    assert story.state.latest(Category.STUCK, MINER) == incident
+
+
+def test_a_move_and_an_escalation() -> None:
+    story = Story().opened().running("hold", EPOCH)
+    story.tell(Moved(incident=INCIDENT, run=RUN, trigger="held", from_state="hold", to_state="gather"), EPOCH + 60)
+    story.tell(Escalated(incident=INCIDENT, reason="no_power_draw", tried=(), evidence={}), EPOCH + 90)
+    incident = story.state.incidents[INCIDENT]
+    assert incident.run is not None
+    assert (incident.run.state, incident.run.entered_at) == ("gather", EPOCH + 60)
+    assert (incident.phase, incident.escalated_at) == (Phase.ESCALATED, EPOCH + 90)
+    assert incident.is_open
+
+
+@given(st.lists(st.sampled_from([Verb.POWER_OFF, Verb.POWER_ON]), max_size=12), st.data())
+def test_a_duty_never_disappears_without_a_verified_switch_on(verbs: list[Verb], data: st.DataObject) -> None:
+    story = Story().opened().running("power_off")
+    owed = False
+    for number, verb in enumerate(verbs):
+        result = data.draw(st.sampled_from(list(Result)))
+        story.intended(verb, EPOCH + number).settled(verb, EPOCH + number + 0.5, result)
+        owed = True if verb is Verb.POWER_OFF else owed and result is not Result.OK
+        assert bool(story.state.duties) == owed
+
+
+@given(st.integers(min_value=0, max_value=6))
+def test_folding_in_two_parts_gives_the_same_memory(cut: int) -> None:
+    story = Story().opened().running("restart").intended(Verb.RESTART, EPOCH + 1).settled(Verb.RESTART, EPOCH + 2)
+    story.intended(Verb.POWER_OFF, EPOCH + 3).settled(Verb.POWER_OFF, EPOCH + 4)
+    state = State()
+    for record in story.records[:cut]:
+        state.apply(record)
+    for record in story.records[cut:]:
+        state.apply(record)
+    assert state.incidents == story.state.incidents
+    assert state.duties == story.state.duties
