@@ -1,0 +1,80 @@
+"""The bound on polls in flight, split in two, so that the silent wait for the silent only.
+
+A poll of a miner that was silent last time runs in the patient lane and keeps its place for the whole deadline. All
+others run in the prompt lane. When that one is full and more are due, the polls that have waited longest beyond the
+lane's patience give up their places: they count as silent, and are patient polls from then on. Those with the fewest
+misses go first there, so a miner that only answers slowly loses one poll to this, which no detector acts on.
+"""
+
+import asyncio
+import heapq
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+
+@dataclass(slots=True)
+class Flight:
+    """One poll in flight. Times are the loop's, in s.
+
+    Attributes:
+        limit: expires at once when the poll must give up its place.
+    """
+
+    row: int
+    started_s: float
+    limit: asyncio.Timeout
+    gave_up: bool = False
+
+
+class Lane:
+    """At most `size` polls in flight, and the rows that wait for a place.
+
+    A row is taken out of the timetable while it waits or flies, so no queue ever exceeds the number of rows.
+
+    Args:
+        patience_s: how long a poll may go unanswered while others wait for its place; infinite in the patient lane.
+    """
+
+    __slots__ = ("_order", "_patience_s", "_size", "_waiting", "flights")
+
+    def __init__(self, size: int, patience_s: float = math.inf) -> None:
+        self._size = size
+        self._patience_s = patience_s
+        self._waiting: list[tuple[int, int, int]] = []
+        self._order = count()
+        self.flights: dict[int, Flight] = {}  # in order of their start
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a row waits for a place."""
+        return bool(self._waiting)
+
+    def queue(self, row: int, rank: int) -> None:
+        """Let a row wait for a place: the lowest rank goes first, and among equals who came first."""
+        heapq.heappush(self._waiting, (rank, next(self._order), row))
+
+    def take_ready(self) -> Iterator[int]:
+        """Yield, and take out, rows whose turn it is; the caller starts each before it asks for the next."""
+        while self._waiting and len(self.flights) < self._size:
+            yield heapq.heappop(self._waiting)[2]
+
+    def make_room(self, now_s: float) -> float:
+        """End the longest unanswered polls, one for each row that waits; return when to ask again.
+
+        Returns:
+            When the next one loses its place, in s of the loop's clock; infinity where nothing waits for that.
+        """
+        wanted = len(self._waiting)
+        for flight in self.flights.values():
+            if wanted <= 0:
+                break
+            if not flight.gave_up:
+                loses_at_s = flight.started_s + self._patience_s
+                if loses_at_s > now_s:
+                    return loses_at_s
+                flight.gave_up = True
+                flight.limit.reschedule(now_s)
+            wanted -= 1
+        return math.inf

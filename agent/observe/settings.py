@@ -1,0 +1,30 @@
+"""How often devices are polled, and how much a poll may take. Values only; the poller gives them meaning."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PollSettings:
+    """Periods, deadlines and bounds of the observe stage.
+
+    Attributes:
+        interval_s: period of a miner's poll in s. A miner that answers, fell silent lately, or is in focus is polled at
+            this rate. Source: facts "detection", section 7 (5 to 8 s keep the data's age at p95 below 10 s).
+        deadline_s: the one deadline of a miner's poll in s, over connection and reply together.
+        concurrency: most miner polls in flight at once: half for miners that answer, half for those that are silent.
+            A bound on sockets, which a small site never reaches. Source: facts "infrastructure", section 7 (14,000
+            miners that answer in 0.2 s are 301 in flight; those that do not answer are 2,048 and more).
+        reply_limit_bytes: longest reply of a miner that is read; a longer one counts as faulty.
+        pdu_interval_s: period of a PDU's read in s.
+        switch_interval_s: period of a switch's read in s.
+        focus_interval_s: period in s of the reads of PDUs and switches that serve a miner in focus, and the deadline of
+            every read of a PDU or switch.
+    """
+
+    interval_s: float = 8.0
+    deadline_s: float = 5.0
+    concurrency: int = 1024
+    reply_limit_bytes: int = 262_144
+    pdu_interval_s: float = 30.0
+    switch_interval_s: float = 60.0
+    focus_interval_s: float = 10.0

@@ -1,0 +1,39 @@
+"""The part of each driver that observe uses: reading. Typed so, no code of this stage can act on a device."""
+
+from typing import Protocol
+
+from agent.model.telemetry import PduReading, PortReading, Telemetry
+
+
+class MinerSource(Protocol):
+    """One miner family's telemetry: what to send, and what the reply tells."""
+
+    @property
+    def port(self) -> int:
+        """Return the TCP port of the telemetry API."""
+        ...
+
+    @property
+    def request(self) -> bytes:
+        """Return the one joined telemetry command of a poll."""
+        ...
+
+    def decode(self, reply: bytes) -> Telemetry:
+        """Return what the reply tells; raises CodecError for garbage, DeviceError where an error came instead."""
+        ...
+
+
+class PduSource(Protocol):
+    """One PDU."""
+
+    async def read(self) -> PduReading:
+        """Return every outlet and bank; raises an error of the agent's tree."""
+        ...
+
+
+class SwitchSource(Protocol):
+    """One network switch."""
+
+    async def read(self) -> dict[int, PortReading]:
+        """Return every port by its number; raises an error of the agent's tree."""
+        ...

@@ -1,0 +1,73 @@
+"""One line for each event of an incident: what happened, in the words an operator uses."""
+
+from typing import assert_never
+
+from agent.model.action import Action
+from agent.model.events import (
+    AgentStarted,
+    AgentStopped,
+    AnyEvent,
+    Closed,
+    Escalated,
+    IncidentOpened,
+    IncidentRelapsed,
+    IncidentUpdated,
+    Intended,
+    Judged,
+    Mitigated,
+    Moved,
+    RunStarted,
+    Settled,
+)
+from agent.report.text import instant, pairs
+
+
+def tell(event: AnyEvent) -> str:
+    """Return what the event says, on one line, its evidence last."""
+    evidence = pairs(getattr(event, "evidence", {}))
+    told = _tell(event)
+    return f"{told}; {evidence}" if evidence else told
+
+
+def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one return for each kind of event
+    match event:
+        case AgentStarted():
+            return f"version {event.version} on site {event.site}{', simulated' if event.simulated else ''}"
+        case AgentStopped():
+            return event.reason
+        case IncidentOpened():
+            members = ", ".join(event.members)
+            since = instant(event.detected_at)
+            return f"{event.category}, {event.cause}, severity {event.severity:d}: {members}; detected {since}"
+        case IncidentUpdated():
+            return f"now {event.cause}, severity {event.severity:d}"
+        case IncidentRelapsed():
+            return f"{event.cause} again; detected {instant(event.detected_at)}"
+        case Mitigated():
+            return "the clear condition holds, proof is pending"
+        case RunStarted():
+            return f"playbook {event.playbook} in state {event.state}"
+        case Moved():
+            return f"{event.from_state} → {event.to_state} on {event.trigger}"
+        case Judged():
+            until = "" if event.until is None else f" until {instant(event.until)}"
+            verdict = f"{event.verdict}{until} by gate {event.gate} ({event.reason})"
+            return f"{_action(event.action)} in {event.state}: {verdict}"
+        case Intended():
+            return f"{_action(event.action)} in {event.state}, attempt {event.attempt}"
+        case Settled():
+            moved = "" if event.from_state == event.to_state else f"; {event.from_state} → {event.to_state}"
+            detail = f" ({event.detail})" if event.detail else ""
+            return f"{_action(event.action)}: {event.result}{detail}{moved}"
+        case Escalated():
+            tried = ", ".join(event.tried) or "nothing"
+            return f"a person is asked: {event.reason}; tried {tried}"
+        case Closed():
+            return str(event.outcome)
+        case _:
+            assert_never(event)
+
+
+def _action(action: Action) -> str:
+    outlets = " ".join(map(str, action.outlets))
+    return f"{action.verb} {action.miner}{f' [{outlets}]' if outlets else ''}"
