@@ -38,12 +38,12 @@ from agent.model.events import (
     Intended,
     Settled,
 )
-from agent.model.incident import Category
-from agent.model.playbook import Act, Playbook
+from agent.model.incident import Category, Phase
+from agent.model.playbook import Playbook
 from agent.model.site_view import SiteView
 from agent.observe.observer import Observer
-from agent.remediate import duty
 from agent.remediate.machine import Table
+from agent.remediate.settle import settled
 from agent.stages import Stages
 
 _log = structlog.get_logger(__name__)
@@ -156,7 +156,8 @@ class Agent:
         for event in records:
             if isinstance(event, Intended):
                 self._launch(self._carry_out(event))
-        self.observer.focus([miner for incident in self.memory.open_incidents for miner in incident.members])
+        watched = [i for i in self.memory.open_incidents if i.phase is not Phase.ESCALATED]
+        self.observer.focus([miner for incident in watched for miner in incident.members])
         self.ticks += 1
 
     async def heartbeat(self) -> int:
@@ -209,30 +210,8 @@ class Agent:
         await self._settle(intent, outcome)
 
     async def _settle(self, intent: Intended, outcome: ActionOutcome) -> None:
-        trigger = to_state = duty.STATE
-        run = self.memory.incidents[intent.incident].run
-        if intent.run is not None and run is not None:
-            table = next(t for t in self._tables.values() if t.playbook.name == run.playbook)
-            step = table.playbook.steps[intent.state]
-            if not isinstance(step, Act):
-                raise InvariantError(f"run {run.id}: state {intent.state} has an intent but is no act")
-            trigger = step.on_ok if outcome.result is Result.OK else step.on_fail
-            to_state = table.leads_to(intent.state, trigger)
-        await self._commit(
-            [
-                Settled(
-                    incident=intent.incident,
-                    run=intent.run,
-                    attempt=intent.attempt,
-                    action=intent.action,
-                    result=outcome.result,
-                    detail=outcome.detail,
-                    from_state=intent.state,
-                    to_state=to_state,
-                    trigger=trigger,
-                )
-            ]
-        )
+        incident = self.memory.incidents[intent.incident]
+        await self._commit([settled(intent, outcome.result, outcome.detail, incident, self._tables)])
 
     def _resume(self, intent: Intended) -> None:
         """Take up an intent that had no outcome when the agent went down: repeat what sets a state, else look."""

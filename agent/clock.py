@@ -5,8 +5,11 @@ from then on, so a step of the gateway's clock neither fires every deadline at o
 """
 
 import time
-from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 
 class Clock:
@@ -25,7 +28,7 @@ class Clock:
         return cls(time.monotonic, time.time())
 
     @classmethod
-    def virtual(cls, loop: AbstractEventLoop, epoch_s: float) -> "Clock":
+    def virtual(cls, loop: "AbstractEventLoop", epoch_s: float) -> "Clock":
         """Return a clock that follows `loop.time()`, reading `epoch_s` now."""
         return cls(loop.time, epoch_s)
 

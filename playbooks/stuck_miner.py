@@ -14,6 +14,7 @@ import math
 from agent.model.action import Verb
 from agent.model.incident import Category
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
+from agent.model.site_view import OutletView, PortView
 from agent.model.telemetry import OutletState, Reach
 from agent.model.topology import FAMILY_TRAITS, Miner
 
@@ -31,6 +32,9 @@ QUIET_S = 120.0
 
 JUDGE_S = 1800.0
 """How long a miner that may be working is watched before a person is asked."""
+
+FRESH_S = 90.0
+"""Older readings, and readings from before the symptom, prove nothing."""
 
 DEAD_DRAW_W = 3.0
 """Less than any supply's standby: nothing is drawn."""
@@ -65,20 +69,20 @@ def evidence_is_fresh(s: Situation) -> bool:
 
 def outlet_is_off(s: Situation) -> bool:
     """An outlet is off, and this incident did not do it: somebody wants it off."""
-    return any(o.state is OutletState.OFF for o in s.row.outlets)
+    return any(o.state is OutletState.OFF for o in _outlets(s))
 
 
 def draws_nothing(s: Situation) -> bool:
     """Every outlet is on, metered, and next to nothing flows."""
     draw_w = _draw_w(s)
-    return draw_w is not None and draw_w < DEAD_DRAW_W and all(o.state is OutletState.ON for o in s.row.outlets)
+    return draw_w is not None and draw_w < DEAD_DRAW_W and _are_on(s)
 
 
 def link_is_down(s: Situation) -> bool:
-    """It gives no telemetry and its switch port has no link, yet it draws power: the network, not the miner."""
-    port = s.row.port
+    """Silent, its switch port without link, and yet it is seen to draw power: the network, not the miner."""
+    port = _port(s)
     draw_w = _draw_w(s)
-    works = draw_w is None or draw_w >= _nominal_w(s) * IDLE_SHARE
+    works = draw_w is not None and draw_w >= s.miner.power_w * IDLE_SHARE
     return s.row.reach is Reach.SILENT and port is not None and port.up is False and works
 
 
@@ -94,7 +98,7 @@ def wants_reboot(s: Situation) -> bool:
 
 def wants_power(s: Situation) -> bool:
     """Nothing milder can reach it or is left, and something outside it says that it does not hash."""
-    return _is_not_hashing(s) and (not _is_reachable(s) or s.tried(Verb.REBOOT) > 0) and _outlets_known(s)
+    return _is_not_hashing(s) and (not _is_reachable(s) or s.tried(Verb.REBOOT) > 0) and _are_on(s)
 
 
 def restart_was_ineffective(s: Situation) -> bool:
@@ -120,21 +124,40 @@ def _is_not_hashing(s: Situation) -> bool:
     if s.row.missing_s < SILENT_S:
         return False
     draw_w = _draw_w(s)
-    port = s.row.port
-    idles = draw_w is not None and draw_w < _nominal_w(s) * IDLE_SHARE
+    port = _port(s)
+    idles = draw_w is not None and draw_w < s.miner.power_w * IDLE_SHARE
     is_quiet = port is not None and port.up is True and port.quiet_s >= QUIET_S
     says_so_itself = s.row.reach in (Reach.ERRORED, Reach.REFUSED) and draw_w is None and port is None
     return idles or is_quiet or says_so_itself
 
 
-def _outlets_known(s: Situation) -> bool:
-    return all(o.state is OutletState.ON for o in s.row.outlets) and bool(s.row.outlets)
+def _is_fresh(s: Situation, at: float) -> bool:
+    return at >= max(s.incident.detected_at, s.now - FRESH_S)
+
+
+def _outlets(s: Situation) -> tuple[OutletView, ...]:
+    """Return the outlets that were read lately; all of them, or what they say is not known."""
+    return tuple(o for o in s.row.outlets if _is_fresh(s, o.at))
+
+
+def _port(s: Situation) -> PortView | None:
+    """Return the switch port where it was read lately."""
+    port = s.row.port
+    return port if port is not None and _is_fresh(s, port.at) else None
+
+
+def _are_on(s: Situation) -> bool:
+    outlets = _outlets(s)
+    return len(outlets) == len(s.miner.outlets) > 0 and all(o.state is OutletState.ON for o in outlets)
 
 
 def _draw_w(s: Situation) -> float | None:
-    """Return the watts over all its outlets; None where any of them is not metered or was never read."""
+    """Return the watts over all its outlets; None where any of them is not metered or was not read lately."""
+    outlets = _outlets(s)
+    if len(outlets) < len(s.miner.outlets):
+        return None
     total_w = 0.0
-    for o in s.row.outlets:
+    for o in outlets:
         metered_w = o.power_w
         if math.isnan(metered_w):
             metered_w = o.current_a * s.row.view.site.pdu[o.outlet.pdu].voltage_v
@@ -142,10 +165,6 @@ def _draw_w(s: Situation) -> float | None:
             return None
         total_w += metered_w
     return total_w
-
-
-def _nominal_w(s: Situation) -> float:
-    return s.miner.power_w
 
 
 _UNFIT = (

@@ -206,8 +206,10 @@ class MinerPoller:
                 )
             received_at = self._clock.now()
             telemetry = target.driver.decode(reply)
-        except (CodecError, DeviceError) as error:
+        except CodecError as error:
             self._miss(row, Reach.FAULTY, error)
+        except DeviceError as error:
+            self._miss(row, Reach.ERRORED, error)
         except RefusedError as error:
             self._miss(row, Reach.REFUSED, error)
         except (SilentError, TimeoutError) as error:

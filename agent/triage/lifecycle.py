@@ -81,7 +81,8 @@ def _open(view: SiteView, incident: IncidentId, verdict: Verdicts, row: int) -> 
 def _update(incident: Incident, verdict: Verdicts, row: int) -> list[AnyEvent]:
     events: list[AnyEvent] = []
     cause = verdict.evidence.reason(row)
-    if cause != incident.cause:
+    # Once something was done, a new symptom is what the deed did: booting, not hashing yet. The first one stands.
+    if cause != incident.cause and not incident.attempts:
         events.append(
             IncidentUpdated(
                 incident=incident.id, cause=cause, severity=incident.severity, evidence=verdict.evidence.of(row)

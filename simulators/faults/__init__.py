@@ -1,1 +1,13 @@
-"""TODO."""
+"""Everything that can go wrong on a simulated site: one file a group, one entry a kind."""
+
+from collections.abc import Mapping
+
+from simulators.faults.kind import FaultKind, Knob, On, miners_of
+from simulators.faults.miner import MINER_FAULTS
+from simulators.faults.pdu import PDU_FAULTS
+from simulators.faults.wire import WIRE_FAULTS
+
+__all__ = ["FAULT_KINDS", "FaultKind", "Knob", "On", "miners_of"]
+
+FAULT_KINDS: Mapping[str, FaultKind] = {kind.name: kind for kind in (*MINER_FAULTS, *PDU_FAULTS, *WIRE_FAULTS)}
+"""Every fault kind by the name scenarios use."""

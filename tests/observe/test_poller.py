@@ -29,7 +29,7 @@ def test_every_way_a_poll_can_end_has_its_own_value_and_costs_no_column() -> Non
         Habit.ENDLESS: Reach.SILENT,
         Habit.HUGE: Reach.FAULTY,
         Habit.HALF: Reach.FAULTY,
-        Habit.ERROR: Reach.FAULTY,
+        Habit.ERROR: Reach.ERRORED,
     }
 
     async def main() -> None:

@@ -146,6 +146,19 @@ def test_silence_that_nothing_explains_is_not_touched() -> None:
     assert b.incident.escalation_reason == "evidence_missing"
 
 
+@pytest.mark.parametrize("stale_w", [0.0, 40.0, NOMINAL_W])
+def test_readings_from_before_the_silence_prove_nothing(stale_w: float) -> None:
+    b = bench()
+    b.world.power_w = stale_w
+    b.run(16.0)
+    b.world.reads_pdu = False
+    b.world.reply = Reach.SILENT
+    b.world.link = b.world.talks = False
+    b.run(LONG_S, lambda: closed(b))
+    assert b.verbs == []
+    assert b.incident.escalation_reason == "evidence_missing"
+
+
 def test_a_port_without_link_is_a_network_fault() -> None:
     b = bench()
     b.world.reply = Reach.SILENT
@@ -153,6 +166,17 @@ def test_a_port_without_link_is_a_network_fault() -> None:
     b.run(LONG_S, lambda: closed(b))
     assert b.verbs == []
     assert b.incident.escalation_reason == "link_down"
+
+
+def test_a_port_without_link_proves_nothing_while_the_draw_is_unknown() -> None:
+    b = bench()
+    b.world.reads_pdu = False
+    b.view.outlet_w.value[:] = b.view.outlet_a.value[:] = float("nan")
+    b.world.reply = Reach.SILENT
+    b.world.link = b.world.talks = False
+    b.run(LONG_S, lambda: closed(b))
+    assert b.verbs == []
+    assert b.incident.escalation_reason == "evidence_missing"
 
 
 def test_an_outlet_somebody_switched_off_stays_off() -> None:

@@ -102,6 +102,8 @@ def test_an_open_incident_is_not_opened_twice_and_a_change_of_symptom_updates_it
     assert triage(view, story.state, [firing((0,), 4)], TriageLimits(), EPOCH).events == []
     changed = triage(view, story.state, [firing((0,), 4, Reason.NOT_HASHING)], TriageLimits(), EPOCH).events
     assert [type(e) for e in changed] == [IncidentUpdated]
+    story.running("restart").intended(Verb.RESTART, EPOCH)
+    assert triage(view, story.state, [firing((0,), 4, Reason.NOT_HASHING)], TriageLimits(), EPOCH).events == []
 
 
 def test_what_no_longer_fires_has_recovered() -> None:

@@ -1,0 +1,158 @@
+"""`terrahash incidents`: list them, or show one with all that was seen, judged and done."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from agent.cli.options import ledger_options, ledger_path, since_option
+from agent.ledger import queries
+from agent.ledger.queries import History
+from agent.model.ids import IncidentId
+from agent.model.incident import Category, Incident
+from agent.report.table import Table, show, write_json
+from agent.report.text import NOTHING, duration, instant, pairs
+from agent.report.timeline import tell
+
+
+@click.group("incidents")
+def incidents_group() -> None:
+    """List incidents, or show one with all that was done.
+
+    Reads the ledger beside a running agent or without one, and never writes.
+    """
+
+
+@incidents_group.command("list", epilog="Example: terrahash incidents list --open --category stuck --since 24h")
+@ledger_options
+@click.option("--open", "only_open", is_flag=True, help="Only those that still want something.")
+@click.option("--category", type=click.Choice([c.value for c in Category]), help="Only this category.")
+@since_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; times in UTC seconds.")
+@click.pass_context
+def list_command(
+    ctx: click.Context,
+    *,
+    ledger: Path | None,
+    config: Path | None,
+    only_open: bool,
+    category: str | None,
+    since: float | None,
+    as_json: bool,
+) -> None:
+    """List incidents, the oldest first.
+
+    Exit codes: 0 some matched; 1 none did; 2 usage, or the ledger cannot be read.
+    """
+    path = ledger_path(ledger, config)
+    wanted = None if category is None else Category(category)
+    found = queries.incidents(path, only_open=only_open, category=wanted, since=since)
+    if as_json:
+        write_json(found, sys.stdout)
+    elif found:
+        show([_listing(found)], sys.stdout)
+    else:
+        click.echo(f"no incident in {path} matches", err=True)
+    if not found:
+        ctx.exit(1)
+
+
+@incidents_group.command("show", epilog="Example: terrahash incidents show inc-000001")
+@click.argument("incident_id", metavar="ID")
+@ledger_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; times in UTC seconds.")
+@click.pass_context
+def show_command(
+    ctx: click.Context, *, incident_id: str, ledger: Path | None, config: Path | None, as_json: bool
+) -> None:
+    """Show one incident: how it stands, and its events in order.
+
+    Exit codes: 0 shown; 1 there is none of that id; 2 usage, or the ledger cannot be read.
+    """
+    path = ledger_path(ledger, config)
+    found = queries.history(path, IncidentId(incident_id))
+    if found is None:
+        click.echo(f"no incident {incident_id!r} in {path}: terrahash incidents list shows the ids", err=True)
+        ctx.exit(1)
+    if as_json:
+        write_json({"incident": found.incident, "timeline": found.records}, sys.stdout)
+    else:
+        show([_standing(found.incident), _timeline(found)], sys.stdout)
+
+
+def _listing(found: list[Incident]) -> Table:
+    rows = [
+        (
+            incident.id,
+            instant(incident.detected_at),
+            incident.category.value,
+            incident.cause,
+            str(incident.severity.value),
+            _members(incident),
+            _state(incident),
+            _took(incident),
+            _tried(incident),
+        )
+        for incident in found
+    ]
+    still_open = sum(incident.is_open for incident in found)
+    headers = ("incident", "detected", "category", "cause", "sev", "miners", "state", "took", "tried")
+    note = f"{len(found)} incident{'' if len(found) == 1 else 's'}, {still_open} open"
+    return Table("", headers, rows, frozenset(("sev", "took")), (note,))
+
+
+def _standing(incident: Incident) -> Table:
+    run = incident.run
+    rows = [
+        ("category", f"{incident.category}, {incident.cause}, severity {incident.severity.value}"),
+        ("miners", ", ".join(incident.members)),
+        ("state", _state(incident)),
+        ("detected", instant(incident.detected_at)),
+        ("first action", _after(incident, incident.remediation_started_at)),
+        ("mitigated", _after(incident, incident.mitigated_at)),
+        ("resolved", _after(incident, incident.resolved_at)),
+        ("excused", duration(incident.excused_s)),
+        ("relapses", str(incident.relapses)),
+        ("playbook", NOTHING if run is None else f"{run.playbook}: {' → '.join(run.path)}"),
+        ("tried", _tried(incident)),
+        ("evidence", pairs(incident.evidence) or NOTHING),
+    ]
+    if incident.escalated_at is not None:
+        rows.insert(5, ("escalated", f"{_after(incident, incident.escalated_at)}: {incident.escalation_reason}"))
+    return Table(f"Incident {incident.id}", ("", ""), rows)
+
+
+def _timeline(found: History) -> Table:
+    start = found.incident.detected_at
+    rows = [
+        (
+            instant(record.at),
+            f"+{duration(record.at - start)}" if record.at >= start else duration(record.at - start),
+            record.actor.value,
+            str(record.event.__struct_config__.tag),
+            tell(record.event),
+        )
+        for record in found.records
+    ]
+    return Table("Timeline", ("time", "after", "by", "event", "what"), rows, frozenset(("after",)))
+
+
+def _state(incident: Incident) -> str:
+    return incident.phase.value if incident.is_open else incident.outcome.value
+
+
+def _members(incident: Incident) -> str:
+    first, *others = incident.members or ("",)
+    return f"{first} +{len(others)}" if others else first
+
+
+def _took(incident: Incident) -> str:
+    return NOTHING if incident.resolved_at is None else duration(incident.resolved_at - incident.detected_at)
+
+
+def _tried(incident: Incident) -> str:
+    return ", ".join(f"{a.verb} {'in flight' if a.result is None else a.result}" for a in incident.attempts) or NOTHING
+
+
+def _after(incident: Incident, at: float | None) -> str:
+    return NOTHING if at is None else f"{instant(at)}, {duration(at - incident.detected_at)} after detection"

@@ -1,0 +1,36 @@
+"""`terrahash report`: the KPIs of a ledger."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from agent.cli.options import ledger_options, ledger_path, since_option, wall_clock_s
+from agent.ledger import queries
+from agent.report import summary
+from agent.report.kpis import kpis
+from agent.report.table import show, write_csv, write_json
+
+
+@click.command("report", epilog="Example: terrahash report --since 7d --csv > kpis.csv")
+@ledger_options
+@since_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; rates from 0 to 1, times in seconds.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line a scope; same units.")
+def report_command(
+    *, ledger: Path | None, config: Path | None, since: float | None, as_json: bool, as_csv: bool
+) -> None:
+    """Print the KPIs: automated resolution rate with its 95 % interval, MTTR, first response, mitigation.
+
+    Exit codes: 0 printed, even if nothing happened; 2 usage, or the ledger cannot be read.
+    """
+    if as_json and as_csv:
+        raise click.UsageError("give --json or --csv, not both")
+    incidents = queries.incidents(ledger_path(ledger, config), since=since)
+    figures = kpis(incidents, now=wall_clock_s(), since=since)
+    if as_json:
+        write_json(summary.as_json(figures), sys.stdout)
+    elif as_csv:
+        write_csv(summary.CSV_HEADERS, summary.csv_rows(figures), sys.stdout)
+    else:
+        show(summary.tables(figures), sys.stdout)

@@ -1,0 +1,145 @@
+"""`terrahash run`: the daemon, on a real site or (--dry-run) on a simulated one built from the same configuration."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+import structlog
+
+from agent.app import Agent
+from agent.cli import logs
+from agent.cli.redact import redact
+from agent.cli.systemd import Notifier, watchdog_period_s
+from agent.clock import Clock
+from agent.config import Settings, load
+from agent.config.credentials import SystemCredentials
+from agent.drivers.net import Credentials, Dialer, DirectDialer
+from agent.ledger.store import Ledger
+
+_log = structlog.get_logger(__name__)
+
+
+@click.command("run")
+@click.option(
+    "-c",
+    "--config",
+    "config_path",
+    required=True,
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The site's configuration (see config.example.yaml).",
+)
+@click.option("--dry-run", is_flag=True, help="Run against a simulated copy of this very site, in real time, on auto.")
+@click.option(
+    "--ledger",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Ledger to keep.  [default: the configuration's; a dry run keeps one of its own beside it]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Log JSON lines even on a terminal.")
+@click.option("--debug-log", is_flag=True, help="Log at debug level.")
+def run_command(config_path: Path, dry_run: bool, ledger: Path | None, as_json: bool, debug_log: bool) -> None:
+    r"""Run the agent until it is told to stop (SIGTERM, SIGINT).
+
+    A new real site starts in observe mode: everything is decided and recorded, and nothing is touched.
+
+    \b
+    Exit codes: 0 stopped in order; 2 configuration, credential or ledger refused; 3 a bug.
+    Example: terrahash run -c config.yaml --dry-run
+    """
+    import uvloop  # noqa: PLC0415 - a heavy import that --help does without
+
+    settings = load(config_path)
+    kept = ledger or (_beside(settings.ledger) if dry_run else settings.ledger)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, kept, dry_run=dry_run, as_json=as_json, debug_log=debug_log))
+
+
+async def _serve(settings: Settings, path: Path, *, dry_run: bool, as_json: bool, debug_log: bool) -> None:
+    clock = Clock.real()
+    logs.configure(debug=debug_log, as_json=as_json, now=clock.now)
+    stop = _stop_signal()
+    ledger = Ledger.open(path, clock, threaded=True)
+    try:
+        async with _site(settings, dry_run=dry_run) as (dialer, credentials):
+            agent = Agent(settings, ledger, clock, dialer=dialer, credentials=credentials, simulated=dry_run)
+            _log.info(
+                "agent_starting",
+                site=settings.site.name,
+                miners=len(settings.site.miners),
+                mode="auto" if dry_run else settings.mode,
+                simulated=dry_run,
+                ledger=str(path),
+            )
+            await _supervise(agent, stop)
+    finally:
+        await ledger.close()
+
+
+async def _supervise(agent: Agent, stop: asyncio.Event) -> None:
+    """Run the agent between READY and STOPPING, telling systemd that it lives for as long as it makes progress."""
+    notifier = Notifier()
+    notifier.status("first full poll")
+    reason = "error"
+    try:
+        await agent.start()
+        notifier.ready()
+        notifier.status("watching")
+        _log.info("agent_ready")
+        running = asyncio.create_task(agent.run())
+        watchdog = asyncio.create_task(_watchdog(agent, notifier))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+            reason = "signal"
+        finally:
+            for task in (running, watchdog, stopping):
+                task.cancel()
+            await asyncio.gather(running, watchdog, stopping, return_exceptions=True)
+    finally:
+        notifier.stopping()
+        _log.info("agent_stopping", reason=reason)
+        await agent.stop(reason)
+
+
+async def _watchdog(agent: Agent, notifier: Notifier) -> None:
+    """Report to systemd only when the tick and the ledger both progressed since the last report."""
+    period_s = watchdog_period_s()
+    if period_s is None:
+        return
+    before = -1
+    while True:
+        ticks = await agent.heartbeat()
+        if ticks > before and agent.observer.is_running:
+            notifier.watchdog()
+        before = ticks
+        await asyncio.sleep(period_s)
+
+
+@contextlib.asynccontextmanager
+async def _site(settings: Settings, *, dry_run: bool) -> AsyncIterator[tuple[Dialer, Credentials]]:
+    """Yield how to reach the devices: where they are, or a simulated copy of each on loopback."""
+    if not dry_run:
+        yield DirectDialer(), redact(SystemCredentials())
+        return
+    from agent.cli.simulated import simulated_site  # noqa: PLC0415 - only a dry run loads the simulators
+
+    async with simulated_site(settings, seed=0) as simulated:
+        yield simulated.dialer, redact(simulated.secrets)
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _beside(ledger: Path) -> Path:
+    """Return the path of the dry run's own ledger: simulated incidents never mix with real ones."""
+    return ledger.with_name(f"{ledger.stem}.dry-run{ledger.suffix}")

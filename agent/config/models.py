@@ -1,0 +1,65 @@
+"""What is known of miner models: nominal hashrate and power, and the control software a model may run."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+from agent.config.schema import ModelSection
+from agent.model.topology import Family
+
+_BRANDS = re.compile(r"^(bitmain|microbt)?\s*(antminer|whatsminer)?\s*")
+_FIRMWARE = re.compile(r"\s*\([^)]*\)\s*$")
+_BOARD_VARIANT = re.compile(r"^(?:(m[0-9]{2}[a-z+]*?)v[a-z]?[0-9]{1,3}[a-z]?|([st][0-9]{2}.*)nopic)$")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """One model's nominal hashrate in TH/s and power in W, and the families it may run (empty: any)."""
+
+    name: str
+    families: tuple[Family, ...]
+    hashrate_th: float
+    power_w: float
+
+
+class ModelTable:
+    """Finds a model's figures by its name; case, spaces, brand and board variant do not matter."""
+
+    def __init__(self, own: Mapping[str, ModelSection] | None = None) -> None:
+        self._by_key = dict(_shipped())
+        for name, section in (own or {}).items():
+            known = self.get(name)
+            families = (section.family,) if section.family is not None else known.families if known else ()
+            self._by_key[_key(name)] = ModelFigures(name, families, section.hashrate_th, section.power_w)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every model's name."""
+        return tuple(dict.fromkeys(figures.name for figures in self._by_key.values()))
+
+    def get(self, name: str) -> ModelFigures | None:
+        """Return the figures of that model; None where it is unknown."""
+        key = _key(name)
+        found = self._by_key.get(key)
+        variant = _BOARD_VARIANT.match(key)
+        return found if found is not None or variant is None else self._by_key.get(variant[1] or variant[2])
+
+
+def _key(name: str) -> str:
+    text = _FIRMWARE.sub("", name.casefold().strip())
+    return re.sub(r"[\s_.-]+", "", _BRANDS.sub("", text))
+
+
+@cache
+def _shipped() -> Mapping[str, ModelFigures]:
+    text = files("agent.config").joinpath("models.yaml").read_text(encoding="utf-8")
+    table: dict[str, ModelFigures] = {}
+    for row in yaml.load(text, Loader=yaml.CSafeLoader):
+        families = tuple(Family(name) for name in row["families"])
+        figures = ModelFigures(row["name"], families, float(row["hashrate_th"]), float(row["power_w"]))
+        table[_key(figures.name)] = figures
+    return table

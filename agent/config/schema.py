@@ -1,0 +1,313 @@
+"""The shape of a configuration file: every key, its bounds, its default and what it is for.
+
+Defaults of thresholds and limits come from the stages that use them; what one key means to another is checked in
+`agent.config.crosscheck`.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from agent.config.fields import (
+    MAX_OUTLETS,
+    MAX_PORTS,
+    CredentialName,
+    FilePath,
+    Host,
+    Id,
+    Label,
+    Mac,
+    Number,
+    OutletNumbers,
+    OutletRefs,
+    PortRef,
+    Whole,
+)
+from agent.config.wording import Expect
+from agent.detect.stuck import StuckThresholds
+from agent.drivers.snmp import AuthProtocol, PrivProtocol
+from agent.guard.limits import GuardLimits, Mode
+from agent.model.topology import Family
+from agent.observe.settings import PollSettings
+from agent.triage.limits import TriageLimits
+
+DAY_S = 86_400.0
+MAX_MINERS = 50_000
+
+_POLL = PollSettings()
+_STUCK = StuckThresholds()
+_GUARD = GuardLimits()
+_TRIAGE = TriageLimits()
+
+
+class Section(BaseModel):
+    """One mapping of the file; a key it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class CredentialRef(Section):
+    """Names a secret. The secret itself is kept in $CREDENTIALS_DIRECTORY or the environment, never in this file."""
+
+    expect: ClassVar[str] = "a credential's name as {credential: NAME}"
+    credential: CredentialName
+    """Name of the secret: lower-case letters, digits, - and _."""
+
+
+class SiteSection(Section):
+    """The site as a whole."""
+
+    name: Label
+    """Name of the site, as reports and the ledger show it."""
+
+
+class PollSection(Section):
+    """How often devices are asked, and how much a poll may take."""
+
+    interval_s: Number = Field(default=_POLL.interval_s, ge=1, le=600)
+    """Seconds between two polls of a miner."""
+    deadline_s: Number = Field(default=_POLL.deadline_s, ge=0.5, le=60)
+    """Seconds a miner's poll may take, connection and reply together."""
+    concurrency: Whole = Field(default=_POLL.concurrency, ge=2, le=4096)
+    """Most miner polls in flight at once."""
+    reply_limit_bytes: Whole = Field(default=_POLL.reply_limit_bytes, ge=4096, le=16_777_216)
+    """Longest reply of a miner that is read, in bytes."""
+    pdu_interval_s: Number = Field(default=_POLL.pdu_interval_s, ge=5, le=3600)
+    """Seconds between two reads of a PDU."""
+    switch_interval_s: Number = Field(default=_POLL.switch_interval_s, ge=5, le=3600)
+    """Seconds between two reads of a switch."""
+    focus_interval_s: Number = Field(default=_POLL.focus_interval_s, ge=2, le=600)
+    """Seconds between two reads of the PDUs and switches that serve a miner with an incident."""
+
+
+class StuckSection(Section):
+    """When a miner counts as stuck, and when it counts as well again."""
+
+    misses: Whole = Field(default=_STUCK.misses, ge=2, le=1000)
+    """Polls in a row without telemetry before a miner counts as unresponsive."""
+    not_hashing_ratio: Number = Field(default=_STUCK.not_hashing_ratio, ge=0.01, le=0.9)
+    """Share of the expected hashrate below which a miner may be not hashing, 0.1 for 10 %."""
+    not_hashing_s: Number = Field(default=_STUCK.not_hashing_s, ge=10, le=3600)
+    """Seconds of hardly any hashrate and no share before a miner counts as not hashing."""
+    share_gap: Number = Field(default=_STUCK.share_gap, ge=5, le=1000)
+    """Expected share intervals without a share after which a rate that looks alive is not believed."""
+    clear_polls: Whole = Field(default=_STUCK.clear_polls, ge=1, le=1000)
+    """Answered polls in a row before an unresponsive miner counts as answering."""
+    clear_ratio: Number = Field(default=_STUCK.clear_ratio, ge=0.1, le=1)
+    """Share of the expected work done over the clear window that proves recovery, 0.95 for 95 %."""
+    clear_window_s: Number = Field(default=_STUCK.clear_window_s, ge=30, le=3600)
+    """Seconds over which recovery is proven."""
+
+
+class GuardSection(Section):
+    """Limits that every power action is held to."""
+
+    cooldown_s: Number = Field(default=_GUARD.cooldown_s, ge=300, le=DAY_S)
+    """Least seconds between two power cycles of one miner."""
+    power_cycles_per_day: Whole = Field(default=_GUARD.power_cycles_per_day, ge=0, le=10)
+    """Most power cycles of one miner in 24 h."""
+    on_spacing_s: Number = Field(default=_GUARD.on_spacing_s, ge=5, le=600)
+    """Least seconds between two switch-ons behind one breaker (inrush)."""
+    bank_share: Number = Field(default=_GUARD.bank_share, ge=0.1, le=0.8)
+    """Share of a breaker's rating that continuous load may reach, 0.8 for 80 %."""
+
+
+class TriageSection(Section):
+    """When an incident is over."""
+
+    min_healthy_s: Number = Field(default=_TRIAGE.min_healthy_s, ge=60, le=7 * DAY_S)
+    """Seconds without the symptom after which it is a new incident, not a relapse."""
+
+
+class AuthSection(Section):
+    """SNMPv3 authentication."""
+
+    protocol: AuthProtocol = AuthProtocol.SHA1
+    """What the user is set to on the device."""
+    credential: CredentialName
+    """Name of the credential that holds the authentication passphrase."""
+
+
+class PrivSection(Section):
+    """SNMPv3 encryption."""
+
+    protocol: PrivProtocol = PrivProtocol.AES128
+    """What the user is set to on the device."""
+    credential: CredentialName
+    """Name of the credential that holds the encryption passphrase."""
+
+
+def _version(value: object) -> object:
+    return str(value) if value in {2, 3} and not isinstance(value, bool) else value
+
+
+SnmpVersion = Annotated[
+    Literal["2c", "3"],
+    BeforeValidator(_version, json_schema_input_type=Literal["2c", "3", 3]),
+    Expect("2c or 3"),
+]
+
+
+class SnmpSection(Section):
+    """SNMP access: `community` for version 2c; `user`, `auth` and `priv` for version 3."""
+
+    version: SnmpVersion = "2c"
+    """2c (communities in clear text) or 3 (authenticated and encrypted)."""
+    community: CredentialRef | None = None
+    """Version 2c: credential of the community that reads."""
+    write_community: CredentialRef | None = None
+    """Version 2c: credential of the community that may switch outlets; needed for mode auto."""
+    user: Label | None = None
+    """Version 3: the user's name; it is no secret."""
+    auth: AuthSection | None = None
+    """Version 3: authentication."""
+    priv: PrivSection | None = None
+    """Version 3: encryption."""
+    port: Whole = Field(default=161, ge=1, le=65_535)
+    """UDP port."""
+
+
+class BankSection(Section):
+    """The outlets behind one breaker of a PDU."""
+
+    number: Whole = Field(ge=1, le=64)
+    """Bank number as the PDU counts it."""
+    outlets: OutletNumbers
+    """The outlets behind this breaker."""
+    rating_a: Number = Field(ge=1, le=4000)
+    """The breaker's rating in amperes."""
+
+
+class PduSection(Section):
+    """One PDU."""
+
+    id: Id
+    """Name that the inventory's outlets refer to."""
+    host: Host
+    """Address of its management interface."""
+    model: Label
+    """Its profile, such as apc_rpdu2."""
+    outlets: Whole = Field(ge=1, le=MAX_OUTLETS)
+    """How many outlets it has."""
+    voltage_v: Number = Field(ge=80, le=600)
+    """Volts at its outlets."""
+    rating_a: Number | None = Field(default=None, ge=1, le=4000)
+    """Rating in amperes, where one breaker protects all outlets; else write `banks`."""
+    banks: list[BankSection] | None = Field(default=None, max_length=64)
+    """Its breakers and the outlets behind each, where there are several."""
+    snmp: SnmpSection
+    """How to read and switch it."""
+    protected: OutletNumbers = ()
+    """Outlets that nothing may ever switch: gateway, network switch, pumps."""
+
+
+class SwitchSection(Section):
+    """One managed network switch."""
+
+    id: Id
+    """Name that the inventory's ports refer to."""
+    host: Host
+    """Address of its management interface."""
+    ports: Whole = Field(ge=1, le=MAX_PORTS)
+    """Highest port number (ifIndex) that miners are connected to."""
+    snmp: SnmpSection
+    """How to read it."""
+
+
+class LoginSection(Section):
+    """How to log in to the miners of one family."""
+
+    user: Label
+    """User name."""
+    password: CredentialRef
+    """Credential of the password."""
+
+
+class ModelSection(Section):
+    """Figures of a miner model that the built-in table lacks or that differ on this site."""
+
+    family: Family | None = None
+    """The control software all miners of this model run, where that is so."""
+    hashrate_th: Number = Field(ge=0.1, le=5000)
+    """Nominal hashrate in TH/s."""
+    power_w: Number = Field(ge=1, le=50_000)
+    """Nominal power at the wall in W."""
+
+
+class MinerSection(Section):
+    """One miner of the inventory."""
+
+    id: Id
+    """Name of the miner, unique on the site."""
+    host: Host
+    """Its address."""
+    mac: Mac | None = None
+    """Its network card's address."""
+    model: Label
+    """Model as on its label, such as S19 Pro or M50."""
+    family: Family | None = None
+    """Control software; may be left out where the model runs only one."""
+    rack: Label | None = None
+    """Rack it stands in."""
+    position: Label | None = None
+    """Place in the rack."""
+    outlets: OutletRefs = ()
+    """Every outlet that feeds it, such as pdu-a/3."""
+    port: PortRef | None = None
+    """Switch port it is connected to, such as sw-1/12."""
+    loop: Label | None = None
+    """Coolant loop it hangs on."""
+    pool_group: Label | None = None
+    """Group of miners that share pool settings."""
+    hashrate_th: Number | None = Field(default=None, ge=0.1, le=5000)
+    """Nominal hashrate in TH/s, where it differs from the model's."""
+    power_w: Number | None = Field(default=None, ge=1, le=50_000)
+    """Nominal power at the wall in W, where it differs from the model's."""
+
+
+RiskName = Literal["soft", "reboot", "power", "cooling", "flash"]
+
+
+def _path_or_rows(schema: dict[str, Any]) -> None:
+    rows = {key: schema.pop(key) for key in ("items", "maxItems", "minItems", "type")}
+    schema["anyOf"] = [{"type": "string", "description": "A CSV file, relative to this one."}, rows]
+
+
+class ConfigFile(Section):
+    """Configuration of a terrahash site."""
+
+    site: SiteSection
+    """The site as a whole."""
+    mode: Mode = Mode.OBSERVE
+    """observe: decide and record, touch nothing. auto: act within the guards."""
+    trust: dict[str, dict[RiskName, Mode]] = {}
+    """Exceptions from `mode`, by playbook and risk: {stuck_miner: {soft: auto, power: observe}}."""
+    tick_s: Number = Field(default=2.0, ge=0.1, le=60)
+    """Seconds between two decisions of the agent."""
+    poll: PollSection = PollSection()
+    """How often devices are asked."""
+    stuck: StuckSection = StuckSection()
+    """When a miner counts as stuck."""
+    guard: GuardSection = GuardSection()
+    """Limits of power actions."""
+    triage: TriageSection = TriageSection()
+    """When an incident is over."""
+    pdus: list[PduSection] = Field(default=[], max_length=4096)
+    """The PDUs."""
+    switches: list[SwitchSection] = Field(default=[], max_length=4096)
+    """The network switches; may be left out."""
+    logins: dict[Family, LoginSection] = {}
+    """Log-ins to the miners' control interfaces, by family; needed for mode auto."""
+    models: dict[str, ModelSection] = {}
+    """Own figures of miner models, by model name."""
+    shared_outlets: OutletRefs = ()
+    """Outlets that feed more than one miner, on purpose."""
+    ledger: FilePath | None = None
+    """The ledger's file; by default ledger.sqlite3 in $STATE_DIRECTORY, or ./terrahash.sqlite3."""
+    inventory: list[MinerSection] = Field(min_length=1, max_length=MAX_MINERS, json_schema_extra=_path_or_rows)
+    """The miners: a CSV file, or the rows themselves."""
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the file, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ConfigFile.model_json_schema()}

@@ -1,0 +1,45 @@
+"""The configuration as the program uses it: checked, immutable, with every default filled in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.config.errors import Problem
+from agent.detect.stuck import StuckThresholds
+from agent.drivers.miners.contract import MinerLogin
+from agent.drivers.snmp import SnmpAccess
+from agent.guard.limits import GuardLimits, Mode
+from agent.model.action import Risk
+from agent.model.ids import PduId, SwitchId
+from agent.model.topology import Family, Site
+from agent.observe.settings import PollSettings
+from agent.triage.limits import TriageLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One site's configuration.
+
+    Attributes:
+        mode: how far the agent may go, where `trust` says nothing else.
+        trust: exceptions from `mode`, by playbook and risk.
+        tick_s: s between two decisions.
+        ledger: the ledger's file.
+        fingerprint: hex SHA-256 over the contents of configuration and inventory; comments and layout do not matter.
+        warnings: what was accepted and should still be looked at.
+    """
+
+    site: Site
+    mode: Mode
+    trust: Mapping[str, Mapping[Risk, Mode]]
+    poll: PollSettings
+    tick_s: float
+    stuck: StuckThresholds
+    guard: GuardLimits
+    triage: TriageLimits
+    pdu_access: Mapping[PduId, SnmpAccess]
+    switch_access: Mapping[SwitchId, SnmpAccess]
+    logins: Mapping[Family, MinerLogin]
+    ledger: Path
+    fingerprint: str
+    warnings: tuple[Problem, ...] = ()

@@ -1,0 +1,71 @@
+"""From checked sections to the site's topology. Nothing is refused here; that was done before."""
+
+from dataclasses import dataclass
+
+from agent.config.models import ModelTable
+from agent.config.schema import ConfigFile, MinerSection, PduSection
+from agent.model.errors import InvariantError
+from agent.model.ids import MinerId, PduId, SwitchId
+from agent.model.topology import Bank, Family, Miner, Outlet, Pdu, Site, Switch
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A miner's family, nominal hashrate in TH/s and nominal power in W."""
+
+    family: Family
+    hashrate_th: float
+    power_w: float
+
+
+def figures_of(miner: MinerSection, table: ModelTable) -> Figures | None:
+    """Return a miner's figures: its own before its model's; None where neither tells them all."""
+    known = table.get(miner.model)
+    family = miner.family or (known.families[0] if known is not None and len(known.families) == 1 else None)
+    hashrate_th = miner.hashrate_th or (known.hashrate_th if known is not None else None)
+    power_w = miner.power_w or (known.power_w if known is not None else None)
+    if family is None or hashrate_th is None or power_w is None:
+        return None
+    return Figures(family, hashrate_th, power_w)
+
+
+def banks_of(pdu: PduSection) -> tuple[Bank, ...]:
+    """Return a PDU's banks; one with every outlet where a single breaker protects it."""
+    pdu_id = PduId(pdu.id)
+    if pdu.banks:
+        return tuple(Bank(pdu_id, bank.number, bank.outlets, bank.rating_a) for bank in pdu.banks)
+    return (Bank(pdu_id, 1, tuple(range(1, pdu.outlets + 1)), pdu.rating_a),) if pdu.rating_a else ()
+
+
+def build_site(config: ConfigFile, table: ModelTable) -> Site:
+    """Return the site of a configuration that passed every check."""
+    return Site(
+        name=config.site.name,
+        miners=tuple(_miner(section, table) for section in config.inventory),
+        pdus=tuple(
+            Pdu(PduId(pdu.id), pdu.host, pdu.model, pdu.outlets, pdu.voltage_v, banks_of(pdu)) for pdu in config.pdus
+        ),
+        switches=tuple(Switch(SwitchId(switch.id), switch.host, switch.ports) for switch in config.switches),
+        protected=frozenset(Outlet(PduId(pdu.id), number) for pdu in config.pdus for number in pdu.protected),
+    )
+
+
+def _miner(section: MinerSection, table: ModelTable) -> Miner:
+    figures = figures_of(section, table)
+    if figures is None:
+        raise InvariantError(f"{section.id}: a miner without figures passed the checks")
+    return Miner(
+        id=MinerId(section.id),
+        host=section.host,
+        family=figures.family,
+        model=section.model,
+        hashrate_th=figures.hashrate_th,
+        power_w=figures.power_w,
+        outlets=section.outlets,
+        mac=section.mac,
+        rack=section.rack,
+        position=section.position,
+        port=section.port,
+        loop=section.loop,
+        pool_group=section.pool_group,
+    )

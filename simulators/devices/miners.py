@@ -1,0 +1,217 @@
+"""Every simulated miner of a site on its own sockets: opens, closes and reopens them as the plant's state wants.
+
+A miner costs one listening socket (two for a stock Antminer, which has a web server) and one for every open connection;
+3,000 of them want about 6,000 file descriptors and `ulimit -n` well above that.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, assert_never
+
+from agent.model.ids import MinerId
+from agent.model.topology import Family
+from simulators.devices.antminer_http import MAX_HEAD_BYTES, REALM, AntminerWeb
+from simulators.devices.antminer_pages import AntminerPages
+from simulators.devices.antminer_stock import PoolList, StockApi
+from simulators.devices.cgminer_api import ApiConnection, ApiFamily
+from simulators.devices.digest import DigestGuard
+from simulators.devices.host import MinerHost, Service, Timing
+from simulators.devices.luxos import LuxosApi
+from simulators.devices.whatsminer import WhatsminerApi
+from simulators.devices.whatsminer_token import TokenVault
+from simulators.loopback import check_distinct, loopback_endpoint
+from simulators.plant.miner import MinerPlant
+from simulators.plant.site import SitePlant
+
+SETTLE_EVERY_S = 1.0
+BACKLOG = 16
+ACCEPT_STEPS = 8
+"""Turns of the event loop within which a connection already accepted has reached its server."""
+
+Login = tuple[str, str]
+"""User, and the name of the credential."""
+
+
+class Secrets(Protocol):
+    """Where the devices' passwords come from."""
+
+    def get(self, name: str) -> str:
+        """Return the secret of that name."""
+        ...
+
+
+@dataclass(slots=True)
+class _Station:
+    """One miner's listening sockets."""
+
+    host: MinerHost
+    api: ApiFamily
+    web: AntminerWeb | None
+    listening: dict[Service, asyncio.Server] = field(default_factory=dict)
+
+
+class MinerServers:
+    """The servers of all miners of a plant.
+
+    Attributes:
+        hosts: every miner's board as the network sees it, by id.
+    """
+
+    def __init__(
+        self,
+        plant: SitePlant,
+        secrets: Secrets,
+        logins: Mapping[Family, Login],
+        *,
+        timing: Timing | None = None,
+        settle_every_s: float = SETTLE_EVERY_S,
+    ) -> None:
+        """Prepare one server set a miner; nothing listens before `start`.
+
+        Args:
+            plant: the site.
+            secrets: the passwords of the devices.
+            logins: user and credential name for each family whose control asks for one (LuxOS asks for none).
+            timing: the devices' clock and their latency.
+            settle_every_s: how often the sockets follow what happened in the plant by itself, in s.
+        """
+        self._plant = plant
+        self._secrets = secrets
+        self._logins = logins
+        self._timing = timing or Timing()
+        self._settle_every_s = settle_every_s
+        self._connections: set[asyncio.Task[None]] = set()
+        self._follower: asyncio.Task[None] | None = None
+        self._stations = {miner_id: self._station(miner) for miner_id, miner in plant.miners.items()}
+        self.hosts: Mapping[MinerId, MinerHost] = {miner_id: s.host for miner_id, s in self._stations.items()}
+
+    async def start(self) -> None:
+        """Open every socket that is to be open, and go on following the plant.
+
+        Raises:
+            PolicyError: two miners fall on one loopback address.
+            OSError: an address cannot be bound; nothing is left open.
+        """
+        for station in self._stations.values():
+            station.host.withdrawn = False
+        check_distinct(station.host.spec.host for station in self._stations.values())
+        try:
+            for station in self._stations.values():
+                await self._open_wanted(station)
+        except BaseException:
+            await self.stop()
+            raise
+        self._follower = asyncio.create_task(self._follow(), name="miner sockets")
+
+    async def stop(self) -> None:
+        """Close every socket and end every connection.
+
+        Raises:
+            OSError: while it ran, a socket could not be opened again.
+        """
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.cancel()
+        for station in self._stations.values():
+            station.host.withdrawn = True
+            for server in station.listening.values():
+                server.close()
+            station.listening.clear()
+            for service in Service:
+                station.host.reset_connections(service)
+        for _ in range(ACCEPT_STEPS):
+            await asyncio.sleep(0)
+        tasks = tuple(self._connections)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the transports' last callbacks
+        if follower is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await follower
+
+    # -- sockets -----------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self._settle_every_s)
+            for station in self._stations.values():
+                self._close_unwanted(station)
+                await self._open_wanted(station)
+
+    def _close_unwanted(self, station: _Station) -> None:
+        """Close what the miner would refuse now, and reset what is still connected to it."""
+        for service in tuple(station.listening):
+            if not station.host.listens(service):
+                station.listening.pop(service).close()
+                station.host.reset_connections(service)
+
+    async def _open_wanted(self, station: _Station) -> None:
+        for service in Service:
+            serves = service is Service.API or station.web is not None
+            if serves and service not in station.listening and station.host.listens(service):
+                station.listening[service] = await self._listen(station, service)
+
+    async def _listen(self, station: _Station, service: Service) -> asyncio.Server:
+        address, port = loopback_endpoint(station.host.spec.host, service.value)
+        if service is Service.WEB:
+            return await asyncio.start_server(
+                lambda reader, writer: self._serve_web(station, reader, writer),
+                address,
+                port,
+                limit=MAX_HEAD_BYTES,
+                family=socket.AF_INET,
+                backlog=BACKLOG,
+            )
+        return await asyncio.get_running_loop().create_server(
+            lambda: ApiConnection(station.host, station.api),
+            address,
+            port,
+            family=socket.AF_INET,
+            backlog=BACKLOG,
+        )
+
+    def _serve_web(self, station: _Station, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if station.web is None:
+            return
+        task = asyncio.create_task(station.web.serve(reader, writer), name=f"web {station.host.spec.id}")
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    # -- devices -----------------------------------------------------------------------------------------------------
+
+    def _station(self, miner: MinerPlant) -> _Station:
+        rng = self._plant.rng(f"device/{miner.spec.id}")
+        host = MinerHost(miner, self._timing, self._plant.advance, rng)
+        station = self._family(host)
+        host.settle = lambda: self._close_unwanted(station)
+        return station
+
+    def _family(self, host: MinerHost) -> _Station:
+        family = host.spec.family
+        if family is Family.LUXOS:
+            return _Station(host, LuxosApi(host, self._plant.rng(f"sessions/{host.spec.id}")), None)
+        user, credential = self._login(family)
+        password = self._secrets.get(credential)
+        if family is Family.WHATSMINER:
+            vault = TokenVault(password, self._plant.rng(f"tokens/{host.spec.id}"))
+            return _Station(host, WhatsminerApi(host, vault), None)
+        if family is Family.ANTMINER_STOCK:
+            return self._stock(host, user, password)
+        assert_never(family)
+
+    def _stock(self, host: MinerHost, user: str, password: str) -> _Station:
+        pools = PoolList.of(host.plant.readings(self._plant.now))
+        key = self._plant.rng(f"nonces/{host.spec.id}/web").randbytes(16)
+        guard = DigestGuard(REALM, user, password, key, host.now)
+        web = AntminerWeb(host, guard, AntminerPages(host, pools))
+        return _Station(host, StockApi(host, pools), web)
+
+    def _login(self, family: Family) -> Login:
+        try:
+            return self._logins[family]
+        except KeyError:
+            raise ValueError(f"{family} needs a login: expected its user and credential in `logins`") from None

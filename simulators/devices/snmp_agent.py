@@ -1,0 +1,322 @@
+"""An SNMP agent on one UDP endpoint: v2c communities and v3 users with real access control, GET to GETBULK, SET.
+
+Speaks the protocol on its own (RFC 3416, 3414) and shares no code with the client under test. What objects there are
+is the Mib's business; when things happen is the plant's. Datagrams that make no sense are dropped, as devices do.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from simulators.devices.snmp_ber import (
+    COUNTER32,
+    END_OF_VIEW,
+    OCTETS,
+    SEQUENCE,
+    BerError,
+    Data,
+    Oid,
+    Reader,
+    encode,
+    integer,
+    oid,
+    tlv,
+)
+from simulators.devices.snmp_mib import Mib, Status
+from simulators.devices.snmp_usm import DIGEST_BYTES, UsmUser
+
+GET: Final = 0xA0
+GET_NEXT: Final = 0xA1
+RESPONSE: Final = 0xA2
+SET: Final = 0xA3
+GET_BULK: Final = 0xA5
+REPORT: Final = 0xA8
+
+REPETITIONS_MAX: Final = 1024
+BINDS_MAX: Final = 2048
+TIME_WINDOW_S: Final = 150
+"""RFC 3414, section 3.2, 7."""
+_AUTH_PRIV: Final = 3
+_REPORTABLE: Final = 4
+_USM_STATS: Final[Oid] = (1, 3, 6, 1, 6, 3, 15, 1, 1)
+_UNSUPPORTED_LEVEL, _NOT_IN_WINDOW, _UNKNOWN_USER, _UNKNOWN_ENGINE, _WRONG_DIGEST = 1, 2, 3, 4, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """A v2c community as set up on the device."""
+
+    secret: str = field(repr=False)
+    may_write: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pdu:
+    """A request or a reply, decoded.
+
+    Attributes:
+        first, second: error-status and error-index, or non-repeaters and max-repetitions.
+        binds: encoded OID, OID and value of each variable.
+    """
+
+    kind: int
+    request_id: int
+    first: int
+    second: int
+    binds: list[tuple[bytes, Oid, Data]]
+
+    def to_bytes(self) -> bytes:
+        """Encode."""
+        binds = b"".join(tlv(SEQUENCE, name + encode(data)) for name, _, data in self.binds)
+        head = integer(self.request_id) + integer(self.first) + integer(self.second)
+        return tlv(self.kind, head + tlv(SEQUENCE, binds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    """What stands around a v3 message's PDU; `digest` is where the digest begins and ends in the datagram."""
+
+    message_id: int
+    flags: int
+    engine_id: bytes
+    boots: int
+    clock_s: int
+    name: bytes
+    digest: tuple[int, int]
+    salt: bytes
+
+
+class SnmpAgent(asyncio.DatagramProtocol):
+    """Serve one Mib.
+
+    Attributes:
+        max_reply_bytes: a GETBULK's reply is cut to this, any other reply that is longer becomes tooBig.
+        reply_delay_s: asked for each request; the request takes effect at once, its reply goes out that much later.
+    """
+
+    def __init__(
+        self,
+        mib: Mib,
+        *,
+        engine_id: bytes,
+        communities: tuple[Community, ...] = (),
+        users: tuple[UsmUser, ...] = (),
+        before: Callable[[float], None] = lambda _: None,
+        reply_delay_s: Callable[[], float] = lambda: 0.0,
+        max_reply_bytes: int = 1472,
+    ) -> None:
+        self._mib = mib
+        self._engine_id = engine_id
+        self._communities = communities
+        self._users = {user.name.encode(): user for user in users}
+        self._before = before
+        self._reply_delay_s = reply_delay_s
+        self._max_reply_bytes = max_reply_bytes
+        self._transport: asyncio.DatagramTransport | None = None
+        self._started_at = 0.0
+        self._late: set[asyncio.TimerHandle] = set()
+
+    async def start(self, endpoint: tuple[str, int]) -> None:
+        """Listen on a local endpoint; OSError if it is taken."""
+        loop = asyncio.get_running_loop()
+        self._started_at = loop.time()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=endpoint)
+
+    def stop(self) -> None:
+        """Stop listening; replies still on their way are lost."""
+        for handle in self._late:
+            handle.cancel()
+        self._late.clear()
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Answer one datagram, or drop it."""
+        loop = asyncio.get_running_loop()
+        self._before(loop.time())
+        try:
+            reply = self._answer(data)
+        except (BerError, ValueError):
+            return
+        delay_s = self._reply_delay_s()
+        if reply is None:
+            return
+        if delay_s <= 0.0:
+            self._send(reply, addr)
+            return
+        handle: asyncio.TimerHandle
+
+        def deliver() -> None:
+            self._late.discard(handle)
+            self._send(reply, addr)
+
+        handle = loop.call_later(delay_s, deliver)
+        self._late.add(handle)
+
+    def _send(self, reply: bytes, addr: tuple[str, int]) -> None:
+        if self._transport is not None:
+            self._transport.sendto(reply, addr)
+
+    def _answer(self, data: bytes) -> bytes | None:
+        _, message = Reader(data).enter(SEQUENCE)
+        version = message.integer()
+        if version == 1:
+            return self._answer_v2c(message)
+        if version == 3:
+            return self._answer_v3(data, message)
+        return None
+
+    # -- v2c -----------------------------------------------------------------------------------------------------------
+
+    def _answer_v2c(self, message: Reader) -> bytes | None:
+        name = message.octets()
+        known = [c for c in self._communities if hmac.compare_digest(c.secret.encode(), name)]
+        if not known:
+            return None
+        reply = self._perform(_read_pdu(message), may_write=any(c.may_write for c in known), overhead=len(name) + 16)
+        return tlv(SEQUENCE, integer(1) + tlv(OCTETS, name) + reply.to_bytes())
+
+    # -- v3 ------------------------------------------------------------------------------------------------------------
+
+    def _answer_v3(self, data: bytes, message: Reader) -> bytes | None:
+        envelope = _read_envelope(message)
+        user = self._users.get(envelope.name)
+        fault = self._fault(data, envelope, user)
+        if fault:
+            if not envelope.flags & _REPORTABLE:
+                return None
+            at = (*_USM_STATS, fault, 0)
+            report = Pdu(REPORT, 0, 0, 0, [(oid(at), at, (COUNTER32, 1))])
+            signed = user if fault == _NOT_IN_WINDOW else None
+            return self._wrap(envelope.message_id, signed, report, private=False)
+        if user is None:
+            return None
+        plain = user.decrypt(self._engine_id, envelope.boots, envelope.clock_s, envelope.salt, message.octets())
+        _, scoped = Reader(plain).enter(SEQUENCE)
+        if scoped.octets() != self._engine_id or scoped.octets():
+            return None
+        reply = self._perform(_read_pdu(scoped), may_write=user.may_write, overhead=160)
+        return self._wrap(envelope.message_id, user, reply, private=True)
+
+    def _fault(self, data: bytes, envelope: "_Envelope", user: UsmUser | None) -> int:
+        """Return which usmStats counter this message would raise (RFC 3414, section 3.2), 0 for none."""
+        if envelope.engine_id != self._engine_id:
+            return _UNKNOWN_ENGINE
+        if user is None:
+            return _UNKNOWN_USER
+        if envelope.flags & _AUTH_PRIV != _AUTH_PRIV:
+            return _UNSUPPORTED_LEVEL
+        start, end = envelope.digest
+        blank = data[:start] + bytes(end - start) + data[end:]
+        if not hmac.compare_digest(user.digest(self._engine_id, blank), data[start:end]):
+            return _WRONG_DIGEST
+        if envelope.boots != 1 or abs(envelope.clock_s - self._clock_s) > TIME_WINDOW_S:
+            return _NOT_IN_WINDOW
+        return 0
+
+    def _wrap(self, message_id: int, user: UsmUser | None, pdu: Pdu, *, private: bool) -> bytes:
+        scoped = tlv(SEQUENCE, tlv(OCTETS, self._engine_id) + tlv(OCTETS, b"") + pdu.to_bytes())
+        salt = b""
+        clock_s = self._clock_s
+        if user is not None and private:
+            secret, salt = user.encrypt(self._engine_id, 1, clock_s, scoped)
+            scoped = tlv(OCTETS, secret)
+        name, blank = (b"", b"") if user is None else (user.name.encode(), bytes(DIGEST_BYTES[user.auth]))
+        flags = bytes(((user is not None) | (bool(salt) << 1),))
+
+        def message(digest: bytes) -> bytes:
+            head = integer(message_id) + integer(65507) + tlv(OCTETS, flags) + integer(3)
+            security = tlv(OCTETS, self._engine_id) + integer(1) + integer(clock_s) + tlv(OCTETS, name)
+            security += tlv(OCTETS, digest) + tlv(OCTETS, salt)
+            return tlv(SEQUENCE, integer(3) + tlv(SEQUENCE, head) + tlv(OCTETS, tlv(SEQUENCE, security)) + scoped)
+
+        return message(blank if user is None else user.digest(self._engine_id, message(blank)))
+
+    @property
+    def _clock_s(self) -> int:
+        return int(asyncio.get_running_loop().time() - self._started_at)
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def _perform(self, request: Pdu, *, may_write: bool, overhead: int) -> Pdu:
+        """Carry a request out; raises BerError for a kind that no manager sends."""
+        room = self._max_reply_bytes - overhead
+        if request.kind == GET:
+            binds = [(name, at, self._value(at)) for name, at, _ in request.binds]
+        elif request.kind == GET_NEXT:
+            binds = [self._next(name, at, 1)[0] for name, at, _ in request.binds]
+        elif request.kind == GET_BULK:
+            return replace(request, kind=RESPONSE, first=0, second=0, binds=self._bulk(request, room))
+        elif request.kind == SET:
+            return self._write(request, may_write)
+        else:
+            raise BerError(f"request kind {request.kind:#x} is not for an agent")
+        reply = replace(request, kind=RESPONSE, first=0, second=0, binds=binds)
+        if len(reply.to_bytes()) > room:
+            return replace(reply, first=Status.TOO_BIG, binds=[])
+        return reply
+
+    def _value(self, at: Oid) -> Data:
+        found = self._mib.find(at)
+        return self._mib.absent(at) if found is None else found.data
+
+    def _next(self, name: bytes, at: Oid, count: int) -> list[tuple[bytes, Oid, Data]]:
+        found = [(o.name, o.at, o.data) for o in self._mib.after(at, count)]
+        return found or [(name, at, (END_OF_VIEW, None))]
+
+    def _bulk(self, request: Pdu, room: int) -> list[tuple[bytes, Oid, Data]]:
+        """Repeat GETNEXT row by row until all is told or the reply is full."""
+        single = min(max(request.first, 0), len(request.binds))
+        count = min(max(request.second, 0), REPETITIONS_MAX)
+        wanted = [self._next(name, at, 1)[0] for name, at, _ in request.binds[:single]]
+        columns = [self._next(name, at, count) for name, at, _ in request.binds[single:]] if count else []
+        for row in range(max((len(column) for column in columns), default=0)):
+            for column in columns:
+                name, at, _ = column[-1]
+                wanted.append(column[row] if row < len(column) else (name, at, (END_OF_VIEW, None)))
+            if len(wanted) > BINDS_MAX:
+                break
+        told = []
+        for name, at, data in wanted:
+            room -= len(name) + len(encode(data)) + 4
+            if room < 0:
+                break
+            told.append((name, at, data))
+        return told
+
+    def _write(self, request: Pdu, may_write: bool) -> Pdu:
+        """Write variable by variable; the first that fails ends it. PDUs are not transactional, and this one is not."""
+        for index, (_, at, data) in enumerate(request.binds, start=1):
+            status = self._mib.write(at, data) if may_write else Status.NO_ACCESS
+            if status is not Status.OK:
+                return replace(request, kind=RESPONSE, first=status, second=index)
+        return replace(request, kind=RESPONSE, first=0, second=0)
+
+
+def _read_envelope(message: Reader) -> _Envelope:
+    _, head = message.enter(SEQUENCE)
+    message_id, _, flags, model = head.integer(), head.integer(), head.octets(), head.integer()
+    if model != 3 or len(flags) != 1:
+        raise BerError("not the user-based security model")
+    _, wrapped = message.enter(OCTETS)
+    _, security = wrapped.enter(SEQUENCE)
+    engine_id, boots, clock_s, name = security.octets(), security.integer(), security.integer(), security.octets()
+    _, start, end = security.span()
+    return _Envelope(message_id, flags[0], engine_id, boots, clock_s, name, (start, end), security.octets())
+
+
+def _read_pdu(message: Reader) -> Pdu:
+    kind, body = message.enter()
+    request_id, first, second = body.integer(), body.integer(), body.integer()
+    _, sequence = body.enter(SEQUENCE)
+    binds: list[tuple[bytes, Oid, Data]] = []
+    while sequence.more:
+        if len(binds) >= BINDS_MAX:
+            raise BerError(f"more than {BINDS_MAX} variables in one request")
+        _, bind = sequence.enter(SEQUENCE)
+        at = bind.oid()
+        binds.append((oid(at), at, bind.value()))
+    return Pdu(kind, request_id, first, second, binds)

@@ -1,0 +1,71 @@
+"""The plant's own record of what was done to it and of which miners were healthy when. Ground truth, never shown."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.model.ids import MinerId
+from agent.model.topology import Outlet
+
+
+class What(StrEnum):
+    """The kinds of entry."""
+
+    RELAY_OFF = "relay_off"
+    RELAY_ON = "relay_on"
+    RESTART = "restart"
+    REBOOT = "reboot"
+    BREAKER_TRIP = "breaker_trip"
+    HEALTHY = "healthy"
+    """The miner reached 95 % of its target."""
+    UNHEALTHY = "unhealthy"
+    """The miner fell below 95 % of its target."""
+
+
+ACTIONS = frozenset({What.RELAY_OFF, What.RELAY_ON, What.RESTART, What.REBOOT})
+"""Entries that somebody's command caused directly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened.
+
+    Attributes:
+        at: site time in s at which it took effect.
+        asked_at: site time in s at which it was commanded; `at` where nobody commanded it.
+        miner: the miner it happened to; None for an outlet that feeds none.
+        outlet: the outlet whose relay moved, or that lost its breaker.
+        healthy: whether the miner hashed at 95 % of its target or more just before.
+        bank_load: for a relay that closes, its bank's draw with this outlet at full power over the breaker's rating.
+    """
+
+    at: float
+    asked_at: float
+    what: What
+    miner: MinerId | None
+    outlet: Outlet | None
+    healthy: bool
+    bank_load: float = 0.0
+
+
+class Journal:
+    """Entries in the order in which they happened."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def note(
+        self,
+        at: float,
+        what: What,
+        *,
+        miner: MinerId | None = None,
+        outlet: Outlet | None = None,
+        healthy: bool = False,
+        bank_load: float = 0.0,
+        asked_at: float | None = None,
+    ) -> None:
+        """Append one entry."""
+        asked = at if asked_at is None else asked_at
+        self.entries.append(Entry(at, asked, what, miner, outlet, healthy, bank_load))

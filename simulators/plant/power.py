@@ -1,0 +1,224 @@
+"""Power: outlets with relays, banks with breakers, PDUs with habits. Miners draw, this decides what they get.
+
+Meters are exact here; resolution and units are a protocol's business.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from agent.model.ids import MinerId, PduId
+from agent.model.topology import Bank, Outlet, Site
+from simulators.plant.clockwork import Clockwork
+from simulators.plant.journal import Journal, What
+from simulators.plant.miner import MinerPlant
+
+INRUSH_FACTOR = 8.0
+"""Peak of the charging current over nominal current (about 110 A for a 3.25 kW supply at 230 V): facts "control",
+section 2, has 60 A for a 3 kW supply; miners without inrush limiting are worse."""
+
+INRUSH_WINDOW_S = 1.0
+"""Relays that close within this window charge their supplies together."""
+
+MAGNETIC_FACTOR = 5.0
+"""A C-curve breaker may trip at once from 5 times its rating on (IEC 60898-1)."""
+
+RELAY_DELAY_S = 1.5
+REPLY_DELAY_S = 0.05
+
+
+@dataclass(slots=True)
+class PduPlant:
+    """One PDU's habits and faults.
+
+    Attributes:
+        lies_accept: outlets whose SET is answered OK while the relay stays.
+        lies_refuse: outlets whose SET is answered with an error while the relay moves.
+        lies_left: how many more SETs lie; None for all until the fault ends.
+        reply_delay_s: until any SNMP request is answered.
+        relay_delay_s: from the SET until the relay moves.
+    """
+
+    id: PduId
+    lies_accept: set[Outlet] = field(default_factory=set)
+    lies_refuse: set[Outlet] = field(default_factory=set)
+    lies_left: int | None = None
+    reply_delay_s: float = REPLY_DELAY_S
+    relay_delay_s: float = RELAY_DELAY_S
+    _usual: tuple[float, float] | None = None
+
+    def slow_down(self, *, reply_delay_s: float, relay_delay_s: float) -> None:
+        """Answer and switch more slowly than usual."""
+        self._usual = self._usual or (self.reply_delay_s, self.relay_delay_s)
+        self.reply_delay_s, self.relay_delay_s = reply_delay_s, relay_delay_s
+
+    def speed_up(self) -> None:
+        """Be as fast as usual again."""
+        if self._usual is not None:
+            self.reply_delay_s, self.relay_delay_s = self._usual
+            self._usual = None
+
+    def stop_lying(self) -> None:
+        """End every lie."""
+        self.lies_accept.clear()
+        self.lies_refuse.clear()
+        self.lies_left = None
+
+
+@dataclass(slots=True)
+class _Relay:
+    """One outlet's relay; `wanted` is what the last command that is still under way asks for."""
+
+    closed: bool = True
+    wanted: bool = True
+    order: int = 0
+    moved_at: float = 0.0
+
+
+class PowerPlant:
+    """All PDUs of a site. Every outlet starts closed, every breaker closed.
+
+    A breaker trips magnetically only: when the bank's draw and the inrush of the relays closed within the last
+    INRUSH_WINDOW_S exceed MAGNETIC_FACTOR times its rating. Slow overload is not modelled; nothing closes a breaker
+    again but `reset_breaker`, a person's hand.
+
+    Attributes:
+        pdu: habits and fault switches of each PDU.
+    """
+
+    def __init__(self, site: Site, miners: dict[MinerId, MinerPlant], clockwork: Clockwork, journal: Journal) -> None:
+        self.pdu = {pdu.id: PduPlant(pdu.id) for pdu in site.pdus}
+        self._site = site
+        self._clock = clockwork
+        self._journal = journal
+        self._relays = {
+            Outlet(p.id, k): _Relay(moved_at=clockwork.now) for p in site.pdus for k in range(1, p.outlet_count + 1)
+        }
+        self._fed = {outlet: [miners[m] for m in fed] for outlet, fed in site.fed_by.items()}
+        self._tripped: set[Bank] = set()
+        self._inrush: dict[Bank, deque[tuple[float, float]]] = {}
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    def command(self, outlet: Outlet, on: bool, now: float) -> bool:
+        """Do what a PDU does with a SET, lies included, and return whether it answers OK."""
+        pdu = self.pdu[outlet.pdu]
+        accepts, refuses = outlet in pdu.lies_accept, outlet in pdu.lies_refuse
+        if (accepts or refuses) and pdu.lies_left is not None:
+            pdu.lies_left -= 1
+            if pdu.lies_left <= 0:
+                pdu.stop_lying()
+        if not accepts:
+            self.set_relay(outlet, on, now)
+        return not refuses
+
+    def set_relay(self, outlet: Outlet, on: bool, now: float) -> None:
+        """Move a relay `relay_delay_s` from now; a later command before then replaces this one."""
+        self._clock.advance(now)
+        relay = self._relays[outlet]
+        relay.order += 1
+        relay.wanted = on
+        order = relay.order
+
+        def move(at: float) -> None:
+            if relay.order == order and relay.closed is not on:
+                self._move(outlet, relay, on, at, now)
+
+        self._clock.plan(now + self.pdu[outlet.pdu].relay_delay_s, move)
+
+    def reset_breaker(self, bank: Bank, now: float) -> None:
+        """Close a tripped breaker by hand."""
+        self._clock.advance(now)
+        self._tripped.discard(bank)
+        for outlet in self._outlets_of(bank):
+            if self._relays[outlet].closed:
+                self._feed(outlet, True, now)
+
+    # -- meters ------------------------------------------------------------------------------------------------------
+
+    def relay_on(self, outlet: Outlet) -> bool:
+        """Whether the relay is closed now."""
+        return self._relays[outlet].closed
+
+    def pending(self, outlet: Outlet) -> bool:
+        """Whether a command is under way that will move the relay."""
+        relay = self._relays[outlet]
+        return relay.wanted is not relay.closed
+
+    def switched_at(self, outlet: Outlet) -> float:
+        """Return the site time at which the relay last moved; the start of the site before that."""
+        return self._relays[outlet].moved_at
+
+    def energised(self, outlet: Outlet) -> bool:
+        """Whether there is voltage: relay closed, breaker closed."""
+        return self._relays[outlet].closed and self._site.bank.get(outlet) not in self._tripped
+
+    def breaker_closed(self, bank: Bank) -> bool:
+        """Whether the bank's breaker is closed."""
+        return bank not in self._tripped
+
+    def power_w(self, outlet: Outlet) -> float:
+        """Return the outlet's draw now, in W."""
+        if not self.energised(outlet):
+            return 0.0
+        return sum(m.power_w() / m.live_feeds for m in self._fed.get(outlet, ()) if m.live_feeds)
+
+    def current_a(self, outlet: Outlet) -> float:
+        """Return the outlet's current now, in A, at unity power factor."""
+        return self.power_w(outlet) / self._site.pdu[outlet.pdu].voltage_v
+
+    def bank_current_a(self, bank: Bank) -> float:
+        """Return the sum of the bank's outlet currents now, in A."""
+        return sum(self.current_a(outlet) for outlet in self._outlets_of(bank))
+
+    # -- what relays do ----------------------------------------------------------------------------------------------
+
+    def _move(self, outlet: Outlet, relay: _Relay, on: bool, at: float, asked_at: float) -> None:
+        what = What.RELAY_ON if on else What.RELAY_OFF
+        bank = self._site.bank.get(outlet)
+        load = (self.bank_current_a(bank) + self._nominal_a(outlet)) / bank.rating_a if on and bank else 0.0
+        fed: list[MinerPlant | None] = [*self._fed.get(outlet, ())] or [None]
+        for miner in fed:
+            self._journal.note(
+                at,
+                what,
+                miner=None if miner is None else miner.spec.id,
+                outlet=outlet,
+                healthy=miner is not None and miner.healthy,
+                asked_at=asked_at,
+                bank_load=load,
+            )
+        relay.closed = on
+        relay.moved_at = at
+        if bank in self._tripped:
+            return
+        if on and bank is not None and self._trips(bank, outlet, at):
+            self._trip(bank, at)
+            return
+        self._feed(outlet, on, at)
+
+    def _nominal_a(self, outlet: Outlet) -> float:
+        watts = sum(m.spec.power_w / len(m.spec.outlets) for m in self._fed.get(outlet, ()))
+        return watts / self._site.pdu[outlet.pdu].voltage_v
+
+    def _trips(self, bank: Bank, outlet: Outlet, at: float) -> bool:
+        pulses = self._inrush.setdefault(bank, deque())
+        pulses.append((at, INRUSH_FACTOR * self._nominal_a(outlet)))
+        while pulses[0][0] <= at - INRUSH_WINDOW_S:
+            pulses.popleft()
+        return self.bank_current_a(bank) + sum(a for _, a in pulses) > MAGNETIC_FACTOR * bank.rating_a
+
+    def _trip(self, bank: Bank, at: float) -> None:
+        for outlet in self._outlets_of(bank):
+            if self._relays[outlet].closed:
+                for miner in self._fed.get(outlet, ()):
+                    self._journal.note(at, What.BREAKER_TRIP, miner=miner.spec.id, outlet=outlet, healthy=miner.healthy)
+        self._tripped.add(bank)
+        for outlet in self._outlets_of(bank):
+            self._feed(outlet, False, at)
+
+    def _feed(self, outlet: Outlet, on: bool, at: float) -> None:
+        for miner in self._fed.get(outlet, ()):
+            miner.set_feed(outlet, on, at)
+
+    def _outlets_of(self, bank: Bank) -> list[Outlet]:
+        return [Outlet(bank.pdu, number) for number in bank.outlets]

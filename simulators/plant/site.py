@@ -1,0 +1,58 @@
+"""The whole simulated site: plant parts wired together after an inventory, one seed, one site time."""
+
+import hashlib
+import random
+
+from agent.model.ids import MinerId
+from agent.model.topology import Site
+from simulators.plant.clockwork import Clockwork
+from simulators.plant.journal import Journal
+from simulators.plant.miner import MinerPlant
+from simulators.plant.network import NetworkPlant
+from simulators.plant.power import PowerPlant
+
+
+class SitePlant:
+    """A site that has been running well for hours when the simulation begins.
+
+    Site time is seconds of the event loop's clock; `start_s` is what that clock shows at the beginning (0 on a virtual
+    loop). Everything random follows from `seed`, each part from a stream of its own.
+
+    Attributes:
+        site: the inventory. miners, power, network: the parts.
+        journal: what was done to the plant, and who was healthy when.
+        clockwork: what the plant will do by itself.
+    """
+
+    def __init__(self, site: Site, *, seed: int, start_s: float = 0.0) -> None:
+        self.site = site
+        self.seed = seed
+        self.clockwork = Clockwork(start_s)
+        self.journal = Journal()
+        self.miners: dict[MinerId, MinerPlant] = {
+            spec.id: MinerPlant(
+                spec,
+                clockwork=self.clockwork,
+                journal=self.journal,
+                rng=self.rng(f"miner/{spec.id}"),
+                nonce_rng=self.rng(f"nonces/{spec.id}"),
+                share_rng=self.rng(f"shares/{spec.id}"),
+            )
+            for spec in site.miners
+        }
+        self.power = PowerPlant(site, self.miners, self.clockwork, self.journal)
+        self.network = NetworkPlant(site, self.miners)
+
+    @property
+    def now(self) -> float:
+        """Site time in s that the plant has been brought up to."""
+        return self.clockwork.now
+
+    def rng(self, name: str) -> random.Random:
+        """Return a random stream of its own for `name`; the same name and seed give the same stream."""
+        digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
+        return random.Random(int.from_bytes(digest[:8]))  # noqa: S311 -- a simulation wants repeatable chance
+
+    def advance(self, now: float) -> None:
+        """Bring everything up to site time `now`; a time in the past changes nothing."""
+        self.clockwork.advance(now)

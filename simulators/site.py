@@ -1,0 +1,64 @@
+"""A simulated site that answers: plant, devices on their real protocols on loopback, and the truth about both."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+from agent.model.ids import PduId, SwitchId
+from agent.model.topology import Family, Site
+from simulators.devices.miners import MinerServers
+from simulators.devices.snmp_devices import SnmpDevices, SnmpLogin
+from simulators.loopback import LoopbackDialer
+from simulators.plant.site import SitePlant
+from simulators.secrets import SimulatedSecrets
+from simulators.truth import Truth
+
+ADVANCE_S = 1.0
+"""The plant is brought up to date this often even when nobody asks it anything."""
+
+
+class SimulatedSite:
+    """Every device of an inventory, on its own loopback address.
+
+    Attributes:
+        secrets: what a client must know to log in.
+        dialer: where a client finds each device.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        seed: int,
+        logins: Mapping[Family, tuple[str, str]],
+        pdu_access: Mapping[PduId, SnmpLogin],
+        switch_access: Mapping[SwitchId, SnmpLogin],
+    ) -> None:
+        self.secrets = SimulatedSecrets(seed)
+        self.dialer = LoopbackDialer()
+        self.plant = SitePlant(site, seed=seed, start_s=asyncio.get_running_loop().time())
+        self.truth = Truth(self.plant)
+        self._miners = MinerServers(self.plant, self.secrets, logins)
+        self._snmp = SnmpDevices(self.plant, self.secrets, pdu_access, switch_access)
+        self._advancing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open every device's sockets; raises PolicyError where two devices fall on one loopback address."""
+        await self._miners.start()
+        await self._snmp.start()
+        self._advancing = asyncio.create_task(self._advance())
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._advancing is not None:
+            self._advancing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._advancing
+        await self._snmp.stop()
+        await self._miners.stop()
+
+    async def _advance(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self.plant.advance(loop.time())
+            await asyncio.sleep(ADVANCE_S)

@@ -1,0 +1,154 @@
+"""The demo, run twice as a user runs it: the world, the ledger and the scoreboard it leaves behind."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from agent.config import load
+from agent.config.example import example_path
+from agent.ledger import chain
+from agent.ledger.fold import State
+from agent.ledger.reader import audit, read
+from agent.model.action import Verb
+from agent.model.events import Record
+from agent.model.incident import Incident, Outcome, Phase
+from simulators.demo import SEED, demo_faults
+from simulators.secrets import SimulatedSecrets
+
+pytestmark = pytest.mark.timeout(280)
+
+
+@dataclass
+class Played:
+    board: dict[str, Any]
+    records: list[Record]
+    state: State
+    folder: Path
+
+    def of(self, miner: str) -> Incident:
+        (incident,) = [i for i in self.state.incidents.values() if i.members == (miner,)]
+        return incident
+
+    def verbs(self, miner: str) -> list[Verb]:
+        return [attempt.verb for attempt in self.of(miner).attempts]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Played, Played]:
+    """Two runs of the same seed with different hash seeds, in turn: both use the same addresses."""
+    return _play(tmp_path_factory.mktemp("demo"), "1"), _play(tmp_path_factory.mktemp("demo"), "2")
+
+
+def _play(folder: Path, hash_seed: str) -> Played:
+    command = [sys.executable, "-m", "agent.cli.main", "demo", "--json"]
+    done = subprocess.run(
+        [*command, "--ledger", str(folder / "ledger.sqlite3"), "--log", str(folder / "log.jsonl")],
+        capture_output=True,
+        env=os.environ | {"PYTHONHASHSEED": hash_seed},
+        timeout=130,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    (folder / "stdout.json").write_bytes(done.stdout)
+    (folder / "stderr.txt").write_bytes(done.stderr)
+    return _load(folder)
+
+
+def _load(folder: Path) -> Played:
+    records = list(read(folder / "ledger.sqlite3"))
+    state = State()
+    for record in records:
+        state.apply(record)
+    return Played(json.loads((folder / "stdout.json").read_text()), records, state, folder)
+
+
+def _hit(kind: str) -> list[str]:
+    """The miners that the demo injects that kind of fault into."""
+    site = load(example_path()).site
+    return [i.target.removeprefix("miner:") for i in demo_faults(site) if i.kind == kind]
+
+
+def test_the_same_seed_gives_the_same_scoreboard_and_the_same_ledger(played: tuple[Played, Played]) -> None:
+    first, second = played
+    assert {k: v for k, v in first.board.items() if k != "cost"} == {
+        k: v for k, v in second.board.items() if k != "cost"
+    }
+    assert [r.hash for r in first.records] == [r.hash for r in second.records]
+
+
+def test_the_chain_of_the_ledger_holds(played: tuple[Played, Played]) -> None:
+    assert isinstance(audit(played[0].folder / "ledger.sqlite3"), chain.Sound)
+
+
+@pytest.mark.parametrize("kind", ["miner.process_died", "miner.hashing_stopped"])
+def test_a_dead_process_is_restarted_and_nothing_more(played: tuple[Played, Played], kind: str) -> None:
+    for miner in _hit(kind):
+        assert played[0].verbs(miner) == [Verb.RESTART]
+        assert played[0].of(miner).outcome is Outcome.AUTO_RESOLVED
+
+
+@pytest.mark.parametrize("kind", ["miner.control_board_hung", "miner.psu_latched"])
+def test_what_only_power_fixes_is_power_cycled_once(played: tuple[Played, Played], kind: str) -> None:
+    for miner in _hit(kind):
+        assert played[0].verbs(miner) == [Verb.POWER_OFF, Verb.POWER_ON]
+        assert played[0].of(miner).outcome is Outcome.AUTO_RESOLVED
+
+
+def test_a_dead_supply_is_handed_to_a_person_within_the_bound(played: tuple[Played, Played]) -> None:
+    for miner in _hit("miner.psu_dead"):
+        incident = played[0].of(miner)
+        assert incident.phase is Phase.ESCALATED
+        assert played[0].verbs(miner).count(Verb.POWER_OFF) <= 2
+
+
+def test_a_disturbed_wire_makes_nobody_touch_the_miner(played: tuple[Played, Played]) -> None:
+    for kind in ("wire.garbage", "wire.silent", "wire.drop"):
+        for miner in _hit(kind):
+            incidents = [i for i in played[0].state.incidents.values() if miner in i.members]
+            assert all(not i.attempts for i in incidents)
+
+
+def test_no_harm_is_done(played: tuple[Played, Played]) -> None:
+    harm = played[0].board["harm"]
+    assert harm == dict.fromkeys(harm, 0) | {"useless_power_cycles": harm["useless_power_cycles"]}
+    assert played[0].state.duties == {}
+
+
+def test_the_scoreboard_is_right_about_truth_and_detection(played: tuple[Played, Played]) -> None:
+    board = played[0].board
+    assert board["detection"]["recall"] == 1.0
+    assert board["detection"]["precision"] == 1.0
+    assert board["remediation"]["rate_fixable"] == 1.0
+    assert board["remediation"]["escalated_wrong"] == 0
+    assert board["simulated"] is True
+
+
+def test_every_intent_is_settled_and_precedes_its_outcome(played: tuple[Played, Played]) -> None:
+    kinds = Counter(type(r.event).__name__ for r in played[0].records)
+    assert kinds["Intended"] == kinds["Settled"] > 0
+
+
+def test_no_secret_is_in_anything_the_demo_wrote(played: tuple[Played, Played]) -> None:
+    names = set(_credentials(yaml.safe_load(example_path().read_text())))
+    assert names
+    secrets = [SimulatedSecrets(SEED).get(name).encode() for name in names]
+    written = [path for path in played[0].folder.iterdir() if path.is_file()]
+    assert {"ledger.sqlite3", "log.jsonl", "stdout.json", "stderr.txt"} <= {path.name for path in written}
+    for path in written:
+        content = path.read_bytes()
+        assert not [s for s in secrets if s in content], path.name
+
+
+def _credentials(node: object) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["credential"]] if isinstance(node.get("credential"), str) else []
+        return own + [name for value in node.values() for name in _credentials(value)]
+    return [name for value in node for name in _credentials(value)] if isinstance(node, list) else []

@@ -1,0 +1,194 @@
+"""Ground truth and harm, told by the plant's own journal."""
+
+import pytest
+
+from agent.model.errors import PolicyError
+from agent.model.ids import MinerId
+from agent.model.topology import Outlet
+from simulators.plant.power import RELAY_DELAY_S
+from simulators.plant.site import SitePlant
+from simulators.truth import Harm, Truth
+from tests.factory import PDU, miner, site
+
+M1 = MinerId("m1")
+DAY_S = 86_400.0
+
+
+def world(rating_a: float = 100.0) -> tuple[SitePlant, Truth]:
+    plant = SitePlant(site(6, rating_a=rating_a), seed=11)
+    return plant, Truth(plant)
+
+
+def switch(plant: SitePlant, number: int, on: bool, at: float) -> None:
+    plant.power.set_relay(Outlet(PDU, number), on, at)
+
+
+def cycle(plant: SitePlant, number: int, at: float, off_s: float = 35.0) -> None:
+    switch(plant, number, False, at)
+    switch(plant, number, True, at + off_s)
+
+
+def test_a_mended_fault_is_over_when_the_miner_hashes_again() -> None:
+    plant, truth = world()
+    truth.inject("miner.process_died", "miner:m1", 10.0, watchdog=True)
+    truth.inject("miner.psu_latched", "miner:m1", 1000.0)
+    first, second = truth.faults()
+    assert first.over_at is not None
+    assert 32.0 + 100.0 < first.over_at < 32.0 + 165.0
+    assert second.over_at is None
+    cycle(plant, 1, 1400.0)
+    plant.advance(3000.0)
+    first, second = truth.faults()
+    assert (second.kind, second.miners, second.started_at) == ("miner.psu_latched", ("m1",), 1000.0)
+    assert second.fixable
+    assert second.over_at is not None
+    assert 1435.0 + 150.0 < second.over_at < 1435.0 + 225.0
+    assert truth.harm() == Harm()
+
+
+def test_a_dead_supply_lasts_and_its_cycles_did_not_help() -> None:
+    plant, truth = world()
+    truth.inject("miner.psu_dead", "miner:m1", 100.0)
+    cycle(plant, 1, 400.0)
+    cycle(plant, 1, 2000.0, off_s=60.0)
+    plant.advance(3000.0)
+    assert truth.faults()[0].over_at is None
+    assert truth.harm() == Harm(useless_power_cycles=2)
+
+
+def test_a_cycle_is_not_useless_while_its_miner_still_starts() -> None:
+    plant, truth = world()
+    truth.inject("miner.psu_dead", "miner:m1", 100.0)
+    cycle(plant, 1, 400.0)
+    plant.advance(500.0)
+    assert truth.harm().useless_power_cycles == 0
+    plant.advance(800.0)
+    assert truth.harm().useless_power_cycles == 1
+
+
+def test_touching_a_healthy_miner_is_harm_by_the_minute() -> None:
+    plant, truth = world()
+    cycle(plant, 1, 100.0)
+    plant.advance(2000.0)
+    healthy_at = next(e.at for e in plant.journal.entries if e.what == "healthy")
+    harm = truth.harm()
+    assert (harm.actions_on_healthy, harm.useless_power_cycles) == (1, 1)
+    assert harm.miner_minutes_lost == pytest.approx((healthy_at - 100.0 - RELAY_DELAY_S) / 60.0)
+
+
+def test_restarts_and_reboots_of_healthy_miners_count_too() -> None:
+    plant, truth = world()
+    plant.miners[M1].restart_process(100.0)
+    plant.miners[MinerId("m2")].reboot(100.0)
+    plant.miners[MinerId("m2")].reboot(2000.0)
+    plant.advance(4000.0)
+    assert truth.harm().actions_on_healthy == 3
+    assert 3 * 2.0 < truth.harm().miner_minutes_lost < 3 * 4.0
+
+
+def test_an_outlet_left_open_is_counted_and_the_loss_goes_on() -> None:
+    plant, truth = world()
+    switch(plant, 1, False, 100.0)
+    switch(plant, 20, False, 100.0)
+    plant.advance(100.0 + RELAY_DELAY_S + 600.0)
+    harm = truth.harm()
+    assert harm.outlets_left_off == 2
+    assert harm.miner_minutes_lost == pytest.approx(10.0)
+    switch(plant, 1, True, 800.0)
+    plant.advance(900.0)
+    assert truth.harm().outlets_left_off == 1
+
+
+def test_a_real_fault_is_nobodys_harm() -> None:
+    plant, truth = world()
+    plant.miners[M1].restart_process(100.0)
+    plant.advance(500.0)
+    assert plant.miners[M1].healthy
+    plant.miners[M1].restart_process(600.0)
+    plant.advance(610.0)
+    with pytest.raises(PolicyError, match="not healthy now"):
+        truth.inject("miner.psu_dead", "miner:m1", 610.0)
+    plant.advance(1000.0)
+    before = truth.harm().miner_minutes_lost
+    truth.inject("miner.psu_dead", "miner:m1", 1000.0)
+    plant.advance(5000.0)
+    assert truth.harm().miner_minutes_lost == before
+
+
+def test_a_tripped_bank_is_lost_to_whoever_closed_the_relay() -> None:
+    plant, truth = world(rating_a=20.0)
+    truth.inject("miner.psu_latched", "miner:m1", 10.0)
+    cycle(plant, 1, 100.0, off_s=40.0)
+    plant.advance(100.0 + 40.0 + RELAY_DELAY_S + 300.0)
+    harm = truth.harm()
+    assert harm.breaker_trips == 1
+    assert harm.miner_minutes_lost == pytest.approx(2 * 5.0)
+    assert harm.budget_breaches == 1, "closed into a bank beyond its share"
+
+
+@pytest.mark.parametrize(
+    ("starts", "breaches"),
+    [
+        ((100.0, 1300.0), 0),
+        ((100.0, 1200.0), 1),
+        ((100.0, 2000.0, 4000.0), 1),
+        ((100.0, 2000.0, 100.0 + DAY_S), 0),
+        ((100.0, 2000.0, 4000.0, 6000.0), 2),
+    ],
+)
+def test_cycles_are_held_against_cooldown_and_daily_limit(starts: tuple[float, ...], breaches: int) -> None:
+    plant, truth = world()
+    truth.inject("miner.psu_dead", "miner:m1", 10.0)
+    for start in starts:
+        cycle(plant, 1, start)
+    plant.advance(starts[-1] + 1000.0)
+    assert truth.harm().budget_breaches == breaches
+
+
+@pytest.mark.parametrize(("other", "gap_s", "breaches"), [(2, 3.0, 1), (2, 5.0, 0), (4, 0.0, 0)])
+def test_outlets_of_one_bank_are_closed_apart(other: int, gap_s: float, breaches: int) -> None:
+    plant, truth = world()
+    switch(plant, 1, False, 100.0)
+    switch(plant, other, False, 100.0)
+    switch(plant, 1, True, 200.0)
+    switch(plant, other, True, 200.0 + gap_s)
+    plant.advance(1000.0)
+    assert truth.harm().budget_breaches == breaches
+
+
+def test_a_miner_on_two_cords_is_cycled_once() -> None:
+    plant = SitePlant(site((miner(1, outlets=(1, 2)),), rating_a=200.0), seed=11)
+    truth = Truth(plant)
+    truth.inject("miner.control_board_hung", "miner:m1", 10.0)
+    switch(plant, 1, False, 100.0)
+    switch(plant, 2, False, 102.0)
+    switch(plant, 1, True, 140.0)
+    switch(plant, 2, True, 146.0)
+    plant.advance(1000.0)
+    assert plant.miners[M1].healthy
+    assert truth.harm() == Harm()
+
+
+def test_a_fault_ends_when_it_was_told_to() -> None:
+    plant, truth = world()
+    truth.inject("pdu.slow", "pdu:pdu-1", 100.0, for_s=300.0)
+    truth.inject("miner.psu_dead", "miner:m2", 100.0, for_s=600.0)
+    plant.advance(2000.0)
+    slow, dead = truth.faults()
+    assert (slow.over_at, slow.counts, len(slow.miners)) == (400.0, False, 6)
+    assert dead.over_at is not None
+    assert 700.0 + 150.0 < dead.over_at < 700.0 + 225.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "message"),
+    [
+        ("miner.gremlin", "miner:m1", "no fault kind 'miner.gremlin': expected one of miner.process_died"),
+        ("miner.psu_dead", "miner:m77", "no miner 'm77'"),
+    ],
+)
+def test_what_cannot_be_injected_is_refused(kind: str, target: str, message: str) -> None:
+    _, truth = world()
+    with pytest.raises(PolicyError, match=message):
+        truth.inject(kind, target, 0.0)
+    assert truth.faults() == ()
