@@ -176,7 +176,7 @@ class SnmpAgent(asyncio.DatagramProtocol):
         known = [c for c in self._communities if hmac.compare_digest(c.secret.encode(), name)]
         if not known:
             return None
-        reply = self._perform(_read_pdu(message), may_write=any(c.may_write for c in known), overhead=len(name) + 16)
+        reply = self._perform(_read_pdu(message), may_write=any(c.may_write for c in known), overhead=len(name) + 32)
         return tlv(SEQUENCE, integer(1) + tlv(OCTETS, name) + reply.to_bytes())
 
     # -- v3 ------------------------------------------------------------------------------------------------------------

@@ -5,8 +5,7 @@ from agent.model.incident import Category, Reason
 from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at
 from simulators.plant.site import SitePlant
 
-_GONE = frozenset({Reason.UNRESPONSIVE, Reason.NOT_HASHING})
-"""Unresponsive until something is done about it; then, while it starts again, it answers and does not hash."""
+_GONE = frozenset({Reason.UNRESPONSIVE})
 
 
 def _repair(plant: SitePlant, target: str, now: float) -> None:

@@ -47,7 +47,7 @@ def test_json_says_the_same(tmp_path: Path) -> None:
     bad = CliRunner().invoke(config_group, ["check", "--json", str(written(tmp_path, "site: {name: x}"))])
 
     document = json.loads(good.stdout)
-    assert (good.exit_code, document["ok"], document["miners"], document["mode"]) == (0, True, 48, "auto")
+    assert (good.exit_code, document["ok"], document["miners"], document["mode"]) == (0, True, 48, "observe")
     assert document["miners_by_family"] == {"antminer_stock": 16, "luxos": 16, "whatsminer": 16}
     assert len(document["credentials"]) == 7
     document = json.loads(bad.stdout)

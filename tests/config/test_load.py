@@ -49,7 +49,7 @@ def test_the_example_is_the_demo_s_site() -> None:
     settings = load(example_path(), environ={})
 
     assert settings.warnings == ()
-    assert settings.mode is Mode.AUTO
+    assert settings.mode is Mode.OBSERVE
     families = [miner.family for miner in settings.site.miners]
     assert {family: families.count(family) for family in Family} == dict.fromkeys(Family, 16)
     assert {pdu.profile for pdu in settings.site.pdus} == {"apc_rpdu2", "raritan_px2_px3"}
@@ -58,7 +58,7 @@ def test_the_example_is_the_demo_s_site() -> None:
     assert {outlet.pdu for outlet in settings.site.protected} == {"pdu-a", "pdu-b"}
     assert all(miner.port is not None for miner in settings.site.miners)
     assert all(len(fed) == 1 for fed in settings.site.fed_by.values())
-    assert settings.trust["stuck_miner"][Risk.POWER] is Mode.AUTO
+    assert settings.trust["stuck_miner"][Risk.POWER] is Mode.OBSERVE
 
 
 def test_the_example_s_breakers_carry_the_full_load_below_eighty_per_cent() -> None:
