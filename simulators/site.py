@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import Mapping
 
+from agent.model.errors import PolicyError
 from agent.model.ids import PduId, SwitchId
 from agent.model.topology import Family, Site
+from simulators.devices.host import Timing
 from simulators.devices.miners import MinerServers
 from simulators.devices.snmp_devices import SnmpDevices, SnmpLogin
 from simulators.loopback import LoopbackDialer
@@ -20,6 +23,9 @@ ADVANCE_S = 1.0
 class SimulatedSite:
     """Every device of an inventory, on its own loopback address.
 
+    Args:
+        epoch_s: UTC s at which the event loop's clock shows zero, as the devices' own clocks tell it.
+
     Attributes:
         secrets: what a client must know to log in.
         dialer: where a client finds each device.
@@ -30,6 +36,7 @@ class SimulatedSite:
         site: Site,
         *,
         seed: int,
+        epoch_s: float,
         logins: Mapping[Family, tuple[str, str]],
         pdu_access: Mapping[PduId, SnmpLogin],
         switch_access: Mapping[SwitchId, SnmpLogin],
@@ -38,14 +45,26 @@ class SimulatedSite:
         self.dialer = LoopbackDialer()
         self.plant = SitePlant(site, seed=seed, start_s=asyncio.get_running_loop().time())
         self.truth = Truth(self.plant)
-        self._miners = MinerServers(self.plant, self.secrets, logins)
+        self._miners = MinerServers(self.plant, self.secrets, logins, timing=Timing(epoch_s=epoch_s))
         self._snmp = SnmpDevices(self.plant, self.secrets, pdu_access, switch_access)
         self._advancing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open every device's sockets; raises PolicyError where two devices fall on one loopback address."""
-        await self._miners.start()
-        await self._snmp.start()
+        """Open every device's sockets.
+
+        Raises:
+            PolicyError: two devices fall on one loopback address, or another simulated site holds one.
+        """
+        try:
+            await self._miners.start()
+            await self._snmp.start()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PolicyError(
+                f"expected the simulated devices' loopback addresses to be free: {error.strerror}; "
+                "another demo or dry run of this site is still running, end it first"
+            ) from None
         self._advancing = asyncio.create_task(self._advance())
 
     async def stop(self) -> None:

@@ -90,7 +90,7 @@ async def _hour(path: Path, seed: int, console: Console, log: Any) -> SimulatedS
     settings = load(example_path())
     ledger = Ledger.open(path, clock, threaded=False)
     try:
-        async with simulated_site(settings, seed=seed) as simulated:
+        async with simulated_site(settings, clock, seed=seed) as simulated:
             agent = Agent(
                 settings,
                 ledger,

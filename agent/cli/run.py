@@ -64,7 +64,7 @@ async def _serve(settings: Settings, path: Path, *, dry_run: bool, as_json: bool
     stop = _stop_signal()
     ledger = Ledger.open(path, clock, threaded=True)
     try:
-        async with _site(settings, dry_run=dry_run) as (dialer, credentials):
+        async with _site(settings, clock, dry_run=dry_run) as (dialer, credentials):
             agent = Agent(settings, ledger, clock, dialer=dialer, credentials=credentials, simulated=dry_run)
             _log.info(
                 "agent_starting",
@@ -122,14 +122,14 @@ async def _watchdog(agent: Agent, notifier: Notifier) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _site(settings: Settings, *, dry_run: bool) -> AsyncIterator[tuple[Dialer, Credentials]]:
+async def _site(settings: Settings, clock: Clock, *, dry_run: bool) -> AsyncIterator[tuple[Dialer, Credentials]]:
     """Yield how to reach the devices: where they are, or a simulated copy of each on loopback."""
     if not dry_run:
         yield DirectDialer(), redact(SystemCredentials())
         return
     from agent.cli.simulated import simulated_site  # noqa: PLC0415 - only a dry run loads the simulators
 
-    async with simulated_site(settings, seed=0) as simulated:
+    async with simulated_site(settings, clock, seed=0) as simulated:
         yield simulated.dialer, redact(simulated.secrets)
 
 

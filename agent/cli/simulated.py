@@ -1,21 +1,24 @@
 """Builds the simulated copy of a configured site: the one place where the agent's settings meet the simulators."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 from simulators.devices.snmp_devices import SnmpLogin
 
+from agent.clock import Clock
 from agent.config import Settings
 from agent.drivers.snmp import SnmpAccess
 from simulators.site import SimulatedSite
 
 
 @contextlib.asynccontextmanager
-async def simulated_site(settings: Settings, *, seed: int) -> AsyncIterator[SimulatedSite]:
+async def simulated_site(settings: Settings, clock: Clock, *, seed: int) -> AsyncIterator[SimulatedSite]:
     """Yield the running copy; every device of the inventory answers on its loopback address until the end."""
     site = SimulatedSite(
         settings.site,
         seed=seed,
+        epoch_s=clock.now() - asyncio.get_running_loop().time(),
         logins={family: (login.user, login.credential) for family, login in settings.logins.items()},
         pdu_access={pdu: _login(access) for pdu, access in settings.pdu_access.items()},
         switch_access={switch: _login(access) for switch, access in settings.switch_access.items()},

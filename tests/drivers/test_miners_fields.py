@@ -1,0 +1,113 @@
+"""What the families' fields mean, where replies of healthy miners do not show it."""
+
+from typing import Any
+
+import pytest
+
+from agent.codecs.bitmain import chip_max_c, fans_rpm, rate_factor, work_mode_sleeps
+from agent.model.topology import Family
+from tests.contract.miner_replies import DRIVERS, document, encode
+
+
+def decoded(family: Family, section: str, **fields: object) -> Any:
+    """The telemetry of a healthy reply with those fields of every row of a section replaced."""
+    content = document(family)
+    (payload,) = (value for key, value in content[section][0].items() if key not in ("STATUS", "id"))
+    for row in payload:
+        row.update({key.replace("_", " "): value for key, value in fields.items()})
+    return DRIVERS[family].decode(encode(content))
+
+
+@pytest.mark.parametrize(
+    ("stats", "expected"),
+    [
+        ({"temp_chip1": "78-50-69-70", "temp_chip2": "81-55-70-71", "temp_chip4": "0-0-0-0"}, 81.0),
+        ({"temp_chip1": "78-255-69-70"}, 78.0),
+        ({"temp_chip1": "130-129-1-1"}, 129.0),
+        ({"temp_chip1": "-40--273-0-61"}, 61.0),
+        ({"temp_chip1": "nan-61-", "temp_chip2": ""}, 61.0),
+        ({"temp_chip1": "0-0-0-0"}, None),
+        ({"temp_chip1": 78}, None),
+        ({"temp2_6": 92, "temp2_7": 255, "temp2_8": "94"}, 94.0),
+        ({}, None),
+    ],
+)
+def test_only_believable_chip_temperatures_count(stats: dict[str, object], expected: float | None) -> None:
+    assert chip_max_c(stats) == expected
+
+
+@pytest.mark.parametrize(
+    ("stats", "expected"),
+    [
+        ({"fan_num": 4, "fan1": 6000, "fan2": 5880, "fan3": 5040, "fan4": 5040}, (6000, 5880, 5040, 5040)),
+        ({"fan_num": 4, "fan1": 6000, "fan2": 0, "fan3": 5040, "fan4": 5040}, (6000, 5040, 5040, 0)),
+        ({"fan_num": 2, "fan1": 0, "fan2": 0, "fan3": 5880, "fan4": 0, "fan5": 0, "fan6": 5760}, (5880, 5760)),
+        ({"fan_num": 0, "fan1": 0, "fan2": 0}, ()),
+        ({"fan1": 0, "fan2": 4000}, (4000,)),
+        ({"fan_num": 2, "fan1": "x", "fan2": 99_999}, ()),
+        ({}, ()),
+    ],
+)
+def test_a_standing_fan_is_told_from_an_empty_connector(stats: dict[str, object], expected: tuple[float, ...]) -> None:
+    assert fans_rpm(stats) == expected
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("GH", 1e-3), ("TH/s", 1.0), ("MH", 1e-6), (None, 1e-3), ("??", 1e-3)])
+def test_the_targets_unit_is_read(unit: object, factor: float) -> None:
+    assert rate_factor(unit) == factor
+
+
+@pytest.mark.parametrize(
+    ("row", "asleep"), [({"miner-mode": 1}, True), ({"bitmain-work-mode": "0"}, False), ({}, None)]
+)
+def test_sleep_of_a_stock_antminer(row: dict[str, object], asleep: bool | None) -> None:
+    assert work_mode_sleeps(row) is asleep
+
+
+def test_work_of_a_stock_antminer_stands_still_when_its_average_is_frozen() -> None:
+    before = decoded(Family.ANTMINER_STOCK, "summary", Elapsed=1000, Total_MH=5e12, GHS_av=111_000.0)
+    after = decoded(Family.ANTMINER_STOCK, "summary", Elapsed=9000, Total_MH=5e12, GHS_av=111_000.0)
+    assert before.work_gh == after.work_gh == 5e9
+
+
+def test_work_of_luxos_is_not_its_total() -> None:
+    assert decoded(Family.LUXOS, "summary", Elapsed=100, Total_MH=60e6, GHS_av=60_000.0).work_gh == 6e6
+
+
+@pytest.mark.parametrize(("mode", "asleep"), [("None", False), ("Sleep", True), (7, None)])
+def test_curtailed_luxos_is_suspended(mode: object, asleep: bool | None) -> None:
+    assert decoded(Family.LUXOS, "config", CurtailMode=mode).suspended is asleep
+
+
+def test_luxos_power_is_read() -> None:
+    assert decoded(Family.LUXOS, "power", Watts=2500).power_w == 2500.0
+
+
+def test_a_whatsminer_is_tuned_when_every_board_is() -> None:
+    assert decoded(Family.WHATSMINER, "devs", Upfreq_Complete=1).tuned is True
+    assert decoded(Family.WHATSMINER, "devs", Upfreq_Complete=0).tuned is False
+    content = document(Family.WHATSMINER)
+    content["devs"][0]["DEVS"][1]["Upfreq Complete"] = 0
+    assert DRIVERS[Family.WHATSMINER].decode(encode(content)).tuned is False
+
+
+def test_a_whatsminer_without_target_is_measured_by_its_factory_rate() -> None:
+    content = document(Family.WHATSMINER)
+    content["summary"][0]["SUMMARY"][0]["Target MHS"] = 0
+    assert DRIVERS[Family.WHATSMINER].decode(encode(content)).expected_th == pytest.approx(68.796)
+
+
+def test_a_liquid_cooled_whatsminer_has_no_fans() -> None:
+    assert decoded(Family.WHATSMINER, "summary", Liquid_Cooling=True, Fan_Speed_In=0, Fan_Speed_Out=0).fans_rpm == ()
+    assert decoded(Family.WHATSMINER, "summary", Fan_Speed_In=0).fans_rpm == (0.0, 6480.0)
+
+
+def test_a_whatsminer_switched_off_says_so_where_it_does() -> None:
+    assert decoded(Family.WHATSMINER, "summary").suspended is None
+    assert decoded(Family.WHATSMINER, "summary", btmineroff="true").suspended is True
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_a_hashrate_of_zero_is_a_measurement(family: Family) -> None:
+    name = "MHS 5s" if family is Family.WHATSMINER else "GHS 5s"
+    assert decoded(family, "summary", **{name: 0.0}).hashrate_th == 0.0
