@@ -1,1 +1,1 @@
-"""TODO."""
+"""Codecs: bytes to typed messages and back, without IO, time or state beyond one message."""

@@ -143,6 +143,15 @@ def test_an_error_in_place_of_telemetry_is_the_devices_no(family: Family) -> Non
 
 
 @EVERY_FAMILY
+def test_what_a_failed_command_still_shows_is_not_telemetry(family: Family) -> None:
+    content = document(family)
+    for name in command(family).split("+"):
+        content[name][0]["STATUS"] = [{"STATUS": "E", "Msg": "stale"}]
+    with pytest.raises(DeviceError, match="stale"):
+        DRIVERS[family].decode(encode(content))
+
+
+@EVERY_FAMILY
 def test_a_reply_cut_in_half_is_partial_or_garbage(family: Family) -> None:
     raw = REPLIES[family]
     for length in range(0, len(raw), 97):

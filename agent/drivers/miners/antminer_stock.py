@@ -1,0 +1,52 @@
+"""Stock Antminer (S19 generation on): telemetry on TCP 4028, control through the CGI pages with HTTP digest.
+
+The mining process is restarted by writing the miner's own configuration back to it, which is what the firmware's page
+does when somebody presses "save".
+"""
+
+from agent.codecs import bitmain, cgminer
+from agent.codecs.telemetry import section
+from agent.drivers.miners.antminer_web import AntminerWeb
+from agent.drivers.miners.contract import MinerLogin
+from agent.drivers.net import Credentials, Dialer
+from agent.model.errors import PolicyError
+from agent.model.telemetry import Telemetry
+from agent.model.topology import Family, Miner
+
+
+class AntminerStock:
+    """Bitmain's own firmware."""
+
+    family = Family.ANTMINER_STOCK
+    port = 4028
+    request = b'{"command":"summary+pools+stats"}'
+
+    def __init__(self, dialer: Dialer, credentials: Credentials, login: MinerLogin | None) -> None:
+        self._dialer = dialer
+        self._credentials = credentials
+        self._login = login
+
+    def decode(self, reply: bytes) -> Telemetry:
+        """Return what a reply to `request` tells.
+
+        `Total MH` is taken for the work, because the averages stand still when hashing stops while the age goes on
+        (facts "detection", section 0). Sleep shows only where `stats` holds the work mode.
+        """
+        sections = cgminer.decode(reply)
+        suspended = bitmain.work_mode_sleeps(section(sections, "stats").widest)
+        return bitmain.telemetry(sections, cumulative=True, suspended=suspended)
+
+    async def restart(self, miner: Miner) -> None:
+        """Write the miner's configuration back to it and check that its pools are still there."""
+        await self._web(miner).restart()
+
+    async def reboot(self, miner: Miner) -> None:
+        """Ask the control board to reboot."""
+        await self._web(miner).reboot()
+
+    def _web(self, miner: Miner) -> AntminerWeb:
+        if self._login is None:
+            raise PolicyError(f"{miner.id}: control of {self.family} needs a login; configure logins.{self.family}")
+        return AntminerWeb(
+            self._dialer.endpoint(miner.host, 80), self._login, self._credentials.get(self._login.credential)
+        )

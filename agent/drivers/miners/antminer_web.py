@@ -1,0 +1,181 @@
+"""The stock Antminer's CGI pages over HTTP with digest: configuration, restart of the mining process, reboot."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.codecs.cgminer import number
+from agent.drivers.miners.contract import MinerLogin
+from agent.model.errors import CodecError, DeviceError, RefusedError, SilentError, TransportError
+
+if TYPE_CHECKING:
+    import httpx
+
+READ_DEADLINE_S = 10.0
+SAVE_DEADLINE_S = 25.0
+"""Some firmware answers a save only after the mining process has been started again."""
+BODY_LIMIT_BYTES = 65_536
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A miner's configuration as read, reduced to what a save needs.
+
+    Attributes:
+        settings: the body of a save that changes nothing.
+    """
+
+    settings: Json
+
+    @property
+    def pools(self) -> list[tuple[object, object]]:
+        """URL and worker of each pool, in order; what must survive a save."""
+        pools = self.settings["pools"]
+        return [(p.get("url"), p.get("user")) for p in pools] if isinstance(pools, list) else []
+
+
+def configuration(page: Mapping[str, object]) -> Configuration:
+    """Return the configuration behind `get_miner_conf.cgi`.
+
+    Everything read is written back, because a setting left out of a save falls back to its factory value. Some firmware
+    writes two of them under other names (`miner-mode`, `freq-level`); those are added.
+
+    Raises CodecError for a page without pools or work mode: older firmware takes a form instead, and would take this
+    body for an empty one.
+    """
+    pools = page.get("pools")
+    mode = number(page.get("bitmain-work-mode", page.get("miner-mode")))
+    if not isinstance(pools, list) or not pools or not all(isinstance(pool, dict) for pool in pools) or mode is None:
+        raise CodecError(
+            "expected get_miner_conf.cgi to hold pools and a work mode, as firmware of the S19 generation does; "
+            "nothing was written, because a save in another firmware's form can wipe its pools"
+        )
+    settings: Json = {**page, "miner-mode": int(mode)}
+    if "bitmain-freq-level" in page:
+        settings["freq-level"] = page["bitmain-freq-level"]
+    return Configuration(settings)
+
+
+class AntminerWeb:
+    """One miner's pages. Every call opens its own connection and closes it."""
+
+    def __init__(self, endpoint: tuple[str, int], login: MinerLogin, password: str) -> None:
+        self._base = f"http://{endpoint[0]}:{endpoint[1]}"
+        self._login = login
+        self._password = password
+
+    async def restart(self) -> None:
+        """Write the configuration back as it is, which restarts the mining process, and see that the pools survived.
+
+        Raises:
+            DeviceError: the firmware said no, or the pools differ afterwards.
+            SilentError, TransportError: the answer to the save was lost; whether it restarted is unknown.
+        """
+        before = await self._configuration()
+        lost: TransportError | None = None
+        try:
+            answer = await self._call("POST", "set_miner_conf", SAVE_DEADLINE_S, before.settings)
+            self._expect_success("set_miner_conf.cgi", answer)
+        except TransportError as error:
+            lost = error
+        after = await self._configuration()
+        if after.pools != before.pools:
+            raise DeviceError(
+                f"{self._base}: expected the same {len(before.pools)} pools after the save, the miner now has others; "
+                "check its pool configuration"
+            )
+        if lost is not None:
+            raise lost
+
+    async def reboot(self) -> None:
+        """Ask for a reboot; a page that answers anything but 200 raises DeviceError."""
+        await self._call("GET", "reboot", READ_DEADLINE_S)
+
+    async def _configuration(self) -> Configuration:
+        return configuration(_json("get_miner_conf.cgi", await self._call("GET", "get_miner_conf", READ_DEADLINE_S)))
+
+    def _expect_success(self, page: str, body: bytes) -> None:
+        answer = _json(page, body)
+        if answer.get("stats") != "success":
+            raise DeviceError(
+                f'{self._base}: expected {page} to answer stats "success", came code {answer.get("code")!r}'
+            )
+
+    async def _call(self, method: str, page: str, deadline_s: float, body: Json | None = None) -> bytes:
+        import httpx  # noqa: PLC0415 - 150 ms that only a control needs
+
+        url = f"{self._base}/cgi-bin/{page}.cgi"
+        try:
+            async with asyncio.timeout(deadline_s):
+                status, content = await self._exchange(method, url, body)
+        except (TimeoutError, httpx.TimeoutException):
+            raise SilentError(f"{url}: expected an answer within {deadline_s:g} s, none came") from None
+        except httpx.ConnectError as error:
+            raise _connect_error(url, error) from None
+        except httpx.TransportError as error:
+            raise TransportError(f"{url}: the connection broke ({type(error).__name__})") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise CodecError(f"{url}: expected HTTP, came something else ({type(error).__name__})") from None
+        if status == 401:
+            raise DeviceError(
+                f"{url}: login refused for user {self._login.user!r}; check the credential {self._login.credential!r}"
+            )
+        if status != 200:
+            raise DeviceError(f"{url}: expected status 200, came {status}")
+        return content
+
+    async def _exchange(self, method: str, url: str, body: Json | None) -> tuple[int, bytes]:
+        """Send the request, and once more with the answer to the digest challenge; return status and body.
+
+        The challenge is answered here and not by the client, which would read its body without a bound.
+        """
+        import httpx  # noqa: PLC0415 - see _call
+
+        async with httpx.AsyncClient(trust_env=False, timeout=None) as client:  # noqa: S113 - the caller's deadline
+            request = client.build_request(method, url, json=body, headers={"Accept-Encoding": "identity"})
+            flow = httpx.DigestAuth(self._login.user, self._password).auth_flow(request)
+            request = next(flow)
+            while True:
+                response = await client.send(request, stream=True)
+                try:
+                    content = await _bounded(response)
+                finally:
+                    await response.aclose()
+                try:
+                    request = flow.send(response)
+                except StopIteration:
+                    return response.status_code, content
+                except (LookupError, ValueError, NotImplementedError, httpx.ProtocolError):
+                    raise CodecError(f"{url}: expected a digest challenge, came one that cannot be answered") from None
+
+
+async def _bounded(response: "httpx.Response") -> bytes:
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > BODY_LIMIT_BYTES:
+            raise CodecError(f"expected a page of at most {BODY_LIMIT_BYTES} bytes, more came; is this a miner?")
+    return bytes(content)
+
+
+def _connect_error(url: str, error: BaseException) -> TransportError:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError | ConnectionResetError):
+            return RefusedError(f"{url}: connection refused; the host is up and nothing listens there")
+        cause = cause.__cause__ or cause.__context__
+    return SilentError(f"{url}: no connection; no way to the host")
+
+
+def _json(page: str, body: bytes) -> Json:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise CodecError(f"expected {page} to answer a JSON object, came {len(body)} bytes that are none")
+    return value

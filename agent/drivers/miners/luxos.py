@@ -1,0 +1,45 @@
+"""LuxOS: telemetry and control on TCP 4028. The fields are Bitmain's, some of their meanings are not."""
+
+from agent.codecs import bitmain, cgminer
+from agent.codecs.telemetry import power_w, section
+from agent.drivers.miners.pyasic_adapter import PyasicAdapter
+from agent.model.telemetry import Telemetry
+from agent.model.topology import Family, Miner
+
+
+class LuxOs:
+    """Luxor's firmware. Its session needs no password."""
+
+    family = Family.LUXOS
+    port = 4028
+    request = b'{"command":"summary+pools+stats+power+config"}'
+
+    def __init__(self, adapter: PyasicAdapter) -> None:
+        self._adapter = adapter
+
+    def decode(self, reply: bytes) -> Telemetry:
+        """Return what a reply to `request` tells.
+
+        Work is the average since the start times the age: `Total MH` is no total here but that same average in MH/s.
+        The sensors it calls chip temperatures stand on the board, about 15 °C cooler (facts "detection", section 0).
+        """
+        sections = cgminer.decode(reply)
+        return bitmain.telemetry(
+            sections,
+            cumulative=False,
+            power_w=power_w(section(sections, "power").widest.get("Watts")),
+            suspended=_suspended(section(sections, "config").widest.get("CurtailMode")),
+        )
+
+    async def restart(self, miner: Miner) -> None:
+        """Restart the mining process (`resetminer`)."""
+        await self._adapter.luxos_restart(miner)
+
+    async def reboot(self, miner: Miner) -> None:
+        """Reboot the control board (`rebootdevice`)."""
+        await self._adapter.luxos_reboot(miner)
+
+
+def _suspended(curtail_mode: object) -> bool | None:
+    """Return whether the miner is curtailed: `CurtailMode` is "None" in service and "Sleep" while it sleeps."""
+    return curtail_mode.lower() == "sleep" if isinstance(curtail_mode, str) else None
