@@ -14,6 +14,7 @@ from agent.observe.figures import Latency, PollCounts
 from agent.observe.infrastructure import InfrastructureReader
 from agent.observe.poller import MinerPoller
 from agent.observe.settings import PollSettings
+from agent.observe.sleepers import SleepWatch
 from agent.observe.sources import MinerSource, PduSource, SwitchSource
 
 FIRST_POLL_PERIODS = 4
@@ -45,14 +46,17 @@ class Observer:
         self._settings = settings
         self._miners = MinerPoller(view, clock, dialer, miner_drivers, settings)
         self._infrastructure = InfrastructureReader(view, clock, pdu_drivers, switch_drivers, settings)
+        self._sleepers = SleepWatch(view, clock, miner_drivers)
 
     async def start(self) -> None:
         """Begin polling; returns at once."""
         await self._miners.start()
         await self._infrastructure.start()
+        await self._sleepers.start()
 
     async def stop(self) -> None:
         """End all polls and reads in flight and release their sockets; returns when none is left."""
+        await self._sleepers.stop()
         await self._miners.stop()
         await self._infrastructure.stop()
 
@@ -88,7 +92,7 @@ class Observer:
     @property
     def is_running(self) -> bool:
         """Whether polls are being scheduled: not before the start, nor after the stop, nor after a bug ended them."""
-        return self._miners.is_running and self._infrastructure.is_running
+        return self._miners.is_running and self._infrastructure.is_running and self._sleepers.is_running
 
     @property
     def latency(self) -> Latency:

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from agent.model.telemetry import PduReading, PortReading, Telemetry
+from agent.model.topology import Miner
 
 
 class MinerSource(Protocol):
@@ -20,6 +21,10 @@ class MinerSource(Protocol):
 
     def decode(self, reply: bytes) -> Telemetry:
         """Return what the reply tells; raises CodecError for garbage, DeviceError where an error came instead."""
+        ...
+
+    async def is_suspended(self, miner: Miner) -> bool | None:
+        """Ask whether it was told to sleep; None where it cannot tell. Raises an error of the agent's tree."""
         ...
 
 

@@ -110,7 +110,9 @@ class AntminerPages:
 
     def _conf(self) -> object:
         pools = [{"url": pool.url, "user": pool.user, "pass": pool.password} for pool in self._pools.pools]
-        return {"pools": pools, **self._settings}
+        # However it was put to sleep, the firmware keeps it in the configuration.
+        slept = {"bitmain-work-mode": SLEEP_MODE} if self._host.plant.suspended else {}
+        return {"pools": pools, **self._settings, **slept}
 
     def _system_info(self) -> object:
         spec = self._host.spec

@@ -198,3 +198,13 @@ async def test_pyasic_leaves_logging_and_warnings_as_they_were(capsys: pytest.Ca
     written = "".join(capsys.readouterr())
     assert "token" not in written.lower()
     assert b.site.password(Family.WHATSMINER) not in written
+
+
+@EVERY_FAMILY
+async def test_a_miner_told_to_sleep_says_so_in_its_poll_or_when_asked(family: Family) -> None:
+    async with bench(family) as b:
+        awake = b.driver.decode(await b.poll()).suspended
+        assert not (await b.driver.is_suspended(b.spec) if awake is None else awake)
+        b.site.miner().suspend(b.now())
+        asleep = b.driver.decode(await b.poll()).suspended
+        assert await b.driver.is_suspended(b.spec) if asleep is None else asleep

@@ -62,6 +62,9 @@ class PlainSource:
             raise DeviceError(f"the miner answered an error: {said['error']}")
         return Telemetry(hashrate_th=said["rate"], elapsed_s=said["age"], accepted=said["age"] / (1 - said["puzzle"]))
 
+    async def is_suspended(self, miner: Miner) -> bool | None:
+        """It cannot tell."""
+
 
 class Farm:
     """Every miner of a site, listening at its own host. Times are the loop's, in s."""

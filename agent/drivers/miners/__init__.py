@@ -21,5 +21,5 @@ def miner_drivers(
     return {
         Family.ANTMINER_STOCK: AntminerStock(dialer, credentials, logins.get(Family.ANTMINER_STOCK)),
         Family.LUXOS: LuxOs(adapter),
-        Family.WHATSMINER: Whatsminer(adapter, logins.get(Family.WHATSMINER)),
+        Family.WHATSMINER: Whatsminer(dialer, adapter, logins.get(Family.WHATSMINER)),
     }

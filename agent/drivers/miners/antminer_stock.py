@@ -36,6 +36,10 @@ class AntminerStock:
         suspended = bitmain.work_mode_sleeps(section(sections, "stats").widest)
         return bitmain.telemetry(sections, cumulative=True, suspended=suspended)
 
+    async def is_suspended(self, miner: Miner) -> bool | None:
+        """Read the work mode off the configuration page; None without a login for it."""
+        return None if self._login is None else await self._web(miner).is_asleep()
+
     async def restart(self, miner: Miner) -> None:
         """Write the miner's configuration back to it and check that its pools are still there."""
         await self._web(miner).restart()

@@ -18,6 +18,9 @@ SAVE_DEADLINE_S = 25.0
 """Some firmware answers a save only after the mining process has been started again."""
 BODY_LIMIT_BYTES = 65_536
 
+SLEEP_MODE = 1
+"""The work mode of a miner told to sleep (facts "detection", section 1.3)."""
+
 Json = dict[str, object]
 
 
@@ -67,6 +70,10 @@ class AntminerWeb:
         self._base = f"http://{endpoint[0]}:{endpoint[1]}"
         self._login = login
         self._password = password
+
+    async def is_asleep(self) -> bool:
+        """Whether the configured work mode is sleep."""
+        return (await self._configuration()).settings["miner-mode"] == SLEEP_MODE
 
     async def restart(self) -> None:
         """Write the configuration back as it is, which restarts the mining process, and see that the pools survived.

@@ -48,6 +48,13 @@ class MinerDriver(Protocol):
         """
         ...
 
+    async def is_suspended(self, miner: Miner) -> bool | None:
+        """Ask whether it was told to sleep, where the poll's reply does not say; None where it cannot be told.
+
+        Raises an error of the agent's tree where the answer was lost.
+        """
+        ...
+
     async def restart(self, miner: Miner) -> None:
         """Restart the mining process; raises an error of the agent's tree where that was not accepted."""
         ...

@@ -31,6 +31,10 @@ class LuxOs:
             suspended=_suspended(section(sections, "config").widest.get("CurtailMode")),
         )
 
+    async def is_suspended(self, miner: Miner) -> bool | None:
+        """Return None: every poll's reply says it already."""
+        return None
+
     async def restart(self, miner: Miner) -> None:
         """Restart the mining process (`resetminer`)."""
         await self._adapter.luxos_restart(miner)

@@ -18,11 +18,17 @@ from agent.codecs.telemetry import (
     usable,
     work_gh,
 )
+from agent.drivers.miners.connection import request
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.miners.pyasic_adapter import PyasicAdapter
+from agent.drivers.net import Dialer
 from agent.model.errors import PolicyError
 from agent.model.telemetry import Telemetry
 from agent.model.topology import Family, Miner
+
+STATUS = b'{"command":"status"}'
+STATUS_DEADLINE_S = 5.0
+STATUS_LIMIT_BYTES = 16_384
 
 
 class Whatsminer:
@@ -32,7 +38,8 @@ class Whatsminer:
     port = 4028
     request = b'{"command":"summary+pools+devs"}'
 
-    def __init__(self, adapter: PyasicAdapter, login: MinerLogin | None) -> None:
+    def __init__(self, dialer: Dialer, adapter: PyasicAdapter, login: MinerLogin | None) -> None:
+        self._dialer = dialer
         self._adapter = adapter
         self._login = login
 
@@ -69,6 +76,14 @@ class Whatsminer:
                 tuned=_tuned(boards),
             ),
         )
+
+    async def is_suspended(self, miner: Miner) -> bool | None:
+        """Ask `status`, which no joined command may hold, whether the mining process was told to be off."""
+        endpoint = self._dialer.endpoint(miner.host, self.port)
+        reply = await request(endpoint, STATUS, deadline_s=STATUS_DEADLINE_S, limit_bytes=STATUS_LIMIT_BYTES)
+        for answer in cgminer.decode(reply).values():
+            return flag(answer.widest.get("btmineroff"))
+        return None
 
     async def restart(self, miner: Miner) -> None:
         """Restart the mining process (`restart_btminer`)."""
