@@ -18,7 +18,7 @@ from agent.act import Outcome as ActionOutcome
 from agent.clock import Clock
 from agent.config import Settings
 from agent.detect.stuck import StuckDetector
-from agent.drivers.miners import miner_drivers
+from agent.drivers.miners import miner_drivers, pyasic_adapter
 from agent.drivers.net import Credentials, Dialer
 from agent.drivers.pdus import pdu_driver
 from agent.drivers.snmp import SnmpClient
@@ -128,6 +128,8 @@ class Agent:
         for record in self._ledger.records():
             self.memory.apply(record)
         await self._snmp.warm_up()
+        if self._may_act():
+            pyasic_adapter.warm_up()
         await self.observer.start()
         await self.observer.first_full_poll()
         await self._commit([self._started()])
@@ -176,6 +178,11 @@ class Agent:
         self._snmp.close()
         await self._commit([AgentStopped(reason=reason)])
 
+    def _may_act(self) -> bool:
+        settings = self._settings
+        exceptions = [mode for risks in settings.trust.values() for mode in risks.values()]
+        return self._simulated or Mode.AUTO in (settings.mode, *exceptions)
+
     def _started(self) -> AgentStarted:
         return AgentStarted(
             version=__version__,
@@ -222,7 +229,9 @@ class Agent:
 
     def _look(self, intent: Intended) -> ActionOutcome:
         """Tell from the first poll whether a restart happened: its process is younger than the intent."""
-        row = self.view.site.rows[intent.action.miner]
+        row = self.view.site.rows.get(intent.action.miner)
+        if row is None:
+            return ActionOutcome(Result.UNKNOWN, "its miner is no longer in the inventory")
         intended_at = self.memory.incidents[intent.incident].attempts[-1].at
         started_at = float(self.view.elapsed_s.at[row] - self.view.elapsed_s.value[row])
         if started_at >= intended_at:

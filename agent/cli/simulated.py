@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from simulators.devices.snmp_devices import SnmpLogin
-
 from agent.clock import Clock
 from agent.config import Settings
 from agent.drivers.snmp import SnmpAccess
+from simulators.devices.snmp_devices import SnmpLogin
 from simulators.site import SimulatedSite
 
 

@@ -1,1 +1,1 @@
-"""The simulated devices: each speaks its real protocol on its own loopback address and shows what the plant is doing."""
+"""The simulated devices: each speaks its real protocol on its own loopback address, and shows what the plant does."""
