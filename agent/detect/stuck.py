@@ -171,6 +171,7 @@ class StuckEvidence:
             "since_share_s": _rounded(self._now - view.accepted.grew_at[row]),
             "process_age_s": _rounded(view.elapsed_s.value[row]),
             "outlets": ", ".join(f"{o.outlet} {o.state.name.lower()} {_watts(o.power_w)}" for o in miner.outlets),
+            "outlets_age_s": _rounded(max((self._now - o.at for o in miner.outlets), default=np.nan)),
             "port_up": miner.port.up if miner.port else None,
         }
 

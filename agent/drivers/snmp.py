@@ -36,6 +36,8 @@ __all__ = ["AuthProtocol", "PrivProtocol", "SnmpAccess", "SnmpClient", "Value"]
 READ_TIMEOUTS_S: Final = (1.5, 1.5, 3.0)
 """How long each try of a read waits; the last is longer, for a device that is merely slow. Source: facts
 "pdu_profiles", driver_defaults (1.5 s, 2 retries)."""
+SLOW_TIMEOUTS_S: Final = (4.0, 4.0)
+"""The same for a host whose last reply took longer than the first try waits: repeating sooner only adds to its load."""
 WRITE_TIMEOUT_S: Final = 3.0
 """How long the single try of a SET waits. Source: facts "pdu_profiles", driver_defaults."""
 TURN_WAIT_S: Final = 20.0
@@ -95,6 +97,7 @@ class SnmpClient:
         self._credentials = credentials
         self._wire = SnmpWire()
         self._turns: dict[tuple[str, int], asyncio.Lock] = {}
+        self._slow: set[tuple[str, int]] = set()
 
     async def warm_up(self) -> None:
         """Pay for the engine and its first request (a tenth of a second of CPU) before anything waits for it."""
@@ -164,14 +167,21 @@ class SnmpClient:
         _refuse_error(host, reply)
 
     async def _read(self, host: str, access: SnmpAccess, request: Get | Bulk) -> Reply:
+        who = (host, access.port)
+        timeouts_s = SLOW_TIMEOUTS_S if who in self._slow else READ_TIMEOUTS_S
         tries = AsyncRetrying(
-            stop=stop_after_attempt(len(READ_TIMEOUTS_S)), retry=retry_if_exception_type(SilentError), reraise=True
+            stop=stop_after_attempt(len(timeouts_s)), retry=retry_if_exception_type(SilentError), reraise=True
         )
+        now = asyncio.get_running_loop().time
         async with self._turn(host, access.port):
             async for attempt in tries:
                 with attempt:
-                    timeout_s = READ_TIMEOUTS_S[attempt.retry_state.attempt_number - 1]
-                    reply = await self._exchange(host, access, request, timeout_s)
+                    asked_at = now()
+                    reply = await self._exchange(
+                        host, access, request, timeouts_s[attempt.retry_state.attempt_number - 1]
+                    )
+                    is_slow = now() - asked_at > READ_TIMEOUTS_S[0]
+                    (self._slow.add if is_slow else self._slow.discard)(who)
         _refuse_error(host, reply)
         return reply
 

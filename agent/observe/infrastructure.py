@@ -24,6 +24,9 @@ READS_AT_ONCE = 16
 """Reads in flight of devices that answered last time, and as many again of those that did not: SNMP costs 1 to 2 ms of
 CPU an operation and gains nothing from more at once. Source: facts "control", section 4."""
 
+READ_DEADLINE_S = 15.0
+"""One device's whole read: several requests, each of which a slow PDU may take seconds for."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -146,11 +149,11 @@ class InfrastructureReader:
     async def _try(self, feed: _Feed) -> None:
         """Read one device under its deadline; log its loss and its recovery, once each."""
         try:
-            async with asyncio.timeout(self._settings.focus_interval_s):
+            async with asyncio.timeout(READ_DEADLINE_S):
                 await feed.read()
         except (AgentError, TimeoutError) as error:
             if not feed.is_lost:
-                why = str(error) or f"no complete answer within {self._settings.focus_interval_s:g} s"
+                why = str(error) or f"no complete answer within {READ_DEADLINE_S:g} s"
                 _log.warning("device_lost", kind=feed.kind, device=feed.id, error=type(error).__name__, why=why)
             feed.is_lost = True
         except Exception as error:  # a bug of ours must not end the watch; the columns go stale and say so

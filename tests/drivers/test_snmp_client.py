@@ -354,3 +354,29 @@ async def test_a_name_that_does_not_resolve_is_a_failure_of_the_wire() -> None:
     async with client() as snmp:
         with pytest.raises(TransportError, match="check the host's name"):
             await snmp.get("no-such-host.invalid", ACCESS, [SYS_OBJECT_ID])
+
+
+def test_a_host_that_is_merely_slow_is_then_waited_for_instead_of_asked_again() -> None:
+    async def main() -> None:
+        asked_at: list[float] = []
+        delay_s = 2.0
+        agent = SnmpAgent(
+            Mib([constant((*TABLE, 1, 0), 7)]),
+            engine_id=b"engine-0",
+            communities=communities(),
+            before=asked_at.append,
+            reply_delay_s=lambda: delay_s,
+        )
+        oid = ".".join(map(str, (*TABLE, 1, 0)))
+        async with device(agent), client() as snmp:
+            for _ in range(2):
+                assert await snmp.get(HOST, ACCESS, [oid]) == {oid: 7}
+            await asyncio.sleep(10.0)
+            assert len(asked_at) == 3 + 1, "three tries the first time, one that waits the second"
+            delay_s = 0.0
+            await snmp.get(HOST, ACCESS, [oid])
+            delay_s = 2.0
+            await snmp.get(HOST, ACCESS, [oid])
+            assert len(asked_at) == 3 + 1 + 1 + 3, "a host that was quick again is not called slow"
+
+    in_virtual_time(main())
