@@ -141,6 +141,10 @@ class State(Memory):
         if event.run is not None:
             self._move(incident.id, event.to_state, at)
         self.settled[action.miner] = (action, at)
+        if action.verb is Verb.POWER_OFF:
+            # The relay moved some time between intent and outcome; a cool-down counted from the outcome is never short.
+            *earlier, _ = self.power_offs[action.miner]
+            self.power_offs[action.miner] = (*earlier, at)
         if action.verb is Verb.POWER_ON:
             self.switched_on.update(dict.fromkeys(action.outlets, at))
             if event.result is Result.OK:

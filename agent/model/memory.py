@@ -15,7 +15,7 @@ class Memory:
         incidents: every incident ever, by id, in the order opened.
         flying: intents without an outcome, by incident.
         duties: outlets switched off (or tried) and not yet seen switched on again, with the incident that did it.
-        power_offs: UTC s of the power-off intents of each miner's last 24 h.
+        power_offs: UTC s of each miner's power-offs of its last 24 h: the outcome's, the intent's while there is none.
         settled: the last settled action of each miner, with its UTC s.
         switched_on: UTC s of the last switch-on of each outlet.
         judged: the last guard verdict of each incident, so that only changes are recorded.

@@ -96,15 +96,15 @@ def test_one_action_per_device() -> None:
 def test_cool_down_and_daily_limit() -> None:
     told = story().intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH + 5)
     told.intended(Verb.POWER_ON, EPOCH + 40).settled(Verb.POWER_ON, EPOCH + 42)
-    assert judge(request(Verb.POWER_OFF, told, now=EPOCH + 1199.0)) == (
+    assert judge(request(Verb.POWER_OFF, told, now=EPOCH + 1204.0)) == (
         "cooldown",
-        Defer(EPOCH + 1200.0, GuardReason.COOLDOWN),
+        Defer(EPOCH + 1205.0, GuardReason.COOLDOWN),
     )
-    assert judge(request(Verb.POWER_OFF, told, now=EPOCH + 1200.0)) == ("all", Allow())
-    told.intended(Verb.POWER_OFF, EPOCH + 1200).settled(Verb.POWER_OFF, EPOCH + 1205)
+    assert judge(request(Verb.POWER_OFF, told, now=EPOCH + 1205.0)) == ("all", Allow())
+    told.intended(Verb.POWER_OFF, EPOCH + 1205).settled(Verb.POWER_OFF, EPOCH + 1210)
     told.intended(Verb.POWER_ON, EPOCH + 1300).settled(Verb.POWER_ON, EPOCH + 1301)
     assert judge(request(Verb.POWER_OFF, told, now=EPOCH + 80_000.0)) == ("cooldown", Refuse(GuardReason.DAILY_LIMIT))
-    assert judge(request(Verb.POWER_OFF, told, now=EPOCH + 86_400.0)) == ("all", Allow())
+    assert judge(request(Verb.POWER_OFF, told, now=EPOCH + 86_405.0)) == ("all", Allow())
 
 
 def test_switch_ons_of_one_bank_stand_apart() -> None:

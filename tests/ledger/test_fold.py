@@ -58,7 +58,14 @@ def test_power_offs_are_counted_for_a_day() -> None:
     story = Story().opened().running("power_off")
     for hour in (0, 1, 30):
         story.intended(Verb.POWER_OFF, EPOCH + hour * 3600).settled(Verb.POWER_OFF, EPOCH + hour * 3600 + 5)
-    assert story.state.power_offs[MINER] == (EPOCH + 30 * 3600,)
+    assert story.state.power_offs[MINER] == (EPOCH + 30 * 3600 + 5,)
+
+
+def test_a_power_off_counts_from_its_outcome_which_is_never_before_the_relay_moved() -> None:
+    story = Story().opened().running("power_off").intended(Verb.POWER_OFF, EPOCH)
+    assert story.state.power_offs[MINER] == (EPOCH,)
+    story.settled(Verb.POWER_OFF, EPOCH + 25, Result.UNKNOWN)
+    assert story.state.power_offs[MINER] == (EPOCH + 25,)
 
 
 def test_a_relapse_reopens_the_same_incident_and_takes_its_resolution_back() -> None:
