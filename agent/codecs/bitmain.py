@@ -3,24 +3,31 @@
 What they do not share (whether `Total MH` is a total, power, work mode) the driver says or adds.
 """
 
-from collections.abc import Mapping
+from typing import Annotated
 
-from agent.codecs.cgminer import Row, Section, dashed, within
+import msgspec
+from msgspec import Meta, field
+
+from agent.codecs import cgminer
+from agent.codecs.cgminer import Row, dashed, widest, within
+from agent.codecs.rows import AMISS, Answer, Present, by_field
 from agent.codecs.telemetry import (
     CHIP_C,
     GH_PER_MH,
     MAX_FAN_RPM,
     TH_PER_GH,
     TH_PER_MH,
+    Count,
+    Pool,
+    RateGh,
+    Shares,
     age_s,
-    count,
     hottest,
     pool_facts,
     rate_th,
     section,
-    target_th,
     usable,
-    work_gh,
+    work,
 )
 from agent.model.telemetry import Telemetry
 
@@ -30,39 +37,77 @@ _OLD_CHIP_KEYS = tuple(f"temp2_{chain}" for chain in range(1, 17))
 _RATE_UNITS = {"MH": TH_PER_MH, "GH": TH_PER_GH, "TH": 1.0, "PH": 1e3}
 
 
+class Summary(Shares, frozen=True, gc=False):
+    """The row of `summary`."""
+
+    hashrate_gh: RateGh = field(name="GHS 5s", default=None)
+    average_gh: Count = field(name="GHS av", default=None)
+
+
+class Reading(msgspec.Struct, frozen=True, gc=False):
+    """What a reply holds, empty where the device sent no such section or an error in its place."""
+
+    reply: bytes
+    summary: Summary
+    pools: list[Pool]
+    stats: Row
+    power: Row
+    config: Row
+
+
+def read(reply: bytes) -> Reading:
+    """Return what the reply holds. Raises CodecError where no object can be made out."""
+    try:
+        whole = _WHOLE.decode(reply)
+    except AMISS:
+        sections = cgminer.decode(reply)
+        return Reading(
+            reply,
+            _summary(section(sections, "summary").widest),
+            list(map(_pool, section(sections, "pools").rows)),
+            section(sections, "stats").widest,
+            section(sections, "power").widest,
+            section(sections, "config").widest,
+        )
+    return Reading(
+        reply,
+        whole.summary[0].rows[0],
+        whole.pools[0].rows,
+        widest(whole.stats[0].rows),
+        widest(whole.power[0].rows) if whole.power else {},
+        widest(whole.config[0].rows) if whole.config else {},
+    )
+
+
 def telemetry(
-    sections: Mapping[str, Section], *, cumulative: bool, power_w: float | None = None, suspended: bool | None = None
+    reading: Reading, *, cumulative: bool, power_w: float | None = None, suspended: bool | None = None
 ) -> Telemetry:
-    """Return what the sections tell, `power_w` and `suspended` as given.
+    """Return what the reading tells, `power_w` and `suspended` as given.
 
     `cumulative`: `Total MH` is the work since the process started. Where it is not, work is the average since the start
     times the age.
 
     Raises DeviceError and CodecError as `usable` does.
     """
-    summary = section(sections, "summary").widest
-    stats = section(sections, "stats").widest
-    pool_alive, share_diff = pool_facts(section(sections, "pools"))
-    hashrate_th = rate_th(summary.get("GHS 5s"), TH_PER_GH)
-    if hashrate_th is None:
-        hashrate_th = rate_th(stats.get("GHS 5s"), TH_PER_GH)
-    elapsed_s = age_s(summary.get("Elapsed"))
-    if elapsed_s is None:
-        elapsed_s = age_s(stats.get("Elapsed"))
-    total_mh = count(summary.get("Total MH")) if cumulative else None
+    summary = reading.summary
+    stats = reading.stats
+    pool_alive, share_diff = pool_facts(reading.pools)
+    rate_gh = summary.hashrate_gh
+    elapsed_s = age_s(stats.get("Elapsed")) if summary.elapsed_s is None else summary.elapsed_s
+    total_mh = summary.total_mh if cumulative else None
     return usable(
-        sections,
+        reading.reply,
         Telemetry(
-            hashrate_th=hashrate_th,
-            expected_th=target_th(stats.get("total_rateideal"), rate_factor(stats.get("rate_unit"))),
-            work_gh=work_gh(count(summary.get("GHS av")), elapsed_s) if total_mh is None else total_mh * GH_PER_MH,
+            hashrate_th=rate_th(stats.get("GHS 5s"), TH_PER_GH) if rate_gh is None else rate_gh * TH_PER_GH,
+            expected_th=rate_th(stats.get("total_rateideal"), rate_factor(stats.get("rate_unit"))) or None,
+            work_gh=work(summary.average_gh, elapsed_s) if total_mh is None else total_mh * GH_PER_MH,
             elapsed_s=elapsed_s,
-            accepted=count(summary.get("Accepted")),
-            rejected=count(summary.get("Rejected")),
-            stale=count(summary.get("Stale")),
-            accepted_diff=count(summary.get("Difficulty Accepted")),
+            accepted=summary.accepted,
+            rejected=summary.rejected,
+            stale=summary.stale,
+            accepted_diff=summary.accepted_diff,
             share_diff=share_diff,
-            hw_errors=count(summary.get("Hardware Errors")),
+            hw_errors=summary.hw_errors,
             chip_max_c=chip_max_c(stats),
             fans_rpm=fans_rpm(stats),
             power_w=power_w,
@@ -115,3 +160,36 @@ def work_mode_sleeps(row: Row) -> bool | None:
     """Return whether the work mode is sleep (1): facts "detection", section 1.3. None where the row has no mode."""
     mode = within(row.get("miner-mode", row.get("bitmain-work-mode")), 0.0, 99.0)
     return None if mode is None else mode == 1.0
+
+
+class _SummaryAnswer(Answer, gc=False):
+    rows: Annotated[list[Summary], Meta(min_length=1, max_length=1)] = field(name="SUMMARY")
+
+
+class _PoolsAnswer(Answer, gc=False):
+    rows: list[Pool] = field(name="POOLS")
+
+
+class _StatsAnswer(Answer, gc=False):
+    rows: list[Row] = field(name="STATS")
+
+
+class _PowerAnswer(Answer, gc=False):
+    rows: list[Row] = field(name="POWER")
+
+
+class _ConfigAnswer(Answer, gc=False):
+    rows: list[Row] = field(name="CONFIG")
+
+
+class _Reply(msgspec.Struct, gc=False):
+    summary: Present[_SummaryAnswer]
+    pools: Present[_PoolsAnswer]
+    stats: Present[_StatsAnswer]
+    power: list[_PowerAnswer] = []
+    config: list[_ConfigAnswer] = []
+
+
+_WHOLE = msgspec.json.Decoder(_Reply)
+_summary = by_field(Summary)
+_pool = by_field(Pool)

@@ -80,9 +80,13 @@ class Section(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def widest(self) -> Row:
-        """The row with the most fields: `stats` puts a short row about the firmware before the measurements."""
-        rows = self.rows
-        return rows[0] if len(rows) == 1 else max(rows, key=len, default={})
+        """The widest row of the payload."""
+        return widest(self.rows)
+
+
+def widest(rows: list[Row]) -> Row:
+    """Return the row with the most fields: `stats` puts a short row about the firmware before the measurements."""
+    return rows[0] if len(rows) == 1 else max(rows, key=len, default={})
 
 
 def decode(reply: bytes) -> dict[str, Section]:

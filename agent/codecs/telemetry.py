@@ -1,13 +1,17 @@
 """What the API's fields mean, as far as all families share it: units, plausible ranges, pools, sensors.
 
-Every function takes sections or rows and gives None for what the device did not say or what cannot be true: one bad
-field costs that field only. Rates are the shortest window there is; 30-minute averages are never read
-(facts "detection", section 0).
+Everything gives None for what the device did not say or what cannot be true: one bad field costs that field only. Rates
+are the shortest window there is; 30-minute averages are never read (facts "detection", section 0).
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Annotated
 
-from agent.codecs.cgminer import Row, Section, flag, with_suffix, within
+import msgspec
+from msgspec import Meta, field
+
+from agent.codecs import cgminer
+from agent.codecs.cgminer import Section, flag, with_suffix, within
 from agent.model.errors import CodecError, DeviceError
 from agent.model.telemetry import Telemetry
 
@@ -24,7 +28,35 @@ MAX_FAN_RPM = 30_000.0
 CHIP_C = (0.0, 130.0)
 """Believable chip temperatures, ends excluded; 255, -40, 0, -273 are garbage: facts "detection", sections 1.3, 7."""
 
+Count = Annotated[float, Meta(ge=0.0, le=MAX_COUNT)] | None
+AgeS = Annotated[float, Meta(ge=0.0, le=MAX_AGE_S)] | None
+RateGh = Annotated[float, Meta(ge=0.0, le=MAX_TH / TH_PER_GH)] | None
+RateMh = Annotated[float, Meta(ge=0.0, le=MAX_TH / TH_PER_MH)] | None
+PowerW = Annotated[float, Meta(ge=0.0, le=MAX_POWER_W)] | None
+FanRpm = Annotated[float, Meta(ge=0.0, le=MAX_FAN_RPM)] | None
+
 _NO_SECTION = Section("", "", [])
+
+
+class Shares(msgspec.Struct, gc=False, frozen=True):
+    """The fields of `summary` that every family has."""
+
+    elapsed_s: AgeS = field(name="Elapsed", default=None)
+    accepted: Count = field(name="Accepted", default=None)
+    rejected: Count = field(name="Rejected", default=None)
+    stale: Count = field(name="Stale", default=None)
+    accepted_diff: Count = field(name="Difficulty Accepted", default=None)
+    hw_errors: Count = field(name="Hardware Errors", default=None)
+    total_mh: Count = field(name="Total MH", default=None)
+
+
+class Pool(msgspec.Struct, gc=False, frozen=True):
+    """A row of `pools`."""
+
+    status: object = field(name="Status", default=None)
+    active: object = field(name="Stratum Active", default=None)
+    diff: Count = field(name="Stratum Difficulty", default=None)
+    short_diff: object = field(name="Diff", default=None)
 
 
 def section(sections: Mapping[str, Section], name: str) -> Section:
@@ -33,12 +65,13 @@ def section(sections: Mapping[str, Section], name: str) -> Section:
     return _NO_SECTION if found is None or found.failed else found
 
 
-def usable(sections: Mapping[str, Section], telemetry: Telemetry) -> Telemetry:
+def usable(reply: bytes, telemetry: Telemetry) -> Telemetry:
     """Return the telemetry if it tells whether the miner mines.
 
     Raises DeviceError where the API answered an error instead, CodecError where nothing in the reply can be used.
     """
     if telemetry.hashrate_th is None and telemetry.elapsed_s is None and telemetry.accepted is None:
+        sections = cgminer.decode(reply)
         for name, answer in sections.items():
             if answer.failed:
                 raise DeviceError(
@@ -46,11 +79,6 @@ def usable(sections: Mapping[str, Section], telemetry: Telemetry) -> Telemetry:
                 )
         raise CodecError(f"expected hashrate, age or shares, none of them is in the reply ({', '.join(sections)})")
     return telemetry
-
-
-def count(value: object) -> float | None:
-    """Return a counter: a number from 0 up."""
-    return within(value, 0.0, MAX_COUNT)
 
 
 def age_s(value: object) -> float | None:
@@ -64,19 +92,14 @@ def rate_th(value: object, factor: float) -> float | None:
     return None if rate is None else rate * factor
 
 
-def target_th(value: object, factor: float) -> float | None:
-    """Return a rate aimed at in TH/s; 0 means that the device has no target yet."""
-    return rate_th(value, factor) or None
+def power_w(value: object) -> float | None:
+    """Return a plausible power in W."""
+    return within(value, 0.0, MAX_POWER_W)
 
 
-def power_w(*candidates: object) -> float | None:
-    """Return the first plausible power in W."""
-    return next((w for w in (within(c, 0.0, MAX_POWER_W) for c in candidates) if w is not None), None)
-
-
-def work_gh(average_gh: float | None, elapsed_s: float | None) -> float | None:
-    """Return the hashes since the process started in GH, from the average over its whole age."""
-    return None if average_gh is None or elapsed_s is None else average_gh * elapsed_s
+def work(average: float | None, elapsed_s: float | None) -> float | None:
+    """Return the hashes since the process started, from the average per s over its whole age and in its unit."""
+    return None if average is None or elapsed_s is None else average * elapsed_s
 
 
 def hottest(values: Iterable[object]) -> float | None:
@@ -90,30 +113,28 @@ def hottest(values: Iterable[object]) -> float | None:
     return best if best > low else None
 
 
-def pool_facts(pools: Section) -> tuple[bool | None, float | None]:
+def pool_facts(pools: Iterable[Pool]) -> tuple[bool | None, float | None]:
     """Return (alive, share difficulty) of the active pool.
 
     Alive is exactly "Alive" (captures have other spellings of its opposite). Without an active pool it is False: the
     miner works for nobody. Where the firmware does not say which pool is active, any that is alive counts.
     """
     known = says_active = False
-    alive: Row | None = None
-    for row in pools.rows:
-        status = row.get("Status")
-        if not isinstance(status, str):
+    alive: Pool | None = None
+    for pool in pools:
+        if not isinstance(pool.status, str):
             continue
         known = True
-        active = flag(row.get("Stratum Active"))
-        if status == "Alive" and active:
-            return True, _share_diff(row)
+        active = flag(pool.active)
+        if pool.status == "Alive" and active:
+            return True, _share_diff(pool)
         says_active = says_active or active is not None
-        if status == "Alive" and alive is None:
-            alive = row
+        if pool.status == "Alive" and alive is None:
+            alive = pool
     if says_active or alive is None:
         return (False if known else None), None
     return True, _share_diff(alive)
 
 
-def _share_diff(pool: Row) -> float | None:
-    exact = within(pool.get("Stratum Difficulty"), 0.0, MAX_COUNT)
-    return exact or within(with_suffix(pool.get("Diff")), 0.0, MAX_COUNT) or None
+def _share_diff(pool: Pool) -> float | None:
+    return pool.diff or within(with_suffix(pool.short_diff), 0.0, MAX_COUNT) or None

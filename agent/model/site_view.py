@@ -33,20 +33,26 @@ class Expected(IntEnum):
     SUSPENDED = 4
 
 
+def _cells(array: Floats) -> "memoryview[float]":
+    """Return the same memory for access to single elements, at half of what numpy takes for one."""
+    return memoryview(array)  # type: ignore[arg-type] # its element type is known at run time only
+
+
 class Signal:
     """One measured quantity of n devices: `value` and `at` (UTC s), both float64 of shape (n,), NaN for never."""
 
-    __slots__ = ("at", "value")
+    __slots__ = ("_at", "_value", "at", "value")
 
     def __init__(self, n: int) -> None:
         self.value: Floats = np.full(n, np.nan)
         self.at: Floats = np.full(n, np.nan)
+        self._value, self._at = _cells(self.value), _cells(self.at)
 
     def put(self, row: int, value: float | None, now: float) -> None:
         """Store a measurement; `None` and NaN change nothing."""
         if value is not None and not math.isnan(value):
-            self.value[row] = value
-            self.at[row] = now
+            self._value[row] = value
+            self._at[row] = now
 
     def fresh(self, row: int, now: float, max_age_s: float) -> float | None:
         """Return the value if it was measured within `max_age_s`, else None."""
@@ -60,36 +66,38 @@ class Counter:
     part is kept. History is a ring of (time, total) per row, shape (n, HISTORY_SAMPLES).
     """
 
-    __slots__ = ("_base", "_head", "_times", "_totals", "at", "grew_at", "raw", "total")
+    __slots__ = ("_base", "_cells", "_head", "_times", "_totals", "at", "grew_at", "raw", "total")
 
     def __init__(self, n: int) -> None:
         self.total: Floats = np.full(n, np.nan)
         self.at: Floats = np.full(n, np.nan)
         self.grew_at: Floats = np.full(n, np.nan)
         self.raw: Floats = np.zeros(n)
-        self._base: Floats = np.zeros(n)
         self._times: Floats = np.full((n, HISTORY_SAMPLES), np.nan)
         self._totals: Floats = np.full((n, HISTORY_SAMPLES), np.nan)
-        self._head: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
+        self._cells = tuple(map(_cells, (self.total, self.at, self.grew_at, self.raw, self._times, self._totals)))
+        self._base = [0.0] * n
+        self._head = [0] * n
 
     def put(self, row: int, raw: float | None, now: float, *, restarted: bool) -> None:
         """Store a counter reading. `restarted`: the device's process is younger than at the reading before."""
         if raw is None or math.isnan(raw):
             return
-        before = float(self.total[row])
+        totals, at, grew_at, raws, old_times, old_totals = self._cells
         if restarted:
-            self._base[row] += self.raw[row]
-        self.raw[row] = raw
-        total = float(self._base[row]) + raw
-        if math.isnan(before) or total > before:
-            self.grew_at[row] = now
-        self.total[row] = total
-        self.at[row] = now
-        head = int(self._head[row])
-        if now - self._times[row, head - 1] < HISTORY_SPACING_S:
+            self._base[row] += raws[row]
+        raws[row] = raw
+        before = totals[row]
+        total = self._base[row] + raw
+        if total > before or math.isnan(before):
+            grew_at[row] = now
+        totals[row] = total
+        at[row] = now
+        head = self._head[row]
+        if now - old_times[row, head - 1] < HISTORY_SPACING_S:
             return
-        self._times[row, head] = now
-        self._totals[row, head] = total
+        old_times[row, head] = now
+        old_totals[row, head] = total
         self._head[row] = (head + 1) % HISTORY_SAMPLES
 
     def over(self, row: int, window_s: float) -> tuple[float, float] | None:

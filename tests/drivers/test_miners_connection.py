@@ -1,4 +1,5 @@
 import asyncio
+import socket
 
 import pytest
 
@@ -82,3 +83,21 @@ async def test_many_at_a_time_get_their_own_replies() -> None:
         )
     assert [isinstance(outcome, SilentError) for outcome in outcomes] == [n % 5 == 0 for n in range(60)]
     assert all(outcome == REPLY for n, outcome in enumerate(outcomes) if n % 5)
+
+
+async def test_a_connect_that_hangs_ends_at_the_deadline_and_leaves_cancelling_to_others() -> None:
+    with socket.socket() as server, socket.socket() as first, socket.socket() as second:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for filler in (first, second):  # the backlog is full: a further SYN is dropped
+            filler.setblocking(False)
+            filler.connect_ex(server.getsockname())
+        task = asyncio.current_task()
+        assert task is not None
+        with pytest.raises(SilentError, match=r"within 0\.05 s"):
+            await request(server.getsockname(), b"x", deadline_s=0.05, limit_bytes=10)
+        assert task.cancelling() == 0
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await request(server.getsockname(), b"x", deadline_s=5.0, limit_bytes=10)
+        assert task.cancelling() == 0

@@ -4,8 +4,7 @@ The mining process is restarted by writing the miner's own configuration back to
 does when somebody presses "save".
 """
 
-from agent.codecs import bitmain, cgminer
-from agent.codecs.telemetry import section
+from agent.codecs import bitmain
 from agent.drivers.miners.antminer_web import AntminerWeb
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.net import Credentials, Dialer
@@ -32,9 +31,8 @@ class AntminerStock:
         `Total MH` is taken for the work, because the averages stand still when hashing stops while the age goes on
         (facts "detection", section 0). Sleep shows only where `stats` holds the work mode.
         """
-        sections = cgminer.decode(reply)
-        suspended = bitmain.work_mode_sleeps(section(sections, "stats").widest)
-        return bitmain.telemetry(sections, cumulative=True, suspended=suspended)
+        reading = bitmain.read(reply)
+        return bitmain.telemetry(reading, cumulative=True, suspended=bitmain.work_mode_sleeps(reading.stats))
 
     async def is_suspended(self, miner: Miner) -> bool | None:
         """Read the work mode off the configuration page; None without a login for it."""

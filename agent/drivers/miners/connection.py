@@ -14,15 +14,21 @@ OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM,
 
 
 class _Exchange(asyncio.Protocol):
-    """Writes the request, collects the reply, and resolves `outcome` exactly once."""
+    """Writes the request, collects the reply, and resolves `outcome` exactly once.
 
-    __slots__ = ("framer", "outcome", "payload", "transport")
+    The deadline is one timer and no `asyncio.timeout`, whose context costs 4 µs of the 60 of a whole exchange.
+    """
 
-    def __init__(self, payload: bytes, limit_bytes: int, outcome: asyncio.Future[bytes | AgentError]) -> None:
+    __slots__ = ("deadline_s", "framer", "gave_up_connecting", "outcome", "payload", "task", "transport")
+
+    def __init__(self, payload: bytes, deadline_s: float, limit_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
         self.payload = payload
+        self.deadline_s = deadline_s
         self.framer = Framer(limit_bytes)
-        self.outcome = outcome
+        self.outcome: asyncio.Future[bytes | AgentError] = loop.create_future()
+        self.task: asyncio.Task[object] = asyncio.current_task(loop)  # type: ignore[assignment] # a coroutine has one
         self.transport: asyncio.Transport | None = None
+        self.gave_up_connecting = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment] # create_connection always makes a Transport
@@ -43,6 +49,17 @@ class _Exchange(asyncio.Protocol):
         else:
             self._settle(self.framer.end())
 
+    def expire(self) -> None:
+        """End the exchange at its deadline: only cancelling ends a connect, a reply is no longer waited for."""
+        if self.transport is None:
+            self.gave_up_connecting = True
+            self.task.cancel()
+        else:
+            self._settle(self.silence())
+
+    def silence(self) -> SilentError:
+        return SilentError(f"expected a complete reply within {self.deadline_s:g} s, none came")
+
     def _settle(self, outcome: bytes | AgentError) -> None:
         if not self.outcome.done():
             self.outcome.set_result(outcome)
@@ -60,33 +77,34 @@ async def request(endpoint: tuple[str, int], payload: bytes, *, deadline_s: floa
         TransportError: this host could not open a connection at all.
     """
     loop = asyncio.get_running_loop()
-    exchange = _Exchange(payload, limit_bytes, loop.create_future())
+    exchange = _Exchange(payload, deadline_s, limit_bytes, loop)
+    cancelled_before = exchange.task.cancelling()
+    deadline = loop.call_later(deadline_s, exchange.expire)
+    outcome: bytes | AgentError
     try:
-        async with asyncio.timeout(deadline_s):
-            await loop.create_connection(lambda: exchange, endpoint[0], endpoint[1])
-            outcome = await exchange.outcome
-    except TimeoutError:
-        raise SilentError(f"{_name(endpoint)}: expected a complete reply within {deadline_s:g} s, none came") from None
+        await loop.create_connection(lambda: exchange, endpoint[0], endpoint[1])
+        outcome = await exchange.outcome
+    except asyncio.CancelledError:
+        if not exchange.gave_up_connecting or exchange.task.uncancel() > cancelled_before:
+            raise  # somebody else wants this poll to end
+        outcome = exchange.silence()
     except (ConnectionRefusedError, ConnectionResetError):
-        raise RefusedError(f"{_name(endpoint)}: connection refused; the host is up and nothing listens there") from None
+        outcome = RefusedError("connection refused; the host is up and nothing listens there")
     except OSError as error:
-        raise _explain(_name(endpoint), error) from None
+        outcome = _explained(error)
     finally:
+        deadline.cancel()
         if exchange.transport is not None:
             exchange.transport.abort()
     if isinstance(outcome, AgentError):
-        raise type(outcome)(f"{_name(endpoint)}: {outcome}")
+        raise type(outcome)(f"{endpoint[0]}:{endpoint[1]}: {outcome}")
     return outcome
 
 
-def _name(endpoint: tuple[str, int]) -> str:
-    return f"{endpoint[0]}:{endpoint[1]}"
-
-
-def _explain(where: str, error: OSError) -> TransportError:
+def _explained(error: OSError) -> TransportError:
     """Tell a device that cannot be reached from a host that cannot reach anything."""
     if error.errno in OWN_FAULTS:
         return TransportError(
-            f"{where}: this host could not open a connection ({error.strerror}); raise its limits (LimitNOFILE)"
+            f"this host could not open a connection ({error.strerror}); raise its limits (LimitNOFILE)"
         )
-    return SilentError(f"{where}: no connection ({error.strerror or type(error).__name__})")
+    return SilentError(f"no connection ({error.strerror or type(error).__name__})")

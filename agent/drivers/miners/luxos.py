@@ -1,7 +1,7 @@
 """LuxOS: telemetry and control on TCP 4028. The fields are Bitmain's, some of their meanings are not."""
 
-from agent.codecs import bitmain, cgminer
-from agent.codecs.telemetry import power_w, section
+from agent.codecs import bitmain
+from agent.codecs.telemetry import power_w
 from agent.drivers.miners.pyasic_adapter import PyasicAdapter
 from agent.model.telemetry import Telemetry
 from agent.model.topology import Family, Miner
@@ -23,12 +23,12 @@ class LuxOs:
         Work is the average since the start times the age: `Total MH` is no total here but that same average in MH/s.
         The sensors it calls chip temperatures stand on the board, about 15 °C cooler (facts "detection", section 0).
         """
-        sections = cgminer.decode(reply)
+        reading = bitmain.read(reply)
         return bitmain.telemetry(
-            sections,
+            reading,
             cumulative=False,
-            power_w=power_w(section(sections, "power").widest.get("Watts")),
-            suspended=_suspended(section(sections, "config").widest.get("CurtailMode")),
+            power_w=power_w(reading.power.get("Watts")),
+            suspended=_suspended(reading.config.get("CurtailMode")),
         )
 
     async def is_suspended(self, miner: Miner) -> bool | None:
