@@ -22,7 +22,7 @@ def config_group() -> None:
 @config_group.command(
     "check", epilog="Example: terrahash config check config.yaml && systemctl restart terrahash-agent"
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def check_command(ctx: click.Context, *, file: Path, as_json: bool) -> None:

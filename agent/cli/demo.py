@@ -27,6 +27,7 @@ from agent.model.events import Intended
 from agent.report.kpis import kpis
 from agent.report.summary import tables
 from agent.report.table import show, write_json
+from agent.report.text import percent
 from simulators.demo import DURATION_S, SEED, demo_faults
 from simulators.rehearsal import rehearse
 from simulators.scoreboard import Duty, RunFacts, scoreboard
@@ -42,7 +43,7 @@ LOOK_S = 5.0
 WALL_LIMIT_S = 300.0
 
 
-@click.command("demo")
+@click.command("demo", epilog="Example: terrahash demo --json --ledger demo.sqlite3")
 @click.option("--seed", default=SEED, show_default=True, help="Everything random follows from it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the scoreboard as JSON, and nothing else.")
 @click.option(
@@ -58,13 +59,11 @@ WALL_LIMIT_S = 300.0
     help="Write the agent's log there, as JSON lines.",
 )
 def demo_command(seed: int, as_json: bool, ledger: Path | None, log: Path | None) -> None:
-    r"""Watch the agent work: 48 simulated miners of three families, two PDUs, a switch, and an hour of faults.
+    """Watch the agent work: 48 simulated miners of three families, two PDUs, a switch, and an hour of faults.
 
     Runs in virtual time, in well under a minute. All figures are simulated.
 
-    \b
-    Exit codes: 0 the demo ran; 2 refused (an existing ledger, an address in use); 3 a bug.
-    Example: terrahash demo --json --ledger demo.sqlite3
+    Exit codes: 0 the demo ran; 2 refused (an existing ledger, an address in use); 3 a bug; 130 Ctrl-C.
     """
     if ledger is not None and ledger.exists():
         raise click.UsageError(f"{ledger} exists: name a file that does not, the demo begins with an empty ledger")
@@ -102,7 +101,7 @@ async def _hour(path: Path, seed: int, console: Console, log: Any) -> SimulatedS
             await agent.start()
             faults = asyncio.create_task(rehearse(simulated.truth, demo_faults(settings.site)))
             running = asyncio.create_task(agent.run())
-            with LiveView(agent, console, DURATION_S) as view:
+            with LiveView(agent.view, agent.memory, console, DURATION_S) as view:
                 while loop.time() < DURATION_S:
                     await asyncio.wait([running], timeout=min(LOOK_S, DURATION_S - loop.time()))
                     for task in (running, faults):
@@ -148,7 +147,8 @@ def _scoreboard(site: SimulatedSite, path: Path, seed: int, wall_s: float) -> di
 def _closing_line(board: dict[str, Any]) -> str:
     truth, harm, cost = board["truth"], board["harm"], board["cost"]
     return (
-        f"Simulated: {truth['faults']} faults, {truth['fixable']} of them remotely fixable; "
+        f"Simulated: {truth['faults']} faults, {truth['fixable']} of them remotely fixable, of which the "
+        f"agent fixed {percent(board['remediation']['rate_fixable'])}; "
         f"{board['remediation']['escalated_right']} handed to a person rightly, "
         f"{board['remediation']['escalated_wrong']} wrongly; "
         f"{harm['actions_on_healthy']} actions on healthy miners, {harm['outlets_left_off']} outlets left off. "

@@ -7,6 +7,7 @@ Nothing is configured and no password is needed.
 import asyncio
 import csv
 import json
+import os
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -84,6 +85,8 @@ def discover_command(
         raise click.UsageError("give --json or --out -, not both: one would end up inside the other")
     if not to_stdout and out.exists() and not force:
         raise click.UsageError(f"{out} exists; name another file with --out, or overwrite it with --force")
+    if not to_stdout and not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise click.UsageError(f"{out} cannot be written; name a file in a folder that exists and that you may write")
     answering, found = asyncio.run(_discover(network, concurrency))
     miners = [item for item in found if item.family is not None]
     others = [item for item in found if item.family is None]

@@ -14,6 +14,8 @@ from agent.report.table import Table, show, write_json
 from agent.report.text import NOTHING, duration, instant, pairs
 from agent.report.timeline import tell
 
+MILLISECOND_S = 0.001
+
 
 @click.group("incidents")
 def incidents_group() -> None:
@@ -127,7 +129,7 @@ def _timeline(found: History) -> Table:
     rows = [
         (
             instant(record.at),
-            f"+{duration(record.at - start)}" if record.at >= start else duration(record.at - start),
+            _later(record.at - start),
             record.actor.value,
             str(record.event.__struct_config__.tag),
             tell(record.event),
@@ -135,6 +137,11 @@ def _timeline(found: History) -> Table:
         for record in found.records
     ]
     return Table("Timeline", ("time", "after", "by", "event", "what"), rows, frozenset(("after",)))
+
+
+def _later(seconds: float) -> str:
+    """Return how long after detection. Records are stamped to the millisecond: the first may seem to precede it."""
+    return duration(seconds) if seconds < -MILLISECOND_S else f"+{duration(max(seconds, 0.0))}"
 
 
 def _state(incident: Incident) -> str:

@@ -1,7 +1,6 @@
 """The live terminal view: site hashrate, a progress bar, and incidents as they move through their states."""
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console, Group
@@ -12,18 +11,27 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.clock import Stopwatch
+from agent.ledger.fold import State
+from agent.model.action import Verb
 from agent.model.incident import Incident, Outcome, Phase
+from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.report.table import printable
 from agent.report.text import duration
 
-if TYPE_CHECKING:
-    from agent.app import Agent
-
 FRAME_S = 0.1
 """Least real time between two pictures."""
 
+COLUMNS = (("incident", 10, None), ("miner", 6, None), ("cause", 12, None), ("state", 29, None), ("tried", 14, 1))
+"""Columns, their least width in characters (which all fit into 80) and which takes the rest."""
+
+SHORT = {Verb.POWER_OFF: "off", Verb.POWER_ON: "on"}
+"""Words for what was tried, where its own name is too long for a column."""
+
 SPARKS = " ▁▂▃▄▅▆▇█"
+BESIDE_SPARKS = 64
+"""Characters of the line that the hashrate's history shares with figures and frame."""
+
 PHASE_STYLE = {
     Phase.OPEN: "yellow",
     Phase.REMEDIATING: "bright_blue",
@@ -36,18 +44,22 @@ class LiveView:
     """Draws a running agent. On a terminal a picture that changes; elsewhere one line for each change of an incident.
 
     Args:
+        view: the agent's columns.
+        memory: its incidents.
         total_s: site time the run will take, in s.
     """
 
-    def __init__(self, agent: "Agent", console: Console, total_s: float) -> None:
-        self._agent = agent
+    def __init__(self, view: SiteView, memory: State, console: Console, total_s: float) -> None:
+        self._view = view
+        self._memory = memory
         self._console = console
         self._total_s = total_s
         self._rates: deque[float] = deque(maxlen=60)
         self._seen: dict[str, str] = {}
         self._watch = Stopwatch()
         self._drawn_at = -FRAME_S
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        draws = console.is_terminal and not console.is_dumb_terminal
+        self._live = Live(console=console, auto_refresh=False, transient=True) if draws else None
 
     def __enter__(self) -> "LiveView":
         if self._live is not None:
@@ -74,8 +86,9 @@ class LiveView:
         head = Table.grid(expand=True, padding=(0, 2))
         head.add_column(ratio=1)
         head.add_column(justify="right")
-        spark = "".join(SPARKS[min(8, max(0, round(share * 8)))] for share in self._rates)
-        total = len(self._agent.view.site.miners)
+        newest = list(self._rates)[-max(8, self._console.width - BESIDE_SPARKS) :]
+        spark = "".join(SPARKS[min(8, max(0, round(share * 8)))] for share in newest)
+        total = len(self._view.site.miners)
         head.add_row(
             Text.assemble("hashrate ", (f"{rate_ph:.2f}", "bold"), f" of {target_ph:.2f} PH/s  ", (spark, "cyan")),
             Text(f"{answering} of {total} miners answer"),
@@ -84,36 +97,36 @@ class LiveView:
             ProgressBar(total=self._total_s, completed=site_s),
             Text(f"site time {duration(site_s)} of {duration(self._total_s)}"),
         )
-        title = f"terrahash · {printable(self._agent.view.site.name)} · simulated"
-        return Group(Panel(head, title=title, border_style="dim"), self._incidents())
+        title = f"terrahash · {printable(self._view.site.name)} · simulated"
+        # The cursor rests on the empty last line, where a ^C that the terminal echoes wraps nothing.
+        return Group(Panel(head, title=title, border_style="dim"), self._incidents(), Text())
 
     def _incidents(self) -> Table:
         table = Table(expand=True, box=None, header_style="bold", pad_edge=False)
-        for column in ("incident", "miner", "cause", "state", "tried", "outcome"):
-            table.add_column(column, no_wrap=True, overflow="ellipsis")
-        incidents = list(self._agent.memory.incidents.values())
+        for column, least, share in COLUMNS:
+            table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=least, ratio=share)
+        incidents = list(self._memory.incidents.values())
         room = max(4, self._console.height - 8)
         for incident in sorted(incidents, key=lambda i: (not i.is_open, i.id))[:room]:
             style = PHASE_STYLE[incident.phase]
             table.add_row(
                 incident.id,
                 printable(", ".join(incident.members)),
-                incident.cause.replace("_", " "),
-                Text(_state(incident), style=style),
-                " ".join(_mark(a.verb.value, a.result) for a in incident.attempts),
-                Text(_ending(incident), style=style),
+                _words(incident.cause),
+                Text(_ending(incident) or _words(_state(incident)), style=style),
+                " ".join(_mark(a.verb, a.result) for a in incident.attempts),
             )
         return table
 
     def _site(self) -> tuple[float, float, int]:
         """Return site hashrate and target in PH/s, and how many miners answer. A silent miner's rate is not counted."""
-        view = self._agent.view
+        view = self._view
         answers = view.reach == Reach.ANSWERED
         rate_th = float(np.nansum(np.where(answers, view.hashrate_th.value, 0.0)))
         return rate_th / 1e3, float(view.target_th().sum()) / 1e3, int(answers.sum())
 
     def _print_changes(self, site_s: float) -> None:
-        for incident in self._agent.memory.incidents.values():
+        for incident in self._memory.incidents.values():
             line = (
                 f"{incident.id}  {printable(', '.join(incident.members)):<14} {incident.cause:<13} "
                 f"{_state(incident):<17} {_ending(incident)}"
@@ -129,13 +142,17 @@ def _state(incident: Incident) -> str:
     return incident.phase.value
 
 
-def _mark(verb: str, result: str | None) -> str:
-    return verb + {"ok": "✓", "failed": "✗", "unknown": "?", None: "…"}[result]
+def _mark(verb: Verb, result: str | None) -> str:
+    return SHORT.get(verb, _words(verb.value)) + {"ok": "✓", "failed": "✗", "unknown": "?", None: "…"}[result]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _ending(incident: Incident) -> str:
     if incident.phase is Phase.ESCALATED:
-        return f"asks a person: {incident.escalation_reason}"
+        return f"asks a person: {_words(incident.escalation_reason)}"
     if incident.outcome is Outcome.OPEN or incident.resolved_at is None:
         return ""
-    return f"{incident.outcome.replace('_', ' ')} in {duration(incident.resolved_at - incident.detected_at)}"
+    return f"{_words(incident.outcome)} in {duration(incident.resolved_at - incident.detected_at)}"

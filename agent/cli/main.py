@@ -4,7 +4,7 @@ Every subcommand lives in its own file beside this one. Nothing else is imported
 that only read the ledger start without the event loop, numpy or the simulators.
 
 Exit codes: 0 done; 1 done, and the answer is no (each command says what that means for it); 2 usage, configuration, or
-something the agent refused; 3 a bug of ours.
+something the agent refused; 3 a bug of ours; 130 interrupted from the keyboard, as shells have it.
 """
 
 from importlib import import_module
@@ -56,6 +56,15 @@ class Bug(Failure):
         super().__init__(f"internal error: {message} (--debug shows where)")
 
 
+class Interrupted(Failure):
+    """The operator pressed Ctrl-C: neither an answer nor an error."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
+
+
 class LazyGroup(click.Group):
     """A group that imports a subcommand's module when the subcommand is called, not when it is listed."""
 
@@ -82,7 +91,9 @@ class LazyGroup(click.Group):
         """Run the subcommand; what it raises becomes a Failure, unless --debug asks for the traceback."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (KeyboardInterrupt, click.Abort) as stop:
+            raise Interrupted from stop
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except Exception as error:
             if ctx.params["debug"]:
@@ -106,7 +117,7 @@ def _failure(error: Exception) -> Failure:
 def cli(debug: bool) -> None:
     """Watch a mining site, remediate incidents, prove the fix.
 
-    Exit codes: 0 done; 1 done, and the answer is no; 2 usage, configuration or refused; 3 a bug.
+    Exit codes: 0 done; 1 done, and the answer is no; 2 usage, configuration or refused; 3 a bug; 130 Ctrl-C.
     """
 
 

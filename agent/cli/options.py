@@ -32,7 +32,7 @@ def moment(text: str) -> float:
         click.BadParameter: it is neither.
     """
     if age := re.fullmatch(r"([0-9]{1,6})([mhdw])", text):
-        return wall_clock_s() - int(age[1]) * _UNIT_S[age[2]]
+        return max(0.0, wall_clock_s() - int(age[1]) * _UNIT_S[age[2]])
     try:
         read = datetime.fromisoformat(text)
     except ValueError as error:

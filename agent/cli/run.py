@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 
 import click
@@ -22,7 +22,7 @@ from agent.ledger.store import Ledger
 _log = structlog.get_logger(__name__)
 
 
-@click.command("run")
+@click.command("run", epilog="Example: terrahash run -c config.yaml --dry-run")
 @click.option(
     "-c",
     "--config",
@@ -42,17 +42,17 @@ _log = structlog.get_logger(__name__)
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines even on a terminal.")
 @click.option("--debug-log", is_flag=True, help="Log at debug level.")
 def run_command(config_path: Path, dry_run: bool, ledger: Path | None, as_json: bool, debug_log: bool) -> None:
-    r"""Run the agent until it is told to stop (SIGTERM, SIGINT).
+    """Run the agent until it is told to stop (SIGTERM, SIGINT).
 
     A new real site starts in observe mode: everything is decided and recorded, and nothing is touched.
 
-    \b
-    Exit codes: 0 stopped in order; 2 configuration, credential or ledger refused; 3 a bug.
-    Example: terrahash run -c config.yaml --dry-run
+    Exit codes: 0 stopped in order; 2 configuration or ledger refused; 3 a bug.
     """
     import uvloop  # noqa: PLC0415 - a heavy import that --help does without
 
     settings = load(config_path)
+    if dry_run:
+        settings = _rehearsed(settings)
     kept = ledger or (_beside(settings.ledger) if dry_run else settings.ledger)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, kept, dry_run=dry_run, as_json=as_json, debug_log=debug_log))
@@ -85,26 +85,36 @@ async def _supervise(agent: Agent, stop: asyncio.Event) -> None:
     notifier.status("first full poll")
     reason = "error"
     try:
-        await agent.start()
-        notifier.ready()
-        notifier.status("watching")
-        _log.info("agent_ready")
-        running = asyncio.create_task(agent.run())
-        watchdog = asyncio.create_task(_watchdog(agent, notifier))
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                running.result()
-            reason = "signal"
-        finally:
-            for task in (running, watchdog, stopping):
-                task.cancel()
-            await asyncio.gather(running, watchdog, stopping, return_exceptions=True)
+        if await _unless_stopped(agent.start(), stop):
+            notifier.ready()
+            notifier.status("watching")
+            _log.info("agent_ready")
+            watchdog = asyncio.create_task(_watchdog(agent, notifier))
+            try:
+                await _unless_stopped(agent.run(), stop)
+            finally:
+                watchdog.cancel()
+                await asyncio.gather(watchdog, return_exceptions=True)
+        reason = "signal"
     finally:
         notifier.stopping()
         _log.info("agent_stopping", reason=reason)
         await agent.stop(reason)
+
+
+async def _unless_stopped(work: Coroutine[None, None, None], stop: asyncio.Event) -> bool:
+    """Do the work, or cancel it once `stop` is set; tell whether it was done. What it raises is raised."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+            return True
+        return False
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
 
 
 async def _watchdog(agent: Agent, notifier: Notifier) -> None:
@@ -131,6 +141,13 @@ async def _site(settings: Settings, clock: Clock, *, dry_run: bool) -> AsyncIter
 
     async with simulated_site(settings, clock, seed=0) as simulated:
         yield simulated.dialer, redact(simulated.secrets)
+
+
+def _rehearsed(settings: Settings) -> Settings:
+    """Return the settings a dry run acts with: simulated miners get a login where the configuration has none."""
+    from agent.cli.simulated import with_logins  # noqa: PLC0415 - only a dry run loads the simulators
+
+    return with_logins(settings)
 
 
 def _stop_signal() -> asyncio.Event:

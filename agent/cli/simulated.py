@@ -2,18 +2,37 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 
 from agent.clock import Clock
 from agent.config import Settings
+from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
+from agent.model.topology import Family
 from simulators.devices.snmp_devices import SnmpLogin
 from simulators.site import SimulatedSite
+
+STAND_INS = {
+    Family.ANTMINER_STOCK: MinerLogin("root", "simulated-antminer"),
+    Family.WHATSMINER: MinerLogin("admin", "simulated-whatsminer"),
+}
+"""Logins of simulated miners whose family the configuration names none for: a site that only observes needs none."""
+
+
+def with_logins(settings: Settings) -> Settings:
+    """Return the settings with a login for every family of the site, so that a simulated copy can be acted upon."""
+    used = {miner.family for miner in settings.site.miners}
+    missing = {family: login for family, login in STAND_INS.items() if family in used - settings.logins.keys()}
+    return dataclasses.replace(settings, logins={**settings.logins, **missing})
 
 
 @contextlib.asynccontextmanager
 async def simulated_site(settings: Settings, clock: Clock, *, seed: int) -> AsyncIterator[SimulatedSite]:
-    """Yield the running copy; every device of the inventory answers on its loopback address until the end."""
+    """Yield the running copy; every device of the inventory answers on its loopback address until the end.
+
+    The settings name a login for each family on the site (`with_logins`).
+    """
     site = SimulatedSite(
         settings.site,
         seed=seed,

@@ -61,7 +61,7 @@ def _check_model(f: Findings, index: int, miner: MinerSection, table: ModelTable
 def _check_shared(f: Findings, pdus: dict[str, PduSection]) -> None:
     for outlet in f.config.shared_outlets:
         pdu = pdus.get(outlet.pdu)
-        if pdu is None and not f.may_exist(outlet.pdu):
+        if pdu is None and not f.may_exist("pdus", outlet.pdu):
             want = choice(pdus) if pdus else "a PDU of this file"
             f.refuse("shared_outlets", expected=want, got=f"{outlet.pdu!r}", remedy="correct the PDU's name")
         elif pdu is not None and outlet.number > pdu.outlets:
@@ -73,7 +73,7 @@ def _check_outlet(f: Findings, index: int, outlet: Outlet, pdus: dict[str, PduSe
     at = ("inventory", index, "outlets")
     pdu = pdus.get(outlet.pdu)
     if pdu is None:
-        if not f.may_exist(outlet.pdu):
+        if not f.may_exist("pdus", outlet.pdu):
             close = closest(outlet.pdu, pdus)
             remedy = f"did you mean '{close}/{outlet.number}'?" if close else "add it under pdus"
             want = f"a PDU of the configuration ({choice(list(pdus)[:8])})" if pdus else "a PDU of the configuration"
@@ -96,7 +96,7 @@ def _check_ports(f: Findings) -> None:
         at = ("inventory", index, "port")
         switch = switches.get(port.switch)
         if switch is None:
-            if not f.may_exist(port.switch):
+            if not f.may_exist("switches", port.switch):
                 close = closest(port.switch, switches)
                 remedy = f"did you mean '{close}/{port.number}'?" if close else "add it under switches"
                 f.refuse(*at, expected="a switch of the configuration", got=f"{port}", remedy=remedy)

@@ -47,9 +47,9 @@ class SystemCredentials:
         if secret is None:
             secret = self._environ.get(variable_of(name))
         if secret is None:
-            where = f"{folder}/{name}" if folder else "no credential directory"
+            file = f"a file {folder}/{name}" if folder else "a $CREDENTIALS_DIRECTORY"
             raise PolicyError(
-                f"expected the credential {name!r}, got neither {where} nor ${variable_of(name)}; under systemd add "
+                f"expected the credential {name!r}, got neither {file} nor ${variable_of(name)}; under systemd add "
                 f"LoadCredential={name}:/path/to/its/file to the unit, elsewhere set {variable_of(name)}"
             )
         secret = secret.rstrip("\r\n")

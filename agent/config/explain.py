@@ -94,8 +94,17 @@ def _explain_one(item: ErrorDetails, tree: Node) -> Problem:
         remedy = f"did you mean {close!r}?" if close else "use one of these names"
         return Problem(tree.key_at(*steps), path, choice(names), shown(key), remedy)
     hidden = isinstance(item["input"], str) and is_secretive(steps) and key not in _OPENLY_SHOWN
-    got = "a text, not repeated here" if hidden else shown(item["input"])
+    got = "a text, not repeated here" if hidden else _shown(item)
+    if item["type"] == "too_short":
+        want = f"{want} with at least one item"
     return Problem(tree.at(*steps), path, want, got, _remedy(item, key, want, field, hidden=hidden))
+
+
+def _shown(item: ErrorDetails) -> str:
+    value = item["input"]
+    if item["type"] == "too_short":
+        return "an empty list"
+    return repr(value) if item["type"] == "int_type" and isinstance(value, float) else shown(value)
 
 
 def _unknown_key(key: str, value: Any, fields: Mapping[str, FieldInfo], steps: Steps) -> tuple[str, str]:
@@ -118,7 +127,10 @@ def _unknown_key(key: str, value: Any, fields: Mapping[str, FieldInfo], steps: S
 
 def _remedy(item: ErrorDetails, key: str, want: str, field: FieldInfo | None, *, hidden: bool) -> str:
     value = item["input"]
-    remedy = _REMEDIES.get(item["type"], "write it so")
+    about = (
+        f"write what belongs here ({field.description.rstrip('.')})" if field and field.description else "write it so"
+    )
+    remedy = _REMEDIES.get(item["type"], about)
     if item["type"] == "refused":
         remedy = str(item.get("ctx", {}).get("remedy", remedy))
     elif want == CredentialRef.expect:

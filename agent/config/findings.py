@@ -1,7 +1,7 @@
 """Collects what the cross checks find, each with the place of the key in question."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from agent.config.errors import Place, Problem
@@ -16,10 +16,11 @@ class Refused:
 
     Args:
         paths: the refused keys, as problems show them.
-        devices: ids of the PDUs and switches that may be among what was left out; None if one has no readable id.
+        devices: by section (`pdus`, `switches`), the ids that may be among what was left out; None if one has no
+            readable id.
     """
 
-    def __init__(self, paths: Iterable[str], devices: frozenset[str] | None) -> None:
+    def __init__(self, paths: Iterable[str], devices: Mapping[str, frozenset[str] | None]) -> None:
         self.devices = devices
         self._touched = {
             path[:end] for path in paths for end in (*(m.start() for m in _STEP.finditer(path)), len(path))
@@ -56,9 +57,10 @@ class Findings:
         """Note something doubtful about the value under `steps`."""
         self.warnings.append(self._problem(steps, expected, got, remedy))
 
-    def may_exist(self, device: str) -> bool:
-        """Tell whether a PDU or switch of that id may be among what was left out."""
-        return self.refused.devices is None or device in self.refused.devices
+    def may_exist(self, section: str, device: str) -> bool:
+        """Tell whether a device of that section (`pdus`, `switches`) and id may be among what was left out."""
+        names = self.refused.devices[section]
+        return names is None or device in names
 
     def place(self, *steps: Step) -> Place:
         """Return where the value under `steps` stands."""

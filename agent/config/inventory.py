@@ -84,7 +84,8 @@ def _row(cells: list[str], headings: list[str], file: str, line: int, problems: 
     if any(cell.strip() for cell in cells[len(headings) :]):
         place = Place(file, line, len(headings) + 1)
         got = f"{len(cells)}"
-        problems.append(Problem(place, "", f"{len(headings)} cells", got, "put a cell with a separator in quotes"))
+        remedy = "give every column a heading, or put a cell with a separator in quotes"
+        problems.append(Problem(place, "", f"{len(headings)} cells", got, remedy))
     values: dict[str, Node] = {}
     for number, (name, cell) in enumerate(zip(headings, cells, strict=False), 1):
         if cell.strip() and name in COLUMNS:

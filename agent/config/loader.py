@@ -22,6 +22,7 @@ from agent.config.schema import ConfigFile, SnmpSection
 from agent.config.settings import Settings
 from agent.config.source import Node, read_text
 from agent.config.topology import build_site
+from agent.config.wording import shown
 from agent.config.yaml_source import parse_yaml
 from agent.detect.stuck import StuckThresholds
 from agent.drivers.miners.contract import MinerLogin
@@ -48,7 +49,10 @@ def load(path: Path, *, environ: Mapping[str, str] | None = None) -> Settings:
     """
     tree, problems = parse_yaml(read_text(path, Place(str(path), 1, 1)), str(path))
     if not isinstance(tree.value, dict):
-        problem = Problem(tree.place, "", "a mapping of keys", "something else", "start with  site: {name: north}")
+        got = (
+            "a text" if isinstance(tree.value, str) else "a list" if isinstance(tree.value, list) else shown(tree.value)
+        )
+        problem = Problem(tree.place, "", "a mapping of keys", got, "start with  site: {name: north}")
         raise ConfigError([*problems, problem])
     problems += _graft_inventory(tree, path.parent)
     fingerprint = hashlib.sha256(json.dumps(tree.plain(), sort_keys=True).encode()).hexdigest()
@@ -85,7 +89,7 @@ def _inspect(tree: Node, problems: list[Problem]) -> Findings | None:
     A refused part is left out and the rest is checked, so that one slip does not hide the others.
     """
     taken = {problem.place for problem in problems}
-    devices = _devices(tree)
+    devices = {section: _devices(tree, section) for section in ("pdus", "switches")}
     inventory_named = tree.child("inventory") is not None
     for attempt in range(SALVAGE_ROUNDS):
         try:
@@ -108,16 +112,15 @@ def _inspect(tree: Node, problems: list[Problem]) -> Findings | None:
     return None
 
 
-def _devices(tree: Node) -> frozenset[str] | None:
-    """Return the ids of all PDUs and switches as written; None if one has none that a reference could mean."""
+def _devices(tree: Node, section: str) -> frozenset[str] | None:
+    """Return the ids in a section of devices as written; None if one has none that a reference could mean."""
     names = set()
-    for kind in ("pdus", "switches"):
-        devices = tree.child(kind)
-        for device in devices.value if devices is not None and isinstance(devices.value, list) else []:
-            name = device.child("id")
-            if name is None or not is_id(str(name.value)):
-                return None
-            names.add(str(name.value))
+    devices = tree.child(section)
+    for device in devices.value if devices is not None and isinstance(devices.value, list) else []:
+        name = device.child("id")
+        if name is None or not is_id(str(name.value)):
+            return None
+        names.add(str(name.value))
     return frozenset(names)
 
 

@@ -135,6 +135,8 @@ def _expected_kind(annotation: Any) -> str:
         return choice(str(member.value) for member in annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return getattr(annotation, "expect", None) or f"a mapping with {choice(annotation.model_fields)}"
+    if get_origin(annotation) is dict and get_origin(names := get_args(annotation)[0]) is Literal:
+        return f"a mapping with {_expected_kind(names)}"
     return {str: "text", dict: "a mapping"}.get(get_origin(annotation) or annotation, "a list")
 
 

@@ -179,9 +179,7 @@ def parse_yaml(text: str, file: str) -> tuple[Node, list[Problem]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
-        got = error.problem or "something else"
-        remedy = "check indentation, colons and quotes from here upwards"
-        raise ConfigError([*builder.problems, Problem(place, "", "YAML", got, remedy)]) from None
+        raise ConfigError([*builder.problems, _unparsable(place, text, error.problem)]) from None
     except (yaml.YAMLError, UnicodeError) as error:
         offset = error.position if isinstance(error, yaml.reader.ReaderError) else 0
         place = Place(file, text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
@@ -192,3 +190,12 @@ def parse_yaml(text: str, file: str) -> tuple[Node, list[Problem]]:
         remedy = "start with a line such as  site: {name: north}"
         raise ConfigError([Problem(place, "", "a mapping of keys", "an empty file", remedy)])
     return builder.root, builder.problems
+
+
+def _unparsable(place: Place, text: str, reason: str | None) -> Problem:
+    """Return the problem of a text that is no YAML; a tab, the most frequent cause, is called by its name."""
+    line = text.split("\n")[place.line - 1 : place.line]
+    if "\t" in "".join(line)[place.column - 1 : place.column]:
+        return Problem(place, "", "blanks as indentation", "a tab", "replace the tabs by blanks")
+    got = f"a text that does not parse ({reason})" if reason else "a text that does not parse"
+    return Problem(place, "", "YAML", got, "check indentation, colons and quotes from here upwards")

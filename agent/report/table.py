@@ -6,7 +6,7 @@
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Literal, TextIO
 
 import msgspec
 
@@ -72,20 +72,47 @@ def write_json(value: object, stream: TextIO) -> None:
     stream.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
 
+LAST_COLUMN_LEAST = 20
+"""Characters that the last column keeps when it is folded; where there are fewer the table is laid out otherwise."""
+
+
 def _show_rich(tables: Iterable[Table], stream: TextIO) -> None:
     from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
     from rich.table import Table as RichTable  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
     console = Console(file=stream, highlight=False)
-    for table in tables:
+    for table in (fitted(table, console.width) for table in tables):
         rich = RichTable(title=table.title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
         rich.show_header = any(table.headers)
-        for header in table.headers:
-            rich.add_column(header, justify="right" if header in table.right else "left", overflow="fold")
+        for number, header in enumerate(table.headers, 1):
+            last = number == len(table.headers)
+            justify: Literal["left", "right"] = "right" if header in table.right else "left"
+            rich.add_column(header, justify=justify, overflow="fold", no_wrap=not last)
         for row in table.rows:
             rich.add_row(*(Text(printable(cell)) for cell in row))
-        console.print(rich)
+        # What is still too wide continues on the terminal's next line, whole; a cell is never broken within its column.
+        console.print(rich, width=max(console.width, _width(table)), soft_wrap=True)
         for note in table.notes:
             console.print(Text(printable(note), style="dim"))
         console.print()
+
+
+def fitted(table: Table, width: int) -> Table:
+    """Return the table turned by 90 degrees where only that fits into `width` characters, else as it is."""
+    if _width(table) <= width:
+        return table
+    turned = Table(
+        table.title,
+        ("",) * (len(table.rows) + 1),
+        [(header, *cells) for header, *cells in zip(table.headers, *table.rows, strict=True)],
+        notes=table.notes,
+    )
+    return turned if any(table.headers) and _width(turned) <= width else table
+
+
+def _width(table: Table) -> int:
+    """Return the characters a line takes, columns two blanks apart, the last one folded as far as it may be."""
+    rows = [table.headers, *table.rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.headers))]
+    return sum(widths[:-1]) + min(widths[-1], LAST_COLUMN_LEAST) + 2 * (len(widths) - 1)

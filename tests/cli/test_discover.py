@@ -119,6 +119,13 @@ def test_an_existing_file_stays(tmp_path: Path) -> None:
     assert (tmp_path / "found.csv").read_text() == "precious"
 
 
+def test_a_folder_that_takes_no_file_is_refused_before_the_scan(tmp_path: Path) -> None:
+    result = CliRunner().invoke(discover_command, ["10.0.0.0/16", "--out", str(tmp_path / "missing" / "found.csv")])
+
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("network", "words"),
     [("10.0.0.0/8", "at most a /16"), ("10.0.0.0/15", "at most a /16"), ("fd00::/120", "IPv4"), ("rack 1", "IPv4")],

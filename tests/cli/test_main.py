@@ -106,3 +106,15 @@ def test_an_unknown_command_is_a_usage_error() -> None:
 def test_clicks_own_exits_keep_their_codes() -> None:
     assert run_raising(click.exceptions.Exit(1)).exit_code == 1
     assert run_raising(click.UsageError("which?")).exit_code == 2
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), click.Abort()], ids=["Ctrl-C", "abort"])
+def test_ctrl_c_is_told_from_an_answer_and_from_an_error(stop: BaseException) -> None:
+    result = run_raising(stop)
+    assert result.exit_code == 130
+    assert result.stderr == "terrahash: interrupted\n"
+
+
+@pytest.mark.parametrize("name", sorted(main.COMMANDS))
+def test_no_help_shows_a_control_word(name: str) -> None:
+    assert "\\b" not in CliRunner().invoke(main.cli, [name, "--help"]).output

@@ -67,7 +67,10 @@ def test_numbers_empty_cells_and_blank_rows(tmp_path: Path) -> None:
         ("id,hosts,model\n", "inventory.csv:1:2(hosts): expected id, host"),
         ("id,host,model,outlet\n", "inventory.csv:1:4(outlet): "),
         ("id,host,model,id\n", "inventory.csv:1:4(id): expected each heading once"),
-        ("id,host,model\n", "inventory.csv:1:1: inventory: expected a list, got a list; add at least one"),
+        (
+            "id,host,model\n",
+            "inventory.csv:1:1: inventory: expected a list with at least one item, got an empty list; add at least one",
+        ),
         ("id,host,model,outlets\na,10.20.1.1,M50,pdu-a/1,pdu-a/2\n", "inventory.csv:2:5: expected 4 cells, got 5"),
         ('id,host,model\na,"10.20.1.1,M50\n', "inventory.csv:2:1: expected CSV, got unexpected end of data"),
         ("id,host,model\na,10.20.1.1,M50\n", "inventory.csv:2:1: inventory[a].outlets: expected at least one outlet"),

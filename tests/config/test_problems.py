@@ -104,6 +104,8 @@ SLIPS = [
     Slip("outlet zero", "pdu-a/2", "pdu-a/0", "17:51", ("such as pdu-a/3",)),
     Slip("one outlet said twice", "pdu-a/2", "pdu-a/2 pdu-a/2", "17:51", ("write pdu-a/2 once",)),
     Slip("unknown PDU", "pdu-a/2", "pdu-b/2", "17:51", ("a PDU of the configuration", "'pdu-a/2'?")),
+    Slip("switch for a PDU", "pdu-a/2", "sw-1/2", "17:51", ("a PDU of the configuration (pdu-a)", "got sw-1/2")),
+    Slip("PDU for a switch", "sw-1/2", "pdu-a/2", "17:66", ("a switch of the configuration", "got pdu-a/2")),
     Slip("protected outlet", "pdu-a/2", "pdu-a/8", "17:51", ("pdu-a/8, which is protected",)),
     Slip("no outlet", "outlets: pdu-a/2, ", "", "17:5", ("at least one outlet, got nothing",)),
     Slip("empty outlets", "outlets: pdu-a/2", "outlets: []", "17:51", ("at least one outlet, got nothing",)),

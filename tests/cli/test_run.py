@@ -1,0 +1,36 @@
+"""The daemon's process as an operator or systemd ends it."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.ledger.reader import read
+from agent.model.events import AgentStarted, AgentStopped
+from tests.config.sites import TEN_LINES, TEN_LINES_CSV, written
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_stop_during_the_first_poll_is_obeyed_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    # Addresses of this test alone: other sites' copies may be up on the same machine.
+    text, rows = (part.replace("10.20.", "10.218.") for part in (TEN_LINES, TEN_LINES_CSV))
+    # No poll is due for minutes, so the agent cannot have become ready by itself.
+    site = written(tmp_path, f"{text}poll: {{interval_s: 600}}\n", rows)
+    ledger = tmp_path / "ledger.sqlite3"
+    command = [sys.executable, "-m", "agent.cli.main", "run", "-c", str(site), "--dry-run", "--ledger", str(ledger)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        first = json.loads(process.stderr.readline())
+        process.send_signal(number)
+        rest = [json.loads(line) for line in process.stderr]
+    assert process.returncode == 0
+    assert first["event"] == "agent_starting"
+    assert [line["event"] for line in rest] == ["agent_stopping"]
+    events = [record.event for record in read(ledger)]
+    assert not any(isinstance(event, AgentStarted) for event in events)
+    assert events == [AgentStopped(reason="signal")]
