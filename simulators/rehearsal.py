@@ -13,7 +13,7 @@ class Injection:
     """One fault to come.
 
     Attributes:
-        at_s: site time in s.
+        at_s: the event loop's time in s; on a virtual loop that is site time.
         target: as the fault kind wants it, e.g. `miner:r1-01`.
         for_s: how long it lasts, in s; None until it is fixed.
     """

@@ -101,17 +101,20 @@ class Truth:
         outlets = [Outlet(pdu.id, k) for pdu in plant.site.pdus for k in range(1, pdu.outlet_count + 1)]
         self._closed_at_first = [outlet for outlet in outlets if plant.power.relay_on(outlet)]
 
+    def check(self, kind: str, target: str) -> tuple[FaultKind, tuple[MinerId, ...]]:
+        """Return the kind of that name and the miners behind the target; PolicyError where there is none such."""
+        if kind not in FAULT_KINDS:
+            raise PolicyError(f"no fault kind {kind!r}: expected one of {', '.join(FAULT_KINDS)}")
+        return FAULT_KINDS[kind], miners_of(self._plant.site, target, FAULT_KINDS[kind].on)
+
     def inject(self, kind: str, target: str, now: float, *, for_s: float | None = None, **params: Value) -> None:
         """Begin a fault, and end it `for_s` later where given.
 
         Raises PolicyError for an unknown kind, target or parameter, and for a fault that counts on a miner that is not
         healthy: nobody could tell which of two faults was mended.
         """
-        if kind not in FAULT_KINDS:
-            raise PolicyError(f"no fault kind {kind!r}: expected one of {', '.join(FAULT_KINDS)}")
-        chosen = FAULT_KINDS[kind]
+        chosen, miners = self.check(kind, target)
         self._plant.advance(now)
-        miners = miners_of(self._plant.site, target, chosen.on)
         if chosen.counts and not all(self._plant.miners[miner].healthy for miner in miners):
             raise PolicyError(f"{kind} at {target}: it is not healthy now; inject it later or elsewhere")
         chosen.inject(self._plant, target, now, **params)

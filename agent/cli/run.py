@@ -34,6 +34,14 @@ _log = structlog.get_logger(__name__)
 )
 @click.option("--dry-run", is_flag=True, help="Run against a simulated copy of this very site, in real time, on auto.")
 @click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND=TARGET",
+    help="In a dry run: let this go wrong, the first 30 s after the start, each further one 30 s later. "
+    "Example: --fault miner.process_died=miner:r1-04",
+)
+@click.option(
     "--ledger",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -41,7 +49,9 @@ _log = structlog.get_logger(__name__)
 )
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines even on a terminal.")
 @click.option("--debug-log", is_flag=True, help="Log at debug level.")
-def run_command(config_path: Path, dry_run: bool, ledger: Path | None, as_json: bool, debug_log: bool) -> None:
+def run_command(
+    *, config_path: Path, dry_run: bool, faults: tuple[str, ...], ledger: Path | None, as_json: bool, debug_log: bool
+) -> None:
     """Run the agent until it is told to stop (SIGTERM, SIGINT).
 
     A new real site starts in observe mode: everything is decided and recorded, and nothing is touched.
@@ -50,21 +60,23 @@ def run_command(config_path: Path, dry_run: bool, ledger: Path | None, as_json: 
     """
     import uvloop  # noqa: PLC0415 - a heavy import that --help does without
 
+    if faults and not dry_run:
+        raise click.UsageError("--fault goes with --dry-run: nothing is broken on purpose on a real site")
     settings = load(config_path)
     if dry_run:
         settings = _rehearsed(settings)
     kept = ledger or (_beside(settings.ledger) if dry_run else settings.ledger)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, kept, dry_run=dry_run, as_json=as_json, debug_log=debug_log))
-
-
-async def _serve(settings: Settings, path: Path, *, dry_run: bool, as_json: bool, debug_log: bool) -> None:
     clock = Clock.real()
     logs.configure(debug=debug_log, as_json=as_json, now=clock.now)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, kept, clock, dry_run=dry_run, faults=faults))
+
+
+async def _serve(settings: Settings, path: Path, clock: Clock, *, dry_run: bool, faults: tuple[str, ...]) -> None:
     stop = _stop_signal()
     ledger = Ledger.open(path, clock, threaded=True)
     try:
-        async with _site(settings, clock, dry_run=dry_run) as (dialer, credentials):
+        async with _site(settings, clock, dry_run=dry_run, faults=faults) as (dialer, credentials):
             agent = Agent(settings, ledger, clock, dialer=dialer, credentials=credentials, simulated=dry_run)
             _log.info(
                 "agent_starting",
@@ -132,14 +144,16 @@ async def _watchdog(agent: Agent, notifier: Notifier) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _site(settings: Settings, clock: Clock, *, dry_run: bool) -> AsyncIterator[tuple[Dialer, Credentials]]:
+async def _site(
+    settings: Settings, clock: Clock, *, dry_run: bool, faults: tuple[str, ...]
+) -> AsyncIterator[tuple[Dialer, Credentials]]:
     """Yield how to reach the devices: where they are, or a simulated copy of each on loopback."""
     if not dry_run:
         yield DirectDialer(), redact(SystemCredentials())
         return
-    from agent.cli.simulated import simulated_site  # noqa: PLC0415 - only a dry run loads the simulators
+    from agent.cli.simulated import breaking, simulated_site  # noqa: PLC0415 - only a dry run loads the simulators
 
-    async with simulated_site(settings, clock, seed=0) as simulated:
+    async with simulated_site(settings, clock, seed=0) as simulated, breaking(simulated, faults):
         yield simulated.dialer, redact(simulated.secrets)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from agent.clock import Clock
 from agent.config import Settings
@@ -11,6 +11,7 @@ from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
 from agent.model.topology import Family
 from simulators.devices.snmp_devices import SnmpLogin
+from simulators.rehearsal import Injection, rehearse
 from simulators.site import SimulatedSite
 
 STAND_INS = {
@@ -18,6 +19,8 @@ STAND_INS = {
     Family.WHATSMINER: MinerLogin("admin", "simulated-whatsminer"),
 }
 """Logins of simulated miners whose family the configuration names none for: a site that only observes needs none."""
+
+FAULT_EVERY_S = 30.0
 
 
 def with_logins(settings: Settings) -> Settings:
@@ -46,6 +49,28 @@ async def simulated_site(settings: Settings, clock: Clock, *, seed: int) -> Asyn
         yield site
     finally:
         await site.stop()
+
+
+@contextlib.asynccontextmanager
+async def breaking(simulated: SimulatedSite, faults: Sequence[str]) -> AsyncIterator[None]:
+    """Let faults written KIND=TARGET happen to a running copy, FAULT_EVERY_S apart.
+
+    Raises:
+        PolicyError: a fault is not of that form, or there is no such kind or target; before any of them happens.
+    """
+    now = asyncio.get_running_loop().time()
+    planned = [
+        Injection(now + FAULT_EVERY_S * place, kind, target)
+        for place, (kind, _, target) in enumerate((fault.partition("=") for fault in faults), start=1)
+    ]
+    for injection in planned:
+        simulated.truth.check(injection.kind, injection.target)
+    playing = asyncio.create_task(rehearse(simulated.truth, planned))
+    try:
+        yield
+    finally:
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
 
 
 def _login(access: SnmpAccess) -> SnmpLogin:

@@ -136,7 +136,7 @@ def open_reader(path: Path, steps: Sequence[Migration]) -> apsw.Connection:
     if not path.is_file():
         raise LedgerError(f"ledger {path}: expected a file, found none: name it with --ledger or in TERRAHASH_LEDGER")
     try:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection = apsw.Connection(_for_reading(path), flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         connection.set_busy_timeout(BUSY_MS)
         _check_owner(connection, path, steps[-1].number)
         version = connection.pragma("user_version")
@@ -147,6 +147,16 @@ def open_reader(path: Path, steps: Sequence[Migration]) -> apsw.Connection:
             f"ledger {path}: schema {version} is older than this version reads: start the agent on it once"
         )
     return connection
+
+
+def _for_reading(path: Path) -> str:
+    """Return the address to read a ledger at: SQLite keeps files beside it, unless it is told that nobody writes.
+
+    That is said only of a ledger nobody has open, in a directory where this reader may not create such files.
+    """
+    in_use = path.with_name(f"{path.name}-wal").exists()
+    closed = not in_use and not os.access(path.parent, os.W_OK)
+    return f"{path.resolve().as_uri()}{'?immutable=1' if closed else ''}"
 
 
 def _prepare(connection: apsw.Connection, path: Path, steps: Sequence[Migration]) -> None:

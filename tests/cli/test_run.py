@@ -34,3 +34,23 @@ def test_a_stop_during_the_first_poll_is_obeyed_at_once(tmp_path: Path, number: 
     events = [record.event for record in read(ledger)]
     assert not any(isinstance(event, AgentStarted) for event in events)
     assert events == [AgentStopped(reason="signal")]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fault", "miner.process_died=miner:r1-01"], "--fault goes with --dry-run"),
+        (["--dry-run", "--fault", "miner.tired=miner:r1-01"], "no fault kind 'miner.tired'"),
+        (["--dry-run", "--fault", "miner.process_died=miner:nobody"], "the site has no miner 'nobody'"),
+        (["--dry-run", "--fault", "miner.process_died"], "expected a target of the form miner:"),
+    ],
+)
+def test_a_fault_that_cannot_happen_is_refused_before_anything_does(
+    tmp_path: Path, options: list[str], words: str
+) -> None:
+    text, rows = (part.replace("10.20.", "10.219.") for part in (TEN_LINES, TEN_LINES_CSV))
+    site = written(tmp_path, text, rows)
+    command = [sys.executable, "-m", "agent.cli.main", "run", "-c", str(site), "--ledger", str(tmp_path / "l.sqlite3")]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert words in done.stderr

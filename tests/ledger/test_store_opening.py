@@ -160,3 +160,11 @@ def test_whatever_sqlite_says_is_a_refusal_that_names_the_file(error: type[apsw.
     assert isinstance(refusal, PolicyError)
     assert "/var/lib/x.sqlite3" in str(refusal)
     assert "said so" in str(refusal)
+
+
+async def test_a_path_that_looks_like_an_address_is_still_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "north yard?mode=rw#1%20.sqlite3"
+    ledger = open_ledger(path)
+    await ledger.append(LIFE)
+    assert len(list(read(path))) == len(LIFE)
+    await ledger.close()
