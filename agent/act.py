@@ -62,11 +62,12 @@ class Actor:
         return Outcome(Result.OK, "accepted" if not action.outlets else "verified at the outlet")
 
     async def _do(self, action: Action) -> None:
-        miner = self._site.miner(action.miner)
         match action.verb:
             case Verb.RESTART:
+                miner = self._site.miner(action.miner)
                 await self._miners[miner.family].restart(miner)
             case Verb.REBOOT:
+                miner = self._site.miner(action.miner)
                 await self._miners[miner.family].reboot(miner)
             case Verb.POWER_OFF:
                 for outlet in action.outlets:

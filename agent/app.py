@@ -26,7 +26,7 @@ from agent.drivers.switches import switch_driver
 from agent.guard.limits import Mode
 from agent.ledger.fold import State
 from agent.ledger.store import Ledger
-from agent.model.action import Repeat, Result, Risk
+from agent.model.action import Repeat, Result, Risk, Verb
 from agent.model.errors import InvariantError
 from agent.model.events import (
     AgentStarted,
@@ -41,6 +41,7 @@ from agent.model.events import (
 from agent.model.incident import Category, Phase
 from agent.model.playbook import Playbook
 from agent.model.site_view import SiteView
+from agent.model.telemetry import Reach
 from agent.observe.observer import Observer
 from agent.remediate.machine import Table
 from agent.remediate.settle import settled
@@ -70,6 +71,10 @@ def load_playbooks() -> dict[Category, Table]:
 class Agent:
     """One site's agent.
 
+    Args:
+        simulated: what the ledger says about the site.
+        on_auto: act within the guards whatever the settings' mode is; by default on a simulated site, and only there.
+
     Attributes:
         view: the columns, kept current while it runs.
         memory: the fold over its ledger.
@@ -85,6 +90,7 @@ class Agent:
         dialer: Dialer,
         credentials: Credentials,
         simulated: bool,
+        on_auto: bool | None = None,
     ) -> None:
         site = settings.site
         self.view = SiteView(site)
@@ -94,6 +100,7 @@ class Agent:
         self._ledger = ledger
         self._clock = clock
         self._simulated = simulated
+        self._on_auto = simulated if on_auto is None else on_auto
         self._tables = load_playbooks()
         self._snmp = SnmpClient(dialer, credentials)
         miners = miner_drivers(dialer, credentials, settings.logins)
@@ -114,7 +121,7 @@ class Agent:
             self.memory,
             [StuckDetector(len(site.miners), settings.stuck)],
             self._tables,
-            modes=_modes(settings, simulated=simulated),
+            modes=_modes(settings, on_auto=self._on_auto),
             guard=settings.guard,
             limits=settings.triage,
         )
@@ -181,7 +188,7 @@ class Agent:
     def _may_act(self) -> bool:
         settings = self._settings
         exceptions = [mode for risks in settings.trust.values() for mode in risks.values()]
-        return self._simulated or Mode.AUTO in (settings.mode, *exceptions)
+        return self._on_auto or Mode.AUTO in (settings.mode, *exceptions)
 
     def _started(self) -> AgentStarted:
         return AgentStarted(
@@ -221,30 +228,43 @@ class Agent:
         await self._commit([settled(intent, outcome.result, outcome.detail, incident, self._tables)])
 
     def _resume(self, intent: Intended) -> None:
-        """Take up an intent that had no outcome when the agent went down: repeat what sets a state, else look."""
-        if intent.action.traits.repeat is Repeat.SAFE:
-            self._launch(self._carry_out(intent))
-        else:
-            self._launch(self._settle(intent, self._look(intent)))
+        """Take up an intent that had no outcome when the agent went down: do it where that is right, else settle it."""
+        outcome = self._look(intent)
+        self._launch(self._carry_out(intent) if outcome is None else self._settle(intent, outcome))
 
-    def _look(self, intent: Intended) -> ActionOutcome:
-        """Tell from the first poll whether a restart happened: its process is younger than the intent."""
-        row = self.view.site.rows.get(intent.action.miner)
-        if row is None:
-            return ActionOutcome(Result.UNKNOWN, "its miner is no longer in the inventory")
+    def _look(self, intent: Intended) -> ActionOutcome | None:
+        """Tell from the ledger and the first poll what became of an intent; None where it is to be done now.
+
+        A switch-on is always done. A switch-off is done again only while its run goes on and its miner does not answer:
+        somebody may have put it right in the meantime. A restart is never repeated, only looked for in the age of the
+        process that answers.
+        """
+        verb, row = intent.action.verb, self.view.site.rows.get(intent.action.miner)
+        if verb is Verb.POWER_ON:
+            return None
+        answers = row is not None and self.view.reach[row] == Reach.ANSWERED
+        if intent.action.traits.repeat is Repeat.SAFE:
+            if row is not None and not answers and self._is_current(intent):
+                return None
+            return ActionOutcome(Result.UNKNOWN, "the agent was restarted in between; it is not wanted any more")
         intended_at = self.memory.incidents[intent.incident].attempts[-1].at
-        started_at = float(self.view.elapsed_s.at[row] - self.view.elapsed_s.value[row])
-        if started_at >= intended_at:
+        if answers and float(self.view.elapsed_s.at[row] - self.view.elapsed_s.value[row]) >= intended_at:
             return ActionOutcome(Result.OK, "seen after a restart of the agent: the process is younger than the intent")
         return ActionOutcome(Result.UNKNOWN, "the agent was restarted in between, and nothing shows that it happened")
 
+    def _is_current(self, intent: Intended) -> bool:
+        """Whether the run that wanted this may go on under the playbooks of today."""
+        incident = self.memory.incidents[intent.incident]
+        table = self._tables.get(incident.category)
+        return table is not None and incident.run is not None and incident.run.fingerprint == table.fingerprint
 
-def _modes(settings: Settings, *, simulated: bool) -> Mapping[str, Mapping[Risk, Mode]]:
-    """Return the mode by playbook and risk; a simulated site is always on auto."""
-    default = Mode.AUTO if simulated else settings.mode
+
+def _modes(settings: Settings, *, on_auto: bool) -> Mapping[str, Mapping[Risk, Mode]]:
+    """Return the mode by playbook and risk; `on_auto` goes before whatever the settings say."""
+    default = Mode.AUTO if on_auto else settings.mode
     modes: dict[str, Mapping[Risk, Mode]] = defaultdict(lambda: dict.fromkeys(Risk, default))
     for playbook, overrides in settings.trust.items():
-        modes[playbook] = dict.fromkeys(Risk, default) | ({} if simulated else dict(overrides))
+        modes[playbook] = dict.fromkeys(Risk, default) | ({} if on_auto else dict(overrides))
     return modes
 
 

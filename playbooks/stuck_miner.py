@@ -49,6 +49,10 @@ STILL_S = 120.0
 INEFFECTIVE_S = 180.0
 """A restart or reboot that took shows in the process age by then."""
 
+LATE_S = 120.0
+"""A relay that did not move in time may still move: an off that was not seen is undone only after this long, or it
+would come after the on that was to undo it. Six times what a PDU is given (facts "control", section 1)."""
+
 PROOF_S = 480.0
 """The clear window (300 s) and what the slowest poll and ramp add to it."""
 
@@ -98,12 +102,13 @@ def wants_reboot(s: Situation) -> bool:
 
 def wants_power(s: Situation) -> bool:
     """Nothing milder can reach it or is left, and something outside it says that it does not hash."""
-    return _is_not_hashing(s) and (not _is_reachable(s) or s.tried(Verb.REBOOT) > 0) and _are_on(s)
+    nothing_milder = not _is_reachable(s) or s.tried(Verb.REBOOT) > 0
+    return _is_not_hashing(s) and nothing_milder and not _may_be_booting(s) and _are_on(s)
 
 
 def restart_was_ineffective(s: Situation) -> bool:
     """Time enough for a new process has passed, and the one that answers is the old one, or still absent."""
-    if s.in_state_s < INEFFECTIVE_S or s.row.restarted_at >= s.run.entered_at - INEFFECTIVE_S:
+    if s.in_state_s < INEFFECTIVE_S or _started_at(s) >= s.run.entered_at - INEFFECTIVE_S:
         return False
     return s.row.reach in (Reach.ANSWERED, Reach.ERRORED) and _is_not_hashing(s)
 
@@ -118,9 +123,10 @@ def _is_reachable(s: Situation) -> bool:
 
 
 def _is_not_hashing(s: Situation) -> bool:
-    """Telemetry says so itself; without telemetry something outside the miner must."""
+    """Telemetry says so itself; without telemetry something outside the miner must. One that just began is excused."""
     if s.row.reach is Reach.ANSWERED:
-        return s.row.rate_share < DEAD_RATE_SHARE or s.row.work_still_s >= STILL_S
+        is_new = s.now - _started_at(s) < FAMILY_TRAITS[s.miner.family].boot_grace_s
+        return not is_new and (s.row.rate_share < DEAD_RATE_SHARE or s.row.work_still_s >= STILL_S)
     if s.row.missing_s < SILENT_S:
         return False
     draw_w = _draw_w(s)
@@ -129,6 +135,17 @@ def _is_not_hashing(s: Situation) -> bool:
     is_quiet = port is not None and port.up is True and port.quiet_s >= QUIET_S
     says_so_itself = s.row.reach in (Reach.ERRORED, Reach.REFUSED) and draw_w is None and port is None
     return idles or is_quiet or says_so_itself
+
+
+def _may_be_booting(s: Situation) -> bool:
+    """A control board that refuses has power and a network, and its services may be on their way."""
+    return s.row.reach is Reach.REFUSED and s.row.missing_s < FAMILY_TRAITS[s.miner.family].boot_grace_s
+
+
+def _started_at(s: Situation) -> float:
+    """Return when the mining process that answered last had begun, by its own age; NaN where none ever told."""
+    age_s = s.row.view.elapsed_s
+    return float(age_s.at[s.row.index] - age_s.value[s.row.index])
 
 
 def _is_fresh(s: Situation, at: float) -> bool:
@@ -197,6 +214,8 @@ _STEPS: dict[str, Step] = {
     "dwell_again": Wait(SECOND_DWELL_S, "discharged"),
     "power_on_again": Act(Verb.POWER_ON, "is_on", "failed"),
     "after_power_again": Check((), recovery_s, "not_recovered"),
+    "late_off": Wait(LATE_S, "waited"),
+    "late_off_again": Wait(LATE_S, "waited"),
     "restore": Act(Verb.POWER_ON, "is_on", "failed"),
     "restore_again": Act(Verb.POWER_ON, "is_on", "failed"),
     "retry_on": Act(Verb.POWER_ON, "is_on", "failed"),
@@ -235,7 +254,8 @@ _TRANSITIONS = (
     Transition("unread", "gather_power", "judge_power"),
     Transition("power", "judge_power", "power_off"),
     Transition("is_off", "power_off", "dwell"),
-    Transition("failed", "power_off", "restore"),
+    Transition("failed", "power_off", "late_off"),
+    Transition("waited", "late_off", "restore"),
     Transition("discharged", "dwell", "power_on"),
     Transition("is_on", "power_on", "after_power"),
     Transition("failed", "power_on", "retry_on"),
@@ -248,7 +268,8 @@ _TRANSITIONS = (
     Transition("unread", "gather_again", "judge_again"),
     Transition("power", "judge_again", "power_off_again"),
     Transition("is_off", "power_off_again", "dwell_again"),
-    Transition("failed", "power_off_again", "restore_again"),
+    Transition("failed", "power_off_again", "late_off_again"),
+    Transition("waited", "late_off_again", "restore_again"),
     Transition("discharged", "dwell_again", "power_on_again"),
     Transition("is_on", "power_on_again", "after_power_again"),
     Transition("failed", "power_on_again", "retry_on_again"),

@@ -45,7 +45,8 @@ Condition = Callable[[Situation], bool]
 class Act:
     """Do something to the incident's miner (power verbs: to all its outlets).
 
-    The outcome picks the trigger; an unknown outcome counts as failed.
+    The outcome picks the trigger. An unknown outcome counts as failed where the action may be repeated, and as done
+    where it may not: the state that follows looks for its effect.
     """
 
     verb: Verb
