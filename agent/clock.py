@@ -36,9 +36,15 @@ class Clock:
         """Return steady UTC in seconds."""
         return self._epoch_s + (self._monotonic() - self._started_s)
 
-    def wall_offset_s(self) -> float:
-        """Return by how many seconds the wall clock has stepped away from steady UTC since the start."""
-        return time.time() - self.now()
+    def not_before(self, moment: float) -> float:
+        """Set the clock forward to `moment` (UTC s) if it is behind it; return by how many seconds it was.
+
+        For a start whose wall clock stands before the last thing on record: deadlines in the ledger must not wait for
+        a clock that somebody set back.
+        """
+        behind_s = max(0.0, moment - self.now())
+        self._epoch_s += behind_s
+        return behind_s
 
 
 class Stopwatch:

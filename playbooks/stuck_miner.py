@@ -72,7 +72,7 @@ def evidence_is_fresh(s: Situation) -> bool:
 
 
 def outlet_is_off(s: Situation) -> bool:
-    """An outlet is off, and this incident did not do it: somebody wants it off."""
+    """An outlet is off where this run has none off: somebody wants it so."""
     return any(o.state is OutletState.OFF for o in _outlets(s))
 
 
@@ -102,7 +102,7 @@ def wants_reboot(s: Situation) -> bool:
 
 def wants_power(s: Situation) -> bool:
     """Nothing milder can reach it or is left, and something outside it says that it does not hash."""
-    nothing_milder = not _is_reachable(s) or s.tried(Verb.REBOOT) > 0
+    nothing_milder = s.row.mute_s >= SILENT_S or s.tried(Verb.REBOOT) > 0
     return _is_not_hashing(s) and nothing_milder and not _may_be_booting(s) and _are_on(s)
 
 
@@ -138,8 +138,9 @@ def _is_not_hashing(s: Situation) -> bool:
 
 
 def _may_be_booting(s: Situation) -> bool:
-    """A control board that refuses has power and a network, and its services may be on their way."""
-    return s.row.reach is Reach.REFUSED and s.row.missing_s < FAMILY_TRAITS[s.miner.family].boot_grace_s
+    """A control board that refused lately has power and a network, and its services may be on their way."""
+    refused_lately = s.row.reach not in (Reach.ANSWERED, Reach.ERRORED) and s.row.mute_s < SILENT_S
+    return refused_lately and s.row.missing_s < FAMILY_TRAITS[s.miner.family].boot_grace_s
 
 
 def _started_at(s: Situation) -> float:

@@ -72,6 +72,7 @@ class StuckDetector:
         not_hashing = (view.misses == 0) & (dark | starved)
         fires = watched & (unresponsive | not_hashing)
 
+        self._since[view.expected == Expected.SUSPENDED] = np.nan  # told to sleep: what looked like a fault is none
         new = fires & np.isnan(self._since)
         self._since[new] = now
         firing = ~np.isnan(self._since)

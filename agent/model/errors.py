@@ -2,7 +2,8 @@
 
 AgentError
 ├── TransportError        the wire failed; whether a write took effect is unknown
-│   ├── RefusedError      the host is up and nothing listens there
+│   ├── RefusedError      the host is up and nothing listens there; nothing was delivered
+│   ├── ResetError        the connection was accepted and then reset
 │   └── SilentError       no answer within the deadline
 ├── DeviceError           the device answered, and the answer is no
 ├── CodecError            the device answered garbage
@@ -23,6 +24,10 @@ class TransportError(AgentError):
 
 class RefusedError(TransportError):
     """The host is up and actively refused the connection: nothing listens on that port."""
+
+
+class ResetError(TransportError):
+    """The host accepted the connection and reset it before it answered: what was sent may have taken effect."""
 
 
 class SilentError(TransportError):

@@ -127,7 +127,7 @@ class SiteView:
         self.misses: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
         self.goods: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
         self.missing_since: Floats = np.full(n, np.nan)
-        self.restarted_at: Floats = np.full(n, np.nan)
+        self.mute_since: Floats = np.full(n, np.nan)
         self.expected: Ints = np.zeros(n, dtype=np.int8)
         self.hashrate_th = Signal(n)
         self.expected_th = Signal(n)
@@ -162,13 +162,11 @@ class SiteView:
         """Store a decoded reply. Counters are joined over restarts, which a younger process age gives away."""
         elapsed_before = float(self.elapsed_s.value[row])
         restarted = t.elapsed_s is not None and t.elapsed_s + 1.0 < elapsed_before
-        if restarted:
-            self.restarted_at[row] = now - (t.elapsed_s or 0.0)
         self.reach[row] = Reach.ANSWERED
         self.polled_at[row] = self.answered_at[row] = now
         self.misses[row] = 0
         self.goods[row] += 1
-        self.missing_since[row] = math.nan
+        self.missing_since[row] = self.mute_since[row] = math.nan
         for signal, value in (
             (self.hashrate_th, t.hashrate_th),
             (self.expected_th, t.expected_th),
@@ -200,6 +198,10 @@ class SiteView:
         if self.misses[row] == 0:
             self.missing_since[row] = now
         self.misses[row] += 1
+        if reach in (Reach.ERRORED, Reach.REFUSED):
+            self.mute_since[row] = math.nan
+        elif math.isnan(self.mute_since[row]):
+            self.mute_since[row] = now
 
     def put_outlet(self, outlet: Outlet, now: float, reading: OutletReading) -> None:
         """Store one outlet's relay state, current and power. Outlets the site does not know are ignored."""
@@ -294,6 +296,12 @@ class MinerRow:
         return 0.0 if math.isnan(since) else float(self.view.polled_at[self.index]) - since
 
     @property
+    def mute_s(self) -> float:
+        """Seconds for which, at the last poll, nothing sensible had come back: silence or garbage; 0.0 otherwise."""
+        since = float(self.view.mute_since[self.index])
+        return 0.0 if math.isnan(since) else float(self.view.polled_at[self.index]) - since
+
+    @property
     def rate_share(self) -> float:
         """Short-window rate as a share of the expected one, at the last answer; NaN where it told none."""
         return float(self.view.hashrate_th.value[self.index] / self.view.target_th()[self.index])
@@ -321,11 +329,6 @@ class MinerRow:
             float(self.view.port_octets.at[row] - self.view.port_octets.grew_at[row]),
             float(self.view.port_up.at[row]),
         )
-
-    @property
-    def restarted_at(self) -> float:
-        """UTC s at which its mining process last began anew, as seen by the agent; NaN for never."""
-        return float(self.view.restarted_at[self.index])
 
     @property
     def expected(self) -> Expected:

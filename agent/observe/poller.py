@@ -14,7 +14,7 @@ import structlog
 from agent.clock import Clock
 from agent.drivers.miners.connection import request
 from agent.drivers.net import Dialer
-from agent.model.errors import CodecError, DeviceError, RefusedError, SilentError, TransportError
+from agent.model.errors import CodecError, DeviceError, RefusedError, ResetError, SilentError, TransportError
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.topology import Family
@@ -210,7 +210,7 @@ class MinerPoller:
             self._miss(row, Reach.FAULTY, error)
         except DeviceError as error:
             self._miss(row, Reach.ERRORED, error)
-        except RefusedError as error:
+        except (RefusedError, ResetError) as error:
             self._miss(row, Reach.REFUSED, error)
         except (SilentError, TimeoutError) as error:
             self._miss(row, Reach.SILENT, error)

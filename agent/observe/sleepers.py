@@ -23,6 +23,9 @@ LOOK_S = 10.0
 ASK_AGAIN_S = 60.0
 """Time between two questions to one miner."""
 
+IDLE_SHARE = 0.10
+"""Below this share of the expected rate a miner may have been told to sleep; a smoothed rate takes minutes to be 0."""
+
 DEADLINE_S = 15.0
 AT_ONCE = 8
 
@@ -69,8 +72,9 @@ class SleepWatch:
         answers = view.reach == Reach.ANSWERED
         silent_on_it = view.suspended.at != view.answered_at
         with np.errstate(invalid="ignore"):
-            idle = answers & (view.hashrate_th.value <= 0.0) & silent_on_it
-            awake = answers & (view.hashrate_th.value > 0.0) & (view.suspended.value == 1.0) & silent_on_it
+            hashes = view.hashrate_th.value >= IDLE_SHARE * view.target_th()
+        idle = answers & ~np.isnan(view.hashrate_th.value) & ~hashes & silent_on_it
+        awake = answers & hashes & (view.suspended.value == 1.0) & silent_on_it
         view.suspended.value[awake] = 0.0
         for row in np.flatnonzero(idle | (view.reach == Reach.ERRORED)).tolist():
             if now - self._asked_at.get(row, -ASK_AGAIN_S) >= ASK_AGAIN_S:

@@ -1,5 +1,7 @@
 """The duty to switch on again: an outlet the agent switched off is owed a switch-on, whatever became of the run."""
 
+import math
+
 from agent.model.action import Action, Result, Verb
 from agent.model.ids import IncidentId, MinerId
 from agent.model.incident import Incident, Phase
@@ -7,7 +9,9 @@ from agent.model.memory import Memory
 from agent.model.topology import Outlet
 
 RETRY_S = 60.0
-"""Time between two tries of a switch-on that failed: no hurry that could weld a relay, no night without a miner."""
+LONGEST_RETRY_S = 960.0
+"""Time between two tries of a switch-on that failed, doubled each time up to the longest: no hurry that could weld a
+relay, no night without a miner."""
 
 STATE = "duty"
 """Stands where an attempt made outside any run would name its playbook state."""
@@ -23,9 +27,20 @@ def owed(memory: Memory, now: float) -> list[tuple[Incident, Action]]:
         incident = memory.incidents[incident_id]
         if incident.in_flight is not None or incident.phase not in (Phase.ESCALATED, Phase.CLOSED):
             continue
-        tries = [a for a in incident.attempts if a.verb is Verb.POWER_ON and a.settled_at is not None]
-        if tries and tries[-1].result is not Result.OK and now - (tries[-1].settled_at or 0.0) < RETRY_S:
+        if now < _due_at(incident):
             continue
         miner: MinerId = incident.members[0]
         due.append((incident, Action(verb=Verb.POWER_ON, miner=miner, outlets=tuple(sorted(missing)))))
     return due
+
+
+def _due_at(incident: Incident) -> float:
+    """Return when the next try is due, in UTC s: by how many have failed since the last that worked."""
+    failed = 0
+    last = -math.inf
+    for attempt in reversed(incident.attempts):
+        if attempt.verb is not Verb.POWER_ON or attempt.settled_at is None or attempt.result is Result.OK:
+            break
+        failed += 1
+        last = max(last, attempt.settled_at)
+    return last + min(RETRY_S * 2.0 ** max(0, failed - 1), LONGEST_RETRY_S)

@@ -6,7 +6,7 @@ Level-based: it looks at what is, never at what just happened, and gives the sam
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from agent.model.action import VERB_TRAITS, Action, Risk, Verb
+from agent.model.action import VERB_TRAITS, Action, Result, Risk, Verb
 from agent.model.incident import Evidence, Incident, Outcome, Phase
 from agent.model.playbook import Act, Check, Escalate, Resolve, Situation, Step, Wait
 from agent.model.topology import Miner
@@ -62,6 +62,9 @@ Decision = Begin | Perform | Hold | Move | Close | HandOver
 
 RECHECK_S = 2.0
 
+DEFERRED_S = 3600.0
+"""An action the guards have put off for this long is a person's business; the longest cool-down is a third of it."""
+
 
 def reconcile(situation: Situation, table: Table) -> Decision:
     """Return what the incident's run needs next.
@@ -87,7 +90,9 @@ def outcome(incident: Incident) -> Outcome:
     """Return how an incident ended whose symptom has just cleared."""
     if incident.escalated_at is not None:
         return Outcome.HUMAN_RESOLVED
-    return Outcome.AUTO_RESOLVED if incident.attempts else Outcome.SELF_RECOVERED
+    # An action that was seen not to happen fixed nothing.
+    acted = any(a.result in (Result.OK, Result.UNKNOWN) for a in incident.attempts)
+    return Outcome.AUTO_RESOLVED if acted else Outcome.SELF_RECOVERED
 
 
 def action_of(verb: Verb, miner: Miner) -> Action:
@@ -100,7 +105,9 @@ def _step(step: Step, situation: Situation, table: Table) -> Decision:
     run = situation.run
     match step:
         case Act():
-            return Perform(action_of(step.verb, situation.miner), run.state)
+            deferred_too_long = situation.in_state_s >= DEFERRED_S
+            perform = Perform(action_of(step.verb, situation.miner), run.state)
+            return HandOver("deferred_too_long") if deferred_too_long else perform
         case Wait():
             return _after(step.duration_s, step.then, situation, table)
         case Check():

@@ -1,3 +1,5 @@
+"""The cgminer codec: framing at any split, repair of known defects, and nothing but its own errors."""
+
 import contextlib
 import itertools
 import json

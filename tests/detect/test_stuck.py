@@ -129,6 +129,16 @@ def test_expected_state_keeps_it_quiet(expected: Expected) -> None:
     assert watch.health[0] is Health.HEALTHY
 
 
+def test_a_verdict_ends_when_it_turns_out_that_the_miner_was_told_to_sleep() -> None:
+    watch = Watch()
+    watch.poll(3)
+    watch.poll(40, watch.dead())
+    assert watch.health[0] is Health.FIRING
+    watch.view.expected[0] = Expected.SUSPENDED
+    watch.poll(1, watch.dead())
+    assert watch.health[0] is Health.HEALTHY
+
+
 def test_it_clears_only_when_counters_prove_the_whole_window() -> None:
     watch = Watch()
     watch.poll(10)

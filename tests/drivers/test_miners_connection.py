@@ -1,10 +1,12 @@
+"""One request, one reply: however the reply comes, and however it fails to."""
+
 import asyncio
 import socket
 
 import pytest
 
 from agent.drivers.miners.connection import request
-from agent.model.errors import CodecError, RefusedError, SilentError
+from agent.model.errors import CodecError, RefusedError, ResetError, SilentError
 from tests.drivers.wire import Wire, serving, unused_endpoint
 
 REPLY = b'{"STATUS":[]}' * 50
@@ -31,9 +33,9 @@ async def test_nothing_listens() -> None:
         await ask(unused_endpoint())
 
 
-async def test_a_reset_before_the_first_byte_is_a_refusal() -> None:
+async def test_a_reset_before_the_first_byte_is_no_refusal_what_was_sent_may_have_worked() -> None:
     async with serving(Wire.RESET) as endpoint:
-        with pytest.raises(RefusedError):
+        with pytest.raises(ResetError):
             await ask(endpoint)
 
 

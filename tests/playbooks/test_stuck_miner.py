@@ -87,6 +87,22 @@ def test_a_hung_board_is_power_cycled_without_softer_steps_that_cannot_reach_it(
     assert b.state.duties == {}
 
 
+def test_one_silent_poll_does_not_make_a_refusing_board_unreachable() -> None:
+    b = bench()
+    dead_process(b)
+    b.world.answers = lambda _: Result.FAILED
+    b.run(270.0)
+    assert b.verbs == [Verb.RESTART, Verb.REBOOT]
+    for _ in range(3):
+        b.world.reply = Reach.SILENT
+        b.run(8.0)
+        b.world.reply = Reach.REFUSED
+        b.run(8.0)
+    assert Verb.POWER_OFF not in b.verbs
+    b.run(200.0)
+    assert Verb.POWER_OFF in b.verbs, "past its boot grace it is not booting any more"
+
+
 def test_power_waits_three_minutes_and_dwells_thirty_seconds() -> None:
     b = bench()
     hung_board(b, 40.0)

@@ -7,7 +7,7 @@ import asyncio
 import errno
 
 from agent.codecs.cgminer import Framer
-from agent.model.errors import AgentError, CodecError, RefusedError, SilentError, TransportError
+from agent.model.errors import AgentError, CodecError, RefusedError, ResetError, SilentError, TransportError
 
 OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 """Socket errors that tell of this host's limits and nothing of the device."""
@@ -45,7 +45,7 @@ class _Exchange(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None and not self.framer.size:
-            self._settle(RefusedError("expected a reply, the device reset the connection; its API is not serving"))
+            self._settle(ResetError("expected a reply, the device reset the connection; its API is not serving"))
         else:
             self._settle(self.framer.end())
 
@@ -71,7 +71,8 @@ async def request(endpoint: tuple[str, int], payload: bytes, *, deadline_s: floa
     A reply cut off by a reset is returned as far as it came: what it is worth is the codec's business.
 
     Raises:
-        RefusedError: nothing listens there, or the connection was reset before the first byte.
+        RefusedError: nothing listens there.
+        ResetError: the connection was reset before the first byte.
         SilentError: no complete reply within `deadline_s`, or no way to the host.
         CodecError: the reply is longer than `limit_bytes`.
         TransportError: this host could not open a connection at all.

@@ -225,8 +225,15 @@ async def _bounded(call: Awaitable[_T], deadline_s: float) -> _T:
         return task.result()
     finally:
         if not task.done():
+            task.add_done_callback(_forget)
             task.cancel()
             await asyncio.wait({task}, timeout=_CANCEL_S)
+
+
+def _forget(task: "asyncio.Future[Any]") -> None:
+    """Look at what an abandoned task ended with, so that asyncio does not complain that nobody did."""
+    if not task.cancelled():
+        task.exception()
 
 
 # -- what pyasic does to the process -----------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ class SnmpPdu:
         self._client = client
         self._rows: dict[int, int] = {}
         self._digits: dict[str, int] = {}
+        self._unproven: set[int] = set()
 
     async def identify(self) -> str:
         """Return the device's sysObjectID; raises DeviceError where it is not what the profile is for."""
@@ -103,7 +104,8 @@ class SnmpPdu:
         """Switch one outlet on or off and return once that is verified.
 
         Writes nothing where the outlet already is as wanted and no command is pending: the action sets a state, and a
-        SET that changes nothing is a risk without a gain.
+        SET that changes nothing is a risk without a gain. An outlet whose last SET was never seen to take effect is
+        written all the same: that SET may still be on its way, and the later one wins.
 
         Raises DeviceError where it was seen not to have happened, TransportError where nobody could look and the
         outcome is unknown, PolicyError before anything was sent.
@@ -116,11 +118,12 @@ class SnmpPdu:
         await self._learn_digits()
         if outlet not in self._rows:
             raise DeviceError(f"{self._pdu.id}/{outlet}: the device lists no such outlet on the unit addressed")
-        if (await self._look(outlet)).shows(on):
+        if (await self._look(outlet)).shows(on) and outlet not in self._unproven:
             await self._check_breaker(outlet, on)
             return
         oid, value = self._profile.write(self._rows[outlet], on)
         reply: AgentError | None = None
+        self._unproven.add(outlet)
         try:
             await self._client.set(self._pdu.host, self._access, oid, value)
         except (DeviceError, TransportError, CodecError) as answer:
@@ -138,6 +141,7 @@ class SnmpPdu:
         except AgentError as blind:
             raise TransportError(f"{wanted}; could not see what became of it: {blind}") from blind
         if look.shows(on):
+            self._unproven.discard(outlet)
             await self._check_breaker(outlet, on)
         elif look.settling or look.state in {OutletState.PENDING, OutletState.UNKNOWN}:
             raise TransportError(f"{wanted}; after {SETTLE_S:g} s it reads {look}: the outcome is open, look again")

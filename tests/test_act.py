@@ -1,0 +1,173 @@
+"""Act: what becomes of an action that meets a good driver, a bad one, a slow one and a buggy one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from agent.act import Actor, Outcome
+from agent.model.action import Action, Result, Verb
+from agent.model.errors import AgentError, CodecError, DeviceError, RefusedError, SilentError, TransportError
+from agent.model.ids import MinerId, PduId
+from agent.model.telemetry import PduReading, Telemetry
+from agent.model.topology import Family, Miner, Outlet, Site
+from simulators import virtual_time
+from tests.factory import PDU, miner, site
+
+SPACING_S = 5.0
+
+
+class Board:
+    """A miner's control interface that does what it is told, or raises, or never answers."""
+
+    family = Family.ANTMINER_STOCK
+    port = 4028
+    request = b""
+
+    def __init__(self, fault: Exception | None = None, *, hangs: bool = False) -> None:
+        self.restarted: list[MinerId] = []
+        self.rebooted: list[MinerId] = []
+        self._fault = fault
+        self._hangs = hangs
+
+    def decode(self, reply: bytes) -> Telemetry:
+        raise CodecError("nothing is read here")
+
+    async def restart(self, miner: Miner) -> None:
+        await self._answer()
+        self.restarted.append(miner.id)
+
+    async def reboot(self, miner: Miner) -> None:
+        await self._answer()
+        self.rebooted.append(miner.id)
+
+    async def _answer(self) -> None:
+        if self._hangs:
+            await asyncio.Event().wait()
+        if self._fault is not None:
+            raise self._fault
+
+
+class Strip:
+    """A PDU whose relays move at once; outlets that fail raise."""
+
+    def __init__(self, fails: dict[int, Exception] | None = None) -> None:
+        self.moves: list[tuple[float, int, bool]] = []
+        self._fails = fails or {}
+
+    async def read(self) -> PduReading:
+        return PduReading({})
+
+    async def identify(self) -> str:
+        return "a strip"
+
+    async def switch(self, outlet: int, on: bool) -> None:
+        if outlet in self._fails:
+            raise self._fails[outlet]
+        self.moves.append((asyncio.get_running_loop().time(), outlet, on))
+
+
+def actor(board: Board | None = None, strip: Strip | None = None, *, at: Site | None = None) -> Actor:
+    pdus = {PDU: strip} if strip is not None else {}
+    return Actor(at or site(), {Family.ANTMINER_STOCK: board or Board()}, pdus, SPACING_S)
+
+
+def perform(who: Actor, action: Action) -> Outcome:
+    return within(lambda: who.perform(action))[0]
+
+
+def within(work: Callable[[], Awaitable[Outcome]]) -> tuple[Outcome, float]:
+    """Do it in virtual time; return what came of it and how long it took, in s."""
+
+    async def main() -> tuple[Outcome, float]:
+        outcome = await work()
+        return outcome, asyncio.get_running_loop().time()
+
+    return virtual_time.run(main(), timeout_wall_s=20.0)
+
+
+def power(verb: Verb, *numbers: int, who: str = "m1") -> Action:
+    return Action(verb=verb, miner=MinerId(who), outlets=tuple(Outlet(PDU, n) for n in numbers))
+
+
+RESTART, REBOOT = Action(verb=Verb.RESTART, miner=MinerId("m2")), Action(verb=Verb.REBOOT, miner=MinerId("m3"))
+
+
+def test_commands_go_to_the_miner_that_is_meant() -> None:
+    board = Board()
+    assert perform(actor(board), RESTART).result is Result.OK
+    assert perform(actor(board), REBOOT).result is Result.OK
+    assert (board.restarted, board.rebooted) == ([MinerId("m2")], [MinerId("m3")])
+
+
+@pytest.mark.parametrize(
+    ("fault", "result"),
+    [
+        (RefusedError("nothing listens"), Result.FAILED),
+        (DeviceError("it said no"), Result.FAILED),
+        (SilentError("no answer in time"), Result.UNKNOWN),
+        (TransportError("the wire broke"), Result.UNKNOWN),
+        (CodecError("garbage"), Result.UNKNOWN),
+        (AgentError("something else"), Result.UNKNOWN),
+    ],
+)
+def test_only_what_was_seen_not_to_happen_counts_as_failed(fault: Exception, result: Result) -> None:
+    for outcome in (
+        perform(actor(Board(fault)), RESTART),
+        perform(actor(strip=Strip({1: fault})), power(Verb.POWER_OFF, 1)),
+    ):
+        assert (outcome.result, outcome.detail) == (result, str(fault))
+
+
+def test_a_drivers_bug_leaves_no_intent_without_an_outcome() -> None:
+    outcome = perform(actor(Board(ZeroDivisionError("oops"))), REBOOT)
+    assert outcome == Outcome(Result.UNKNOWN, "driver bug: ZeroDivisionError")
+
+
+def test_a_driver_that_never_answers_is_given_up_in_bounded_time() -> None:
+    who = actor(Board(hangs=True))
+    outcome, took_s = within(lambda: who.perform(REBOOT))
+    assert outcome.result is Result.UNKNOWN
+    assert took_s == pytest.approx(60.0)
+
+
+def test_a_cancelled_action_is_not_reported_as_settled() -> None:
+    async def main() -> bool:
+        doing = asyncio.create_task(actor(Board(hangs=True)).perform(REBOOT))
+        await asyncio.sleep(1.0)
+        doing.cancel()
+        await asyncio.wait([doing])
+        return doing.cancelled()
+
+    assert virtual_time.run(main(), timeout_wall_s=20.0)
+
+
+def test_outlets_of_one_bank_are_switched_on_apart_and_off_together() -> None:
+    strip = Strip()
+    assert perform(actor(strip=strip), power(Verb.POWER_OFF, 1, 2, 4)).result is Result.OK
+    assert strip.moves == [(0.0, 1, False), (0.0, 2, False), (0.0, 4, False)]
+    strip = Strip()
+    assert perform(actor(strip=strip), power(Verb.POWER_ON, 1, 4, 2)).result is Result.OK
+    assert strip.moves == [(0.0, 1, True), (0.0, 4, True), (SPACING_S, 2, True)], "1 and 2 share a breaker"
+
+
+def test_a_switch_off_that_fails_half_way_says_so() -> None:
+    strip = Strip({2: DeviceError("pdu-1/2: it did not move")})
+    outcome = perform(actor(strip=strip), power(Verb.POWER_OFF, 1, 2))
+    assert outcome == Outcome(Result.FAILED, "pdu-1/2: it did not move")
+    assert [number for _, number, _ in strip.moves] == [1], "what was switched off is owed by the intent"
+
+
+def test_an_outlet_of_a_pdu_that_is_not_configured_names_the_remedy() -> None:
+    outlet = Outlet(PduId("pdu-9"), 3)
+    outcome = perform(actor(), Action(verb=Verb.POWER_ON, miner=MinerId("m1"), outlets=(outlet,)))
+    assert outcome.result is Result.FAILED
+    assert "pdu-9" in outcome.detail
+    assert "add it under `pdus`" in outcome.detail
+
+
+def test_an_outlet_is_switched_on_for_a_miner_that_left_the_inventory() -> None:
+    strip = Strip()
+    outcome = perform(actor(strip=strip, at=site((miner(2),))), power(Verb.POWER_ON, 1))
+    assert outcome.result is Result.OK
+    assert strip.moves == [(0.0, 1, True)]
