@@ -1,0 +1,88 @@
+"""Reconcile at its edges; what it does along a playbook is in tests/playbooks."""
+
+from dataclasses import replace
+
+import pytest
+
+from agent.model.action import Result, Verb
+from agent.model.events import Escalated
+from agent.model.incident import Outcome, Phase
+from agent.model.playbook import Situation
+from agent.model.site_view import SiteView
+from agent.remediate import duty
+from agent.remediate.reconcile import DEFERRED_S, Close, HandOver, Hold, Perform, outcome, reconcile
+from tests.bench import TABLES
+from tests.factory import EPOCH, site
+from tests.ledger.builder import INCIDENT, Story
+
+TABLE = next(iter(TABLES.values()))
+
+
+def situation(story: Story, now: float, *, recovered: bool = False) -> Situation:
+    view = SiteView(site(2))
+    incident = story.state.incidents[INCIDENT]
+    assert incident.run is not None
+    return Situation(now, incident, incident.run, view.site.miners[0], view.row(view.site.miners[0].id), recovered)
+
+
+def story(state: str = "restart") -> Story:
+    return Story().opened().running(state, fingerprint=TABLE.fingerprint)
+
+
+def test_an_action_is_wanted_until_the_guards_have_put_it_off_for_an_hour() -> None:
+    decision = reconcile(situation(story(), EPOCH + DEFERRED_S - 1.0), TABLE)
+    assert isinstance(decision, Perform)
+    assert decision.action.verb is Verb.RESTART
+    assert reconcile(situation(story(), EPOCH + DEFERRED_S), TABLE) == HandOver("deferred_too_long")
+
+
+def test_nothing_is_decided_while_an_action_is_in_flight() -> None:
+    flying = story().intended(Verb.RESTART, EPOCH + 1.0)
+    assert isinstance(reconcile(situation(flying, EPOCH + 9e4), TABLE), Hold)
+
+
+def test_a_run_never_goes_on_under_another_table() -> None:
+    other = Story().opened().running("restart", fingerprint="another")
+    assert reconcile(situation(other, EPOCH + 1.0), TABLE) == HandOver("playbook_changed")
+
+
+def test_an_escalated_incident_ends_when_its_symptom_does() -> None:
+    asked = story().tell(Escalated(incident=INCIDENT, reason="x", tried=(), evidence={}), EPOCH + 1.0)
+    assert isinstance(reconcile(situation(asked, EPOCH + 2.0), TABLE), Hold)
+    assert reconcile(situation(asked, EPOCH + 2.0, recovered=True), TABLE) == Close(Outcome.HUMAN_RESOLVED)
+
+
+@pytest.mark.parametrize(
+    ("result", "ended"),
+    [
+        (Result.OK, Outcome.AUTO_RESOLVED),
+        (Result.UNKNOWN, Outcome.AUTO_RESOLVED),
+        (Result.FAILED, Outcome.SELF_RECOVERED),
+    ],
+)
+def test_only_what_may_have_happened_can_have_fixed_it(result: Result, ended: Outcome) -> None:
+    told = story().intended(Verb.RESTART, EPOCH).settled(Verb.RESTART, EPOCH + 1.0, result)
+    assert outcome(told.state.incidents[INCIDENT]) is ended
+
+
+def test_a_duty_is_retried_ever_more_slowly_and_never_given_up() -> None:
+    told = story("power_off").intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH)
+    told.tell(Escalated(incident=INCIDENT, reason="pdu_failed", tried=(), evidence={}), EPOCH)
+    now, waits = EPOCH, []
+    for _ in range(8):
+        since = now
+        while not duty.owed(told.state, now):
+            now += 1.0
+        waits.append(now - since)
+        told.intended(Verb.POWER_ON, now).settled(Verb.POWER_ON, now, Result.FAILED)
+    assert waits == [0.0, 60.0, 120.0, 240.0, 480.0, 960.0, 960.0, 960.0]
+    assert told.state.incidents[INCIDENT].phase is Phase.ESCALATED
+    told.intended(Verb.POWER_ON, now).settled(Verb.POWER_ON, now, Result.OK)
+    assert duty.owed(told.state, now + 1e6) == []
+
+
+def test_a_run_that_is_still_going_pays_its_own_debt() -> None:
+    told = story("power_off").intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH)
+    assert duty.owed(told.state, EPOCH + 1e6) == []
+    incident = told.state.incidents[INCIDENT]
+    assert replace(incident, phase=Phase.ESCALATED).is_open
