@@ -1,14 +1,17 @@
 """An event loop whose clock jumps: real sockets, virtual seconds.
 
 The clock stands still while anything is ready, and jumps to the next timer when nothing is. Everything that talks must
-live on this one loop and reach its peers over loopback, where a datagram or segment that was sent has arrived before
-the sender's call returns. Work in executor threads holds the clock until it is done. What runs in other processes is
-not waited for and has no place here.
+live on this one loop and reach its peers over loopback, where things arrive in the order in which they were sent. Work
+in executor threads holds the clock until it is done. What runs in other processes is not waited for and has no place
+here.
 """
 
 import asyncio
+import contextlib
 import os
+import random
 import selectors
+import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
@@ -19,10 +22,10 @@ Ts = TypeVarTuple("Ts")
 
 _Events = list[tuple[selectors.SelectorKey, int]]
 
-LOOKS_BEFORE_JUMP = 8
-"""How often loopback IO is looked for before the clock jumps."""
-YIELD_EVERY = 3
-"""Every so many looks the processor is offered to others: on a loaded machine a kernel thread delivers the packets."""
+ROUNDS_BEFORE_JUMP = 3
+"""How often the courier goes round before the clock jumps: a connection takes three segments to be made."""
+COURIER_WAIT_S = 1.0
+"""Longest real wait for one round; far more than any kernel needs."""
 REAL_WAIT_S = 0.01
 """Longest real wait in one go while a thread works, so that the guard gets its turn."""
 CLEAN_UP_WALL_S = 5.0
@@ -33,29 +36,66 @@ class WallTimeoutError(RuntimeError):
     """A simulation took more real time than it was given."""
 
 
-class _JumpingSelector(selectors.BaseSelector):
+class Courier:
+    """A datagram to ourselves over loopback. Once it is back, whatever this thread sent before it has been delivered.
+
+    On a busy machine a kernel thread delivers packets some time after they were sent. It keeps their order, and each
+    processor has a queue of its own, so the thread stays on one processor for as long as the courier runs.
+    """
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.connect(self._socket.getsockname())
+        self._socket.settimeout(COURIER_WAIT_S)
+        self._processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+        if len(self._processors) > 1:
+            os.sched_setaffinity(0, {random.choice(sorted(self._processors))})  # noqa: S311 - any will do
+
+    def go_round(self) -> None:
+        """Send it and wait until it is back."""
+        self._socket.send(b".")
+        with contextlib.suppress(TimeoutError):
+            self._socket.recv(1)
+
+    def close(self) -> None:
+        """End the service, and give the thread its processors back."""
+        self._socket.close()
+        if len(self._processors) > 1:
+            os.sched_setaffinity(0, self._processors)
+
+
+class JumpingSelector(selectors.BaseSelector):
     """A selector that asks `on_idle` what to do instead of sleeping."""
 
     def __init__(self, on_idle: Callable[[float | None], float]) -> None:
         self._real = selectors.DefaultSelector()
         self._on_idle = on_idle
+        self._courier = Courier()
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Register with the real selector."""
         return self._real.register(fileobj, events, data)
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """Unregister there."""
         return self._real.unregister(fileobj)
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Modify there."""
         return self._real.modify(fileobj, events, data)
 
     def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """Return the key from there."""
         return self._real.get_key(fileobj)
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        """Return the mapping from there."""
         return self._real.get_map()
 
     def close(self) -> None:
+        """Close it."""
+        self._courier.close()
         self._real.close()
 
     def select(self, timeout: float | None = None) -> _Events:
@@ -64,9 +104,8 @@ class _JumpingSelector(selectors.BaseSelector):
         if ready or timeout == 0:
             self._on_idle(0.0)
             return ready
-        for look in range(1, LOOKS_BEFORE_JUMP):
-            if look % YIELD_EVERY == 0:
-                os.sched_yield()
+        for _ in range(ROUNDS_BEFORE_JUMP):
+            self._courier.go_round()
             ready = self._look(0.0)
             if ready:
                 return ready
@@ -91,7 +130,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._timeout_wall_s = timeout_wall_s
         # The one real clock of a simulation: a guard against running for ever, never seen by what runs.
         self._wall_deadline = time.monotonic() + timeout_wall_s
-        super().__init__(_JumpingSelector(self._idle))
+        super().__init__(self._make_selector())
+
+    def _make_selector(self) -> selectors.BaseSelector:
+        return JumpingSelector(self._idle)
 
     def time(self) -> float:
         """Return virtual seconds since the loop was made."""
@@ -124,11 +166,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return 0.0
 
 
-def run(main: Coroutine[Any, Any, T], *, timeout_wall_s: float) -> T:
-    """Run `main` on a virtual-time loop as `asyncio.run` would, and return its result.
+def run(
+    main: Coroutine[Any, Any, T], *, timeout_wall_s: float, loop_type: type[VirtualTimeLoop] = VirtualTimeLoop
+) -> T:
+    """Run `main` on a virtual-time loop of that type as `asyncio.run` would, and return its result.
 
     Leftover tasks are cancelled, asynchronous generators closed, threads joined, and the loop closed. Raises
     WallTimeoutError after `timeout_wall_s` of real time.
     """
-    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(timeout_wall_s=timeout_wall_s)) as runner:
+    with asyncio.Runner(loop_factory=lambda: loop_type(timeout_wall_s=timeout_wall_s)) as runner:
         return runner.run(main)

@@ -19,6 +19,7 @@ from pysnmp.hlapi.v3arch.asyncio import auth as usm
 from pysnmp.hlapi.v3arch.asyncio.lcd import CommandGeneratorLcdConfigurator
 from pysnmp.hlapi.v3arch.asyncio.transport import UdpTransportTarget
 from pysnmp.proto.api import v2c
+from pysnmp.proto.secmod.rfc3414 import service as usm_service
 
 from agent.model.errors import CodecError, TransportError
 
@@ -123,6 +124,22 @@ class Reply:
     complaint: str
     status: int
     values: Sequence[tuple[str, Value | None]]
+
+
+class _LoopClock:
+    """Stands where pysnmp's SNMPv3 module reads the wall clock.
+
+    It only ever takes differences, to follow each device's own clock. On the wall clock a step of this host's time
+    would put every device out of its time window, and a simulated site would not repeat itself.
+    """
+
+    @staticmethod
+    def time() -> float:
+        """Return the running event loop's time in s."""
+        return asyncio.get_running_loop().time()
+
+
+usm_service.time = _LoopClock
 
 
 class SnmpWire:

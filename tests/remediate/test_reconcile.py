@@ -1,7 +1,5 @@
 """Reconcile at its edges; what it does along a playbook is in tests/playbooks."""
 
-from dataclasses import replace
-
 import pytest
 
 from agent.model.action import Result, Verb
@@ -84,5 +82,3 @@ def test_a_duty_is_retried_ever_more_slowly_and_never_given_up() -> None:
 def test_a_run_that_is_still_going_pays_its_own_debt() -> None:
     told = story("power_off").intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH)
     assert duty.owed(told.state, EPOCH + 1e6) == []
-    incident = told.state.incidents[INCIDENT]
-    assert replace(incident, phase=Phase.ESCALATED).is_open
