@@ -27,9 +27,12 @@ COMMANDS = {
     "config": _Lazy("agent.cli.config", "config_group", "Check a configuration, or print its JSON Schema."),
     "demo": _Lazy("agent.cli.demo", "demo_command", "Watch the agent work on a simulated site of 48 miners."),
     "discover": _Lazy("agent.cli.discover", "discover_command", "Identify the miners of a network as an inventory."),
+    "faults": _Lazy("agent.cli.faults", "faults_group", "Show the fault kinds that scenarios can use."),
     "incidents": _Lazy("agent.cli.incidents", "incidents_group", "List incidents, or show one with all that was done."),
     "report": _Lazy("agent.cli.report", "report_command", "Print the KPIs of a ledger."),
     "run": _Lazy("agent.cli.run", "run_command", "Run the agent on a site, real or (--dry-run) simulated."),
+    "scenarios": _Lazy("agent.cli.scenarios", "scenarios_group", "List the scenarios that are shipped, or show one."),
+    "simulate": _Lazy("agent.cli.simulate", "simulate_command", "Run a scenario and print the scoreboard."),
 }
 """Every subcommand, with the line that `--help` shows: listing them imports none of them."""
 

@@ -47,6 +47,16 @@ def load(path: Path, *, environ: Mapping[str, str] | None = None) -> Settings:
     Raises:
         ConfigError: with every problem found, each with its place and remedy.
     """
+    tree, problems = read_tree(path)
+    return settings_of(tree, problems, path.parent, environ=environ)
+
+
+def read_tree(path: Path) -> tuple[Node, list[Problem]]:
+    """Return the configuration at `path` as written, a mapping, and what is wrong with it as YAML.
+
+    Raises:
+        ConfigError: it cannot be read, or is no mapping.
+    """
     tree, problems = parse_yaml(read_text(path, Place(str(path), 1, 1)), str(path))
     if not isinstance(tree.value, dict):
         got = (
@@ -54,12 +64,29 @@ def load(path: Path, *, environ: Mapping[str, str] | None = None) -> Settings:
         )
         problem = Problem(tree.place, "", "a mapping of keys", got, "start with  site: {name: north}")
         raise ConfigError([*problems, problem])
-    problems += _graft_inventory(tree, path.parent)
+    return tree, problems
+
+
+def settings_of(
+    tree: Node, problems: list[Problem], folder: Path, *, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Return the settings that a configuration's tree means; the tree is used up.
+
+    Args:
+        tree: a mapping.
+        problems: what is already known to be wrong with it.
+        folder: what paths in it are relative to.
+        environ: as for `load`.
+
+    Raises:
+        ConfigError: with those problems and every other.
+    """
+    problems = problems + _graft_inventory(tree, folder)
     fingerprint = hashlib.sha256(json.dumps(tree.plain(), sort_keys=True).encode()).hexdigest()
     findings = _inspect(tree, problems)
     if problems or findings is None:
         raise ConfigError(problems)
-    return _settings(findings, path.parent, os.environ if environ is None else environ, fingerprint)
+    return _settings(findings, folder, os.environ if environ is None else environ, fingerprint)
 
 
 def _graft_inventory(tree: Node, folder: Path) -> list[Problem]:

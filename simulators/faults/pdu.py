@@ -14,8 +14,8 @@ def _set_lies(plant: SitePlant, target: str, _: float, values: Values) -> None:
     pdu = _pdu_at(plant, target)
     lying = pdu.lies_accept if values["mode"] == "accept" else pdu.lies_refuse
     lying.update(outlets_of(plant.site, target))
-    count = values["count"]
-    pdu.lies_left = None if count is None else int(count)
+    sets = values["sets"]
+    pdu.lies_left = None if sets is None else int(sets)
 
 
 def _stop_lying(plant: SitePlant, target: str, _: float) -> None:
@@ -46,7 +46,7 @@ PDU_FAULTS = (
         stop=_stop_lying,
         knobs={
             "mode": Knob("accept", "accept without moving, or refuse and move", choices=("accept", "refuse")),
-            "count": Knob(None, "how many SETs lie; all until it ends where not given", span=(1, 1000)),
+            "sets": Knob(None, "how many SETs lie; all until it ends where not given", span=(1, 1000)),
         },
     ),
     FaultKind(
@@ -61,7 +61,7 @@ PDU_FAULTS = (
         start=_slow,
         stop=_speed_up,
         knobs={
-            "reply_delay_s": Knob(2.0, "until a request is answered, in s", span=(0.0, 60.0)),
+            "reply_delay_s": Knob(2.1, "until a request is answered, in s", span=(0.0, 60.0)),
             "relay_delay_s": Knob(8.0, "from a SET until its relay moves, in s", span=(0.0, 120.0)),
         },
     ),

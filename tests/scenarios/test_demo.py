@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
-from agent.config import load
+from agent.cli.scenario_run import read_scenario, shipped
 from agent.config.example import example_path
+from agent.config.scenario import Timed
 from agent.ledger import chain
 from agent.ledger.fold import State
 from agent.ledger.reader import audit, read
 from agent.model.action import Verb
 from agent.model.events import Record
 from agent.model.incident import Incident, Outcome, Phase
-from simulators.demo import SEED, demo_faults
 from simulators.secrets import SimulatedSecrets
 
 pytestmark = pytest.mark.timeout(280)
@@ -72,8 +72,8 @@ def _load(folder: Path) -> Played:
 
 def _hit(kind: str) -> list[str]:
     """The miners that the demo injects that kind of fault into."""
-    site = load(example_path()).site
-    return [i.target.removeprefix("miner:") for i in demo_faults(site) if i.kind == kind]
+    faults = [f for f in read_scenario(shipped()["demo"]).faults if isinstance(f, Timed) and f.kind == kind]
+    return [target.removeprefix("miner:") for fault in faults for target in fault.targets]
 
 
 def test_the_same_seed_gives_the_same_scoreboard_and_the_same_ledger(played: tuple[Played, Played]) -> None:
@@ -139,7 +139,7 @@ def test_every_intent_is_settled_and_precedes_its_outcome(played: tuple[Played, 
 def test_no_secret_is_in_anything_the_demo_wrote(played: tuple[Played, Played]) -> None:
     names = set(_credentials(yaml.safe_load(example_path().read_text())))
     assert names
-    secrets = [SimulatedSecrets(SEED).get(name).encode() for name in names]
+    secrets = [SimulatedSecrets(read_scenario(shipped()["demo"]).seed).get(name).encode() for name in names]
     written = [path for path in played[0].folder.iterdir() if path.is_file()]
     assert {"ledger.sqlite3", "log.jsonl", "stdout.json", "stderr.txt"} <= {path.name for path in written}
     for path in written:

@@ -157,7 +157,7 @@ def test_a_pdu_lies_both_ways_and_stops_after_its_count() -> None:
     plant = plant_of()
     lies = FAULT_KINDS["pdu.set_lies"]
     one, two = Outlet(PDU, 1), Outlet(PDU, 2)
-    lies.inject(plant, "outlet:pdu-1/1", 0.0, mode="accept", count=1)
+    lies.inject(plant, "outlet:pdu-1/1", 0.0, mode="accept", sets=1)
     assert plant.power.command(one, False, 0.0)
     plant.advance(10.0)
     assert plant.power.relay_on(one)

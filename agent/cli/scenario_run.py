@@ -1,0 +1,206 @@
+"""Runs one scenario: the agent on a simulated site, in virtual time, and the scoreboard of what came of it.
+
+`terrahash simulate` and `terrahash demo` both go through `play_scenario`: there is one way to run a simulation.
+"""
+
+import asyncio
+import resource
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+
+from agent.app import Agent
+from agent.cli import logs
+from agent.cli.expectations import Evidence, flattened, judge
+from agent.cli.live import LiveView
+from agent.cli.redact import redact
+from agent.cli.simulated import simulated_site, with_logins
+from agent.cli.tiers import tier_of
+from agent.clock import Clock, Stopwatch
+from agent.config.scenario import Catalogue, Scenario, TierName, Timed, load_scenario
+from agent.config.scenario.plan import MIX
+from agent.ledger.fold import State
+from agent.ledger.reader import read
+from agent.ledger.store import Ledger
+from agent.model.action import Verb
+from agent.model.events import Intended
+from agent.model.ids import IncidentId, MinerId
+from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
+from simulators.faults import FAULT_KINDS
+from simulators.mix import Happening, arrivals, drawn, play, shuffled
+from simulators.plant.site import SitePlant
+from simulators.scoreboard import Duty, RunFacts, scoreboard
+from simulators.site import SimulatedSite
+from simulators.truth import FaultTruth, Harm
+
+EPOCH_S = 1_767_225_600.0
+"""UTC s at which site time begins (2026-01-01 00:00), so that two runs write the same ledger."""
+
+LOOK_S = 5.0
+"""Site time between two looks of the live view."""
+
+WALL_LIMIT_S = 6 * 3600.0
+"""A run that takes longer than this has come to a standstill."""
+
+SHIPPED = "scenarios"
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What one run left behind.
+
+    Attributes:
+        incidents: as the ledger has them at the end.
+    """
+
+    scenario: Scenario
+    board: dict[str, Any]
+    incidents: tuple[Incident, ...]
+
+
+def shipped() -> dict[str, Path]:
+    """Return the scenarios that come with the program, by name."""
+    folder = Path(str(files("simulators").joinpath(SHIPPED)))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def read_scenario(path: Path, *, seed: int | None = None, tier: TierName | None = None) -> Scenario:
+    """Return the scenario in a file. Raises ConfigError for what is wrong with it, PolicyError for its tier."""
+    scenario = load_scenario(path, catalogue(), seed=seed, tier=tier)
+    tier_of(scenario.tier)
+    return scenario
+
+
+def catalogue() -> Catalogue:
+    """Return what a scenario can refer to: the fault kinds, and the figures of a scoreboard in which all happened."""
+    faults = [FaultTruth("", c, True, True, frozenset(), (MinerId(c),), 0.0, 1.0) for c in Category]
+    incidents = [
+        Incident(
+            id=IncidentId(f"{category}-{severity}"),
+            category=category,
+            cause=Reason.UNRESPONSIVE,
+            severity=severity,
+            members=(MinerId(category),),
+            evidence={},
+            detected_at=0.0,
+            alerted_at=0.0,
+            phase=Phase.CLOSED,
+            outcome=Outcome.AUTO_RESOLVED,
+            resolved_at=1.0,
+        )
+        for category in Category
+        for severity in Severity
+    ]
+    run = RunFacts(scenario="", seed=0, tier="", miners=1, site_s=1.0, epoch_s=0.0)
+    board = scoreboard(run, faults, incidents, harm=Harm(), duty=Duty())
+    board["truth"]["skipped"] = 0
+    groups = ("truth", "detection", "remediation", "harm", "duty")
+    return Catalogue(FAULT_KINDS, frozenset(flattened({group: board[group] for group in groups})))
+
+
+def play_scenario(scenario: Scenario, ledger: Path, *, console: Console, log: TextIO) -> Played:
+    """Run it from an empty ledger and return what came of it.
+
+    Args:
+        scenario: what to run.
+        ledger: a file that does not exist yet.
+        console: where the live view goes.
+        log: where the agent's log goes.
+    """
+    watch = Stopwatch()
+    main = _run(scenario, ledger, console, log)
+    site, skipped = tier_of(scenario.tier).run(main, timeout_wall_s=WALL_LIMIT_S)
+    return _played(scenario, site, skipped, ledger, watch.elapsed_s())
+
+
+async def _run(scenario: Scenario, path: Path, console: Console, log: TextIO) -> tuple[SimulatedSite, int]:
+    """Return the site as it is at the end, and how many planned faults found no target that was well."""
+    loop = asyncio.get_running_loop()
+    clock = Clock.virtual(loop, EPOCH_S)
+    logs.configure(stream=log, now=clock.now)
+    settings = with_logins(scenario.settings)
+    ledger = Ledger.open(path, clock, threaded=False)
+    try:
+        async with simulated_site(settings, clock, seed=scenario.seed) as simulated:
+            agent = Agent(
+                settings,
+                ledger,
+                clock,
+                dialer=simulated.dialer,
+                credentials=redact(simulated.secrets),
+                simulated=True,
+                on_auto=False,
+            )
+            await agent.start()
+            happenings = list(_happenings(scenario, simulated.plant))
+            faults = asyncio.create_task(play(simulated.truth, simulated.plant, happenings))
+            running = asyncio.create_task(agent.run())
+            with LiveView(agent.view, agent.memory, console, scenario.duration_s) as view:
+                await _watched(scenario.duration_s, (running, faults), view.update)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            simulated.plant.advance(loop.time())
+            await agent.stop("simulation over")
+            return simulated, await faults
+    finally:
+        await ledger.close()
+
+
+async def _watched(until_s: float, tasks: tuple[asyncio.Task[Any], ...], update: Callable[[float], None]) -> None:
+    """Let site time pass; what a task raises is raised."""
+    loop = asyncio.get_running_loop()
+    while loop.time() < until_s:
+        await asyncio.wait([tasks[0]], timeout=min(LOOK_S, until_s - loop.time()))
+        for task in tasks:
+            if task.done():
+                task.result()
+        update(loop.time())
+
+
+def _happenings(scenario: Scenario, plant: SitePlant) -> Iterator[Happening]:
+    """Yield everything that is to go wrong; each line of the scenario draws from a stream of its own."""
+    for line, fault in enumerate(scenario.faults):
+        rng = plant.rng(f"faults/{line}")
+        if isinstance(fault, Timed):
+            targets = shuffled(rng, fault.targets, fault.count)
+            yield Happening(fault.at_s, fault.kind, targets, fault.count, fault.for_s, fault.params)
+            continue
+        for at_s in arrivals(rng, fault.per_s, scenario.duration_s):
+            kind, params = drawn(rng, fault.unfixable) if fault.kind == MIX else (fault.kind, dict(fault.params))
+            # A target that is broken already cannot break again, so there is no second choice.
+            yield Happening(at_s, kind, (rng.choice(fault.targets),), 1, fault.for_s, params, background=True)
+
+
+def _played(scenario: Scenario, site: SimulatedSite, skipped: int, path: Path, wall_s: float) -> Played:
+    """Return the ledger held against the simulated site's own truth, and against what the scenario expects."""
+    plant = site.plant
+    records = list(read(path))
+    state = State()
+    for record in records:
+        state.apply(record)
+    miners = len(plant.site.miners)
+    run = RunFacts(scenario.name, scenario.seed, scenario.tier, miners, scenario.duration_s, EPOCH_S)
+    intents: Counter[Verb] = Counter(r.event.action.verb for r in records if isinstance(r.event, Intended))
+    faults = site.truth.faults()
+    board = scoreboard(
+        run,
+        faults,
+        state.incidents.values(),
+        harm=site.truth.harm(),
+        duty=Duty(actions=dict(intents)),
+        cost={
+            "wall_s": wall_s,
+            "site_s_per_wall_s": scenario.duration_s / wall_s,
+            "miner_hours_per_wall_s": miners * scenario.duration_s / 3600.0 / wall_s,
+            "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0,
+        },
+    )
+    board["truth"]["skipped"] = skipped
+    unhealthy = sum(not miner.healthy for miner in plant.miners.values())
+    board["expect"] = judge(scenario.expect, Evidence(records, faults, board, EPOCH_S, unhealthy))
+    return Played(scenario, board, tuple(state.incidents.values()))

@@ -1,0 +1,255 @@
+"""Makes the configuration of a generated site, as an operator would have written it. Nothing here is random.
+
+Ids: miners `r<rack>-<position>` with racks counted through the whole site, PDUs `c<container>-p<number>`, switches
+`c<container>-sw`. The same section always gives the same site, whatever the seed.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.config.models import ModelTable
+from agent.config.scenario.entry import Entry
+from agent.config.source import Node
+from agent.config.wording import choice, closest, number_text, shown
+from agent.drivers.pdus.profile import profile_names
+from agent.model.topology import Family
+
+COOLING = ("air", "hydro", "immersion")
+MODELS: Mapping[str, Mapping[Family, str]] = {
+    "air": {Family.ANTMINER_STOCK: "S19 Pro", Family.WHATSMINER: "M50", Family.LUXOS: "S19k Pro"},
+    "hydro": {Family.ANTMINER_STOCK: "S21 Hyd", Family.WHATSMINER: "M53", Family.LUXOS: "S21 Hyd"},
+    "immersion": {Family.ANTMINER_STOCK: "S19 Pro", Family.WHATSMINER: "M66S", Family.LUXOS: "S19k Pro"},
+}
+"""A model that is cooled so and runs that family."""
+
+VOLTAGE_V = {"air": 240, "hydro": 415, "immersion": 415}
+BREAKERS_A = (20, 30, 40, 60, 80, 100, 125, 160, 200, 250, 320, 400, 500, 630, 800, 1000, 1600, 2000, 3200, 4000)
+BREAKER_LOAD = 0.75
+"""Each bank gets the smallest usual breaker that its miners load to no more than this share."""
+
+OUTLETS_IN_BANK = 3
+MAX_BANKS = 64
+MAX_MINERS = 50_000
+NETWORK = "10.64.0.0/12"
+POOLS = ("primary", "backup")
+
+KEYS = (
+    "miners",
+    "containers",
+    "racks_per_container",
+    "miners_per_pdu",
+    "outlets_per_miner",
+    "pdus",
+    "cooling",
+    "families",
+    "pools",
+    "network",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A generated site's section with every default filled in."""
+
+    miners: int
+    containers: int
+    racks_per_container: int
+    miners_per_pdu: int
+    outlets_per_miner: int
+    pdus: str
+    cooling: str
+    families: Mapping[Family, float]
+    pools: tuple[str, ...]
+    network: ipaddress.IPv4Network
+
+
+def read_generated(entry: Entry) -> Generated | None:
+    """Read the section; None where it was refused."""
+    before = len(entry.problems)
+    if not entry.check_keys(KEYS, required=("miners",)):
+        return None
+    miners = entry.whole("miners", 1, MAX_MINERS, default=1)
+    pools = entry.whole("pools", 1, 8, default=1)
+    made = Generated(
+        miners=miners,
+        containers=entry.whole("containers", 1, 1000, default=1),
+        racks_per_container=entry.whole("racks_per_container", 1, 100, default=1),
+        miners_per_pdu=entry.whole("miners_per_pdu", 1, 96, default=24),
+        outlets_per_miner=entry.whole("outlets_per_miner", 1, 2, default=1),
+        pdus=entry.choice("pdus", profile_names()) or "apc_rpdu2",
+        cooling=entry.choice("cooling", COOLING) or "air",
+        families=_families(entry),
+        pools=tuple(POOLS[k] if k < len(POOLS) else f"pool-{k + 1}" for k in range(pools)),
+        network=_network(entry, miners),
+    )
+    racks = made.containers * made.racks_per_container
+    if racks > miners and len(entry.problems) == before:
+        got = f"{miners} miners in {racks} racks"
+        entry.refuse("miners", expected="a miner for each rack", got=got, remedy="fewer racks, or more miners")
+    return made if len(entry.problems) == before else None
+
+
+def configuration(made: Generated) -> dict[str, Any]:
+    """Return the configuration of the site: PDUs of one profile, a switch for each container, the miners."""
+    table = ModelTable()
+    hosts = _hosts(made.network)
+    tree: dict[str, Any] = {
+        "site": {"name": "generated"},
+        "mode": "auto",
+        "logins": {
+            "antminer_stock": {"user": "root", "password": {"credential": "antminer-password"}},
+            "whatsminer": {"user": "admin", "password": {"credential": "whatsminer-password"}},
+        },
+        "pdus": [],
+        "switches": [],
+        "inventory": [],
+    }
+    families = _dealt(made.families, made.miners)
+    racks = _shared_out(made.miners, made.containers * made.racks_per_container)
+    width = max(2, len(str(max(racks))))
+    first = 0
+    for container in range(made.containers):
+        here = racks[container * made.racks_per_container : (container + 1) * made.racks_per_container]
+        rows = []
+        for k, size in enumerate(here):
+            rack = container * made.racks_per_container + k + 1
+            rows += [
+                {"id": f"r{rack}-{p:0{width}}", "rack": f"r{rack}", "position": str(p)} for p in range(1, size + 1)
+            ]
+        switch = f"c{container + 1}-sw"
+        tree["switches"].append(
+            {
+                "id": switch,
+                "host": next(hosts),
+                "ports": len(rows),
+                "snmp": {"community": {"credential": "switch-read"}},
+            }
+        )
+        watts = []
+        for place, row in enumerate(rows):
+            family = families[first + place]
+            model = MODELS[made.cooling][family]
+            figures = table.get(model)
+            watts.append(figures.power_w if figures is not None else 0.0)
+            row.update(host=next(hosts), model=model, family=family.value, port=f"{switch}/{place + 1}")
+            row["pool_group"] = made.pools[0]
+            if made.cooling != "air":
+                row["loop"] = f"c{container + 1}-loop"
+        tree["pdus"] += _connected(made, container + 1, rows, watts, hosts)
+        tree["inventory"] += rows
+        first += len(rows)
+    return tree
+
+
+def as_node(plain: Any, at: Node) -> Node:
+    """Return a tree all of whose values stand where the section stands that they were made from."""
+    if isinstance(plain, dict):
+        children = {key: as_node(value, at) for key, value in plain.items()}
+        return Node(at.place, children, dict.fromkeys(children, at.place))
+    if isinstance(plain, list):
+        return Node(at.place, [as_node(value, at) for value in plain])
+    return Node(at.place, plain)
+
+
+def _connected(
+    made: Generated, container: int, rows: list[dict[str, Any]], watts: Sequence[float], hosts: Iterator[str]
+) -> list[dict[str, Any]]:
+    """Give each miner its outlets, and return the PDUs they are on."""
+    voltage_v = VOLTAGE_V[made.cooling]
+    pdus = []
+    for number, start in enumerate(range(0, len(rows), made.miners_per_pdu), 1):
+        name = f"c{container}-p{number}"
+        outlet_w: list[float] = []
+        for row, power_w in zip(
+            rows[start : start + made.miners_per_pdu], watts[start : start + made.miners_per_pdu], strict=True
+        ):
+            outlets = range(len(outlet_w) + 1, len(outlet_w) + made.outlets_per_miner + 1)
+            row["outlets"] = " ".join(f"{name}/{k}" for k in outlets)
+            outlet_w += [power_w / made.outlets_per_miner] * made.outlets_per_miner
+        size = max(OUTLETS_IN_BANK, -(-len(outlet_w) // MAX_BANKS))
+        banks = [outlet_w[k : k + size] for k in range(0, len(outlet_w), size)]
+        rating_a = _breaker_a(max(sum(bank) for bank in banks) / voltage_v)
+        pdus.append(
+            {
+                "id": name,
+                "host": next(hosts),
+                "model": made.pdus,
+                "outlets": len(outlet_w),
+                "voltage_v": voltage_v,
+                "banks": [
+                    {"number": k + 1, "outlets": f"{k * size + 1}-{k * size + len(bank)}", "rating_a": rating_a}
+                    for k, bank in enumerate(banks)
+                ],
+                "snmp": {
+                    "community": {"credential": "pdu-read"},
+                    "write_community": {"credential": "pdu-write"},
+                },
+            }
+        )
+    return pdus
+
+
+def _breaker_a(load_a: float) -> int:
+    return next((rating for rating in BREAKERS_A if load_a <= BREAKER_LOAD * rating), BREAKERS_A[-1])
+
+
+def _shared_out(whole: int, parts: int) -> list[int]:
+    """Return `parts` sizes that differ by one at most and add up to `whole`."""
+    small, larger = divmod(whole, parts)
+    return [small + (k < larger) for k in range(parts)]
+
+
+def _dealt(families: Mapping[Family, float], miners: int) -> list[Family]:
+    """Return each miner's family: after any number of miners the shares are met as nearly as can be."""
+    given = dict.fromkeys(families, 0)
+    dealt = []
+    for place in range(1, miners + 1):
+        family = max(families, key=lambda f: families[f] * place - given[f])
+        given[family] += 1
+        dealt.append(family)
+    return dealt
+
+
+def _families(entry: Entry) -> dict[Family, float]:
+    names = [family.value for family in Family]
+    section = entry.mapping("families")
+    if section is None:
+        return dict.fromkeys(Family, 1 / len(Family))
+    shares: dict[Family, float] = {}
+    for key in section.keys:
+        if key not in names:
+            close = closest(key, names)
+            remedy = f"did you mean {close!r}?" if close else "use one of these names"
+            section.refuse(key, expected=choice(names), got=f"{key[:60]!r}", remedy=remedy)
+        else:
+            shares[Family(key)] = section.number(key, 0, 1, default=0.0)
+    total = sum(shares.values())
+    if len(shares) == len(section.keys) and abs(total - 1) > 1e-6:
+        remedy = "correct the shares, such as {antminer_stock: 0.5, whatsminer: 0.5}"
+        section.refuse(expected="shares that add up to 1", got=number_text(round(total, 9)), remedy=remedy)
+    # In the order of the enumeration: how the section is sorted must not decide who gets what.
+    return {family: shares[family] for family in Family if shares.get(family)}
+
+
+def _network(entry: Entry, miners: int) -> ipaddress.IPv4Network:
+    text = entry.text("network", "an IPv4 network such as 10.64.0.0/12", default=NETWORK)
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError:
+        remedy = "write its first address and prefix length"
+        entry.refuse("network", expected="an IPv4 network such as 10.64.0.0/12", got=shown(text), remedy=remedy)
+        return ipaddress.IPv4Network(NETWORK)
+    # A PDU each miner and a switch each rack would be the most devices there can be.
+    if network.num_addresses < 4 * miners + 8:
+        remedy = f"write a larger one, or leave it out for {NETWORK}"
+        entry.refuse("network", expected=f"room for {miners} miners and their PDUs", got=shown(text), remedy=remedy)
+    return network
+
+
+def _hosts(network: ipaddress.IPv4Network) -> Iterator[str]:
+    """Yield addresses in order, without those that end in 0 or 255."""
+    for address in network.hosts():
+        if int(address) & 0xFF not in {0, 0xFF}:
+            yield str(address)

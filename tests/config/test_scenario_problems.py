@@ -1,0 +1,151 @@
+"""What a scenario may not say: each refusal has its place, and says what would be right. All of them come at once."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.cli.scenario_run import catalogue
+from agent.config.errors import ConfigError, Problem
+from agent.config.scenario import load_scenario
+
+HEAD = "duration: 1h\nsite: {generate: {miners: 12}}\n"
+
+
+def problems(folder: Path, text: str) -> tuple[Problem, ...]:
+    path = folder / "scenario.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load_scenario(path, catalogue())
+    assert all(p.place.file == str(path) for p in refused.value.problems)
+    return refused.value.problems
+
+
+def told(problem: Problem, path: Path) -> str:
+    return str(problem).removeprefix(f"{path / 'scenario.yaml'}:")
+
+
+FAULTS = [
+    ("{at: 1m, kind: miner.psu_ded, target: 'miner:*'}", "4:20: faults[0].kind", "did you mean 'miner.psu_dead'?"),
+    ("{at: 1m, kind: psu_dead, target: 'miner:*'}", "4:20: faults[0].kind", "did you mean 'miner.psu_dead'?"),
+    ("{at: 1m, target: 'miner:*'}", "4:5: faults[0]", "add kind"),
+    ("{at: 1m, kind: miner.psu_dead}", "4:5: faults[0]", "add target"),
+    ("{at: 1m, kind: miner.psu_dead, target: ''}", "4:44: faults[0].target", "miner:*"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:'}", "4:44: faults[0].target", "an empty selector"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:r9-*'}", "4:44: faults[0].target", "matches none"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:r1-012'}", "4:44: faults[0].target", "did you mean 'r1-12'?"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'pdu:c1-p1'}", "4:44: faults[0].target", "the form miner:…"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:*', count: 13}", "4:62: faults[0].count", "at most 12, got 13"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:*', count: 0}", "4:62: faults[0].count", "from 1"),
+    ("{at: -1m, kind: miner.psu_dead, target: 'miner:*'}", "4:10: faults[0].at", "not negative"),
+    ("{at: 90, kind: miner.psu_dead, target: 'miner:*'}", "4:10: faults[0].at", "90s for seconds"),
+    ("{at: 2h, kind: miner.psu_dead, target: 'miner:*'}", "4:10: faults[0].at", "from 0s to 1h"),
+    ("{at: 1m, for: 0s, kind: pdu.slow, target: 'pdu:*'}", "4:19: faults[0].for", "from 1s"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:*', watts: 3}", "4:55: faults[0].watts", "'watts'"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:*', standby_w: 3 W}", "4:66: faults[0].standby_w", "write 3"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:*', standby_w: 99}", "4:66: faults[0].standby_w", "from 0 to 15"),
+    (
+        "{at: 1m, kind: miner.control_board_hung, target: 'miner:*', draw: idel}",
+        "4:71: faults[0].draw",
+        "did you mean 'idle'?",
+    ),
+    (
+        "{at: 1m, kind: miner.process_died, target: 'miner:*', watchdog: 1}",
+        "4:69: faults[0].watchdog",
+        "false or true",
+    ),
+    ("{at: 1m, kind: mix}", "4:20: faults[0].kind", "rate: 1.0/miner/month"),
+    ("{at: 1m, rate: 1/miner/day, kind: mix}", "4:10: faults[0].at", "both"),
+    ("{rate: often, kind: mix}", "4:12: faults[0].rate", "1.0/miner/month"),
+    ("{rate: 1/pdu/day, kind: mix}", "4:12: faults[0].rate", "miner|site"),
+    ("{rate: 0/miner/day, kind: mix}", "4:12: faults[0].rate", "above 0"),
+    ("{rate: 1/miner/day, kind: wire.drop}", "4:5: faults[0]", "for: 10m"),
+    ("{rate: 1/miner/day, kind: mix, unfixable: 3}", "4:47: faults[0].unfixable", "from 0 to 1"),
+    ("nothing", "4:5: faults[0]", "a mapping"),
+]
+
+
+@pytest.mark.parametrize(("line", "place", "says"), FAULTS, ids=[line for line, _, _ in FAULTS])
+def test_a_fault_that_cannot_be_is_refused(tmp_path: Path, line: str, place: str, says: str) -> None:
+    (problem,) = problems(tmp_path, f"{HEAD}faults:\n  - {line}\n")
+    assert told(problem, tmp_path).startswith(place)
+    assert says in str(problem)
+
+
+EXPECTATIONS = [
+    ("{by: 2h, incident: {category: stuck}}", "expect[0].by", "from 0s to 1h"),
+    ("{by: 2m, incident: {category: stuk}}", "expect[0].incident.category", "did you mean 'stuck'?"),
+    ("{by: 2m, incident: {outcomes: open}}", "expect[0].incident.outcomes", "did you mean 'outcome'?"),
+    ("{by: 2m, incident: {miner: r7-01}}", "expect[0].incident.miner", "matches none"),
+    ("{by: 2m, incident: {severity: 5}}", "expect[0].incident.severity", "1, 2, 3 or 4"),
+    ("{by: 2m}", "expect[0]", "incident or action"),
+    ("{by: 2m, action: explode}", "expect[0].action", "power_off"),
+    ("{by: 2m, never: {action: any}}", "expect[0]", "by and never"),
+    ("{incident: {}}", "expect[0]", "by, never or at_end"),
+    ("{never: {action: any, while: pdu.slo}}", "expect[0].never.while", "did you mean 'pdu.slow'?"),
+    ("{never: {}}", "expect[0].never", "incident or action"),
+    ("{at_end: {outlet_off: 0}}", "expect[0].at_end.outlet_off", "did you mean 'outlets_off'?"),
+    ("{at_end: {detection.recal: 1}}", "expect[0].at_end.detection.recal", "did you mean 'detection.recall'?"),
+    ("{at_end: {incidents: few}}", "expect[0].at_end.incidents", "a number"),
+    ("{at_end: {incidents: {at_least: 2, at_most: 1}}}", "expect[0].at_end.incidents", "smaller one first"),
+    ("{at_end: {}}", "expect[0].at_end", "a figure"),
+]
+
+
+@pytest.mark.parametrize(("line", "path", "says"), EXPECTATIONS, ids=[line for line, _, _ in EXPECTATIONS])
+def test_an_expectation_that_nothing_could_meet_is_refused(tmp_path: Path, line: str, path: str, says: str) -> None:
+    (problem,) = problems(tmp_path, f"{HEAD}expect:\n  - {line}\n")
+    assert (problem.place.line, problem.path) == (4, path)
+    assert says in str(problem)
+
+
+SITES = [
+    ("site: {}", "site", "neither"),
+    ("site: {generate: {miners: 3}, inventory: config.yaml}", "site", "both"),
+    ("site: {generate: }", "site.generate", "generate: {miners: 24}"),
+    ("site: {generate: {}}", "site.generate", "miners"),
+    ("site: {generate: {miners: 0}}", "site.generate.miners", "from 1"),
+    ("site: {generate: {miners: 3, racks_per_container: 4}}", "site.generate.miners", "3 miners in 4 racks"),
+    ("site: {generate: {miners: 3, pdus: apc_rpdu3}}", "site.generate.pdus", "did you mean 'apc_rpdu"),
+    ("site: {generate: {miners: 3, cooling: water}}", "site.generate.cooling", "air, hydro or immersion"),
+    ("site: {generate: {miners: 3, families: {luxos: 0.5}}}", "site.generate.families", "add up to 1"),
+    ("site: {generate: {miners: 3, families: {antminer: 1}}}", "site.generate.families.antminer", "antminer_stock"),
+    ("site: {generate: {miners: 3, network: 10.0.0.0/30}}", "site.generate.network", "room for 3 miners"),
+    ("site: {inventory: nowhere.yaml}", "", "No such file"),
+]
+
+
+@pytest.mark.parametrize(("line", "path", "says"), SITES, ids=[line for line, _, _ in SITES])
+def test_a_site_that_cannot_be_made_is_refused(tmp_path: Path, line: str, path: str, says: str) -> None:
+    (problem,) = problems(tmp_path, f"duration: 1h\n{line}\n")
+    assert (problem.place.line, problem.path) == (2, path)
+    assert says in str(problem)
+
+
+def test_an_override_is_held_to_the_configurations_own_schema(tmp_path: Path) -> None:
+    found = problems(tmp_path, f"{HEAD}agent:\n  guard: {{cooldown_s: 3}}\n  pol: {{interval_s: 3}}\n")
+    assert [(p.place.line, p.path) for p in found] == [(4, "agent.guard.cooldown_s"), (5, "agent.pol")]
+    assert "between 300 and 86400" in str(found[0])
+    assert "did you mean 'poll'?" in str(found[1])
+
+
+def test_a_slip_in_the_site_does_not_hide_the_others(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        """\
+seed: -1
+duration: -2h
+tier: fastforward
+site: {generate: {miner: 12}}
+faults:
+  - {at: 1m, kind: miner.psu_ded, target: "miner:*"}
+expect:
+  - {by: 1m, incident: {category: stuk}}
+expects: []
+""",
+    )
+    assert [p.place.line for p in found] == [1, 2, 3, 4, 4, 6, 8, 9]
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "just text\n", "", "name: [\n", "a: 1\na: 2\n"])
+def test_what_is_no_mapping_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
+    assert problems(tmp_path, text)[0].place.line >= 1
