@@ -22,8 +22,8 @@ Ts = TypeVarTuple("Ts")
 
 _Events = list[tuple[selectors.SelectorKey, int]]
 
-ROUNDS_BEFORE_JUMP = 3
-"""How often the courier goes round before the clock jumps: a connection takes three segments to be made."""
+ROUNDS_BEFORE_JUMP = 2
+"""How often the courier goes round before the clock jumps: a connection shows itself after its second segment."""
 COURIER_WAIT_S = 1.0
 """Longest real wait for one round; far more than any kernel needs."""
 REAL_WAIT_S = 0.01

@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 done, and the answer is no (each command says what that me
 something the agent refused; 3 a bug of ours; 130 interrupted from the keyboard, as shells have it.
 """
 
+import signal
 from importlib import import_module
 from typing import IO, Any, NamedTuple
 
@@ -126,6 +127,8 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit the process with its code."""
+    # SIGTERM ends a command the way Ctrl-C does, so that it cleans up; the daemon handles both itself.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cli(prog_name="terrahash")
 
 

@@ -27,7 +27,7 @@ from agent.model.events import AnyEvent, Intended, Record
 from agent.model.ids import MinerId, PduId
 from agent.model.incident import Incident
 from agent.model.topology import Family, Outlet
-from simulators import virtual_time
+from simulators.memory_net import run_memory
 from simulators.faults.kind import Value
 from simulators.loopback import loopback_endpoint
 from simulators.plant.journal import ACTIONS, Entry, What
@@ -436,4 +436,4 @@ def play(folder: Path, tree: dict[str, Any], story: Story, *, is_simulated: bool
                 await bench.close()
             return bench
 
-    return virtual_time.run(main(), timeout_wall_s=60.0)
+    return run_memory(main(), timeout_wall_s=60.0)
