@@ -27,9 +27,9 @@ from agent.model.events import AnyEvent, Intended, Record
 from agent.model.ids import MinerId, PduId
 from agent.model.incident import Incident
 from agent.model.topology import Family, Outlet
-from simulators.memory_net import run_memory
 from simulators.faults.kind import Value
 from simulators.loopback import loopback_endpoint
+from simulators.memory_net import run_memory
 from simulators.plant.journal import ACTIONS, Entry, What
 from simulators.plant.miner import MinerPlant
 from simulators.plant.power import PduPlant
