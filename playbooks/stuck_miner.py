@@ -91,8 +91,8 @@ def link_is_down(s: Situation) -> bool:
 
 
 def wants_restart(s: Situation) -> bool:
-    """Its process can be reached, does not hash, and was not restarted in this incident yet."""
-    return _is_reachable(s) and _is_not_hashing(s) and not s.tried(Verb.RESTART)
+    """Its process can be reached, does not hash or says so itself, and was not restarted in this incident yet."""
+    return _is_reachable(s) and (_is_not_hashing(s) or _says_so_itself(s)) and not s.tried(Verb.RESTART)
 
 
 def wants_reboot(s: Situation) -> bool:
@@ -100,9 +100,14 @@ def wants_reboot(s: Situation) -> bool:
     return _is_reachable(s) and _is_not_hashing(s) and not s.tried(Verb.REBOOT)
 
 
+def is_mute(s: Situation) -> bool:
+    """Nothing sensible has come back for so long that nothing milder than power can reach it."""
+    return s.row.mute_s >= SILENT_S
+
+
 def wants_power(s: Situation) -> bool:
     """Nothing milder can reach it or is left, and something outside it says that it does not hash."""
-    nothing_milder = s.row.mute_s >= SILENT_S or s.tried(Verb.REBOOT) > 0
+    nothing_milder = is_mute(s) or s.tried(Verb.REBOOT) > 0
     return _is_not_hashing(s) and nothing_milder and not _may_be_booting(s) and _are_on(s)
 
 
@@ -133,8 +138,13 @@ def _is_not_hashing(s: Situation) -> bool:
     port = _port(s)
     idles = draw_w is not None and draw_w < s.miner.power_w * IDLE_SHARE
     is_quiet = port is not None and port.up is True and port.quiet_s >= QUIET_S
-    says_so_itself = s.row.reach in (Reach.ERRORED, Reach.REFUSED) and draw_w is None and port is None
-    return idles or is_quiet or says_so_itself
+    return idles or is_quiet
+
+
+def _says_so_itself(s: Situation) -> bool:
+    """Its API has long been down and nothing outside it can be read: enough for a restart, for nothing harder."""
+    is_down = s.row.reach in (Reach.ERRORED, Reach.REFUSED) and s.row.missing_s >= SILENT_S
+    return is_down and _draw_w(s) is None and _port(s) is None
 
 
 def _may_be_booting(s: Situation) -> bool:
@@ -201,6 +211,7 @@ _STEPS: dict[str, Step] = {
     ),
     "restart": Act(Verb.RESTART, "accepted", "failed"),
     "after_restart": Check((Arm(restart_was_ineffective, "ineffective"),), recovery_s, "not_recovered"),
+    "judge_reboot": Check((Arm(wants_reboot, "reboot"), Arm(is_mute, "mute")), JUDGE_S, "undecided"),
     "reboot": Act(Verb.REBOOT, "accepted", "failed"),
     "after_reboot": Check((Arm(restart_was_ineffective, "ineffective"),), recovery_s, "not_recovered"),
     "gather_power": Check((Arm(evidence_is_fresh, "gathered"),), GATHER_S, "unread"),
@@ -244,9 +255,12 @@ _TRANSITIONS = (
     Transition("reboot", "judge", "reboot"),
     Transition("power", "judge", "power_off"),
     Transition("accepted", "restart", "after_restart"),
-    Transition("failed", "restart", "reboot"),
-    Transition("ineffective", "after_restart", "reboot"),
-    Transition("not_recovered", "after_restart", "reboot"),
+    Transition("failed", "restart", "judge_reboot"),
+    Transition("ineffective", "after_restart", "judge_reboot"),
+    Transition("not_recovered", "after_restart", "judge_reboot"),
+    Transition("reboot", "judge_reboot", "reboot"),
+    Transition("mute", "judge_reboot", "gather_power"),
+    Transition("undecided", "judge_reboot", "ask_undecided"),
     Transition("accepted", "reboot", "after_reboot"),
     Transition("failed", "reboot", "gather_power"),
     Transition("ineffective", "after_reboot", "gather_power"),
@@ -287,6 +301,7 @@ _TRANSITIONS = (
             "judge",
             "restart",
             "after_restart",
+            "judge_reboot",
             "reboot",
             "after_reboot",
             "gather_power",

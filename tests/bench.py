@@ -1,5 +1,6 @@
 """The deciding column on a bench: a view that a test writes, a memory that its own events fill, and no IO at all."""
 
+import math
 from collections.abc import Callable, Mapping
 
 from agent.detect.stuck import StuckDetector
@@ -28,7 +29,10 @@ class World:
     def __init__(self) -> None:
         self.reply: Telemetry | Reach | None = None
         """None: healthy."""
+        self.reply_from: Callable[[float], Telemetry] | None = None
+        """Given the time: a reply that changes from poll to poll."""
         self.power_w = 3250.0
+        self.unmetered = False
         self.talks = True
         self.link = True
         self.reads_pdu = True
@@ -98,12 +102,16 @@ class Bench:
         for row in self.age:
             self.age[row] += POLL_S
             reply = world.reply if row == 0 else None
+            if row == 0 and world.reply_from is not None:
+                reply = world.reply_from(self.now)
             if isinstance(reply, Reach):
                 self.view.put_miss(row, self.now, reply)
             else:
                 self.view.put_answer(row, self.now, reply or healthy(self.age[row]))
         if world.reads_pdu:
             put_outlets(self.view, self.now, power_w=world.power_w)
+        if world.unmetered:
+            self.view.outlet_w.value[:] = self.view.outlet_a.value[:] = math.nan
         if world.reads_port and world.talks:
             put_ports(self.view, self.now, self.octets, up=world.link)
         elif world.reads_port:

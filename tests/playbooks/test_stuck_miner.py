@@ -13,7 +13,7 @@ from agent.model.topology import Outlet
 from agent.remediate.machine import Table
 from playbooks.stuck_miner import PLAYBOOK
 from tests.bench import Bench
-from tests.factory import NOMINAL_TH, NOMINAL_W, PDU, miner, site
+from tests.factory import NOMINAL_TH, NOMINAL_W, PDU, healthy, miner, site
 
 LONG_S = 3 * 3600.0
 POWER_CYCLE = [Verb.POWER_OFF, Verb.POWER_ON]
@@ -74,6 +74,32 @@ def test_a_restart_that_fails_leads_to_a_reboot() -> None:
     b.run(LONG_S, lambda: closed(b))
     assert b.verbs == [Verb.RESTART, Verb.REBOOT]
     assert b.incident.outcome is Outcome.AUTO_RESOLVED
+
+
+def test_a_miner_that_hashes_a_little_low_after_its_restart_is_not_rebooted() -> None:
+    b = bench()
+    dead_process(b)
+
+    def half_mended(_: Action) -> None:
+        b.reset()
+        born = b.now
+        b.world.reply_from = lambda now: healthy(now - born + 1.0, rate_th=NOMINAL_TH * 0.9, work_s=(now - born) * 0.9)
+
+    b.world.on_action = half_mended
+    b.run(LONG_S, lambda: closed(b))
+    assert b.verbs == [Verb.RESTART]
+    assert b.incident.escalation_reason == "evidence_missing"
+
+
+@pytest.mark.parametrize("reach", [Reach.REFUSED, Reach.ERRORED])
+def test_its_own_word_is_enough_for_a_restart_and_for_nothing_harder(reach: Reach) -> None:
+    b = bench()
+    b.world.reads_port = False
+    b.world.unmetered = True
+    b.world.reply = reach
+    b.run(LONG_S, lambda: closed(b))
+    assert b.verbs == [Verb.RESTART]
+    assert b.incident.escalation_reason == "evidence_missing"
 
 
 @pytest.mark.parametrize("power_w", [40.0, NOMINAL_W])
