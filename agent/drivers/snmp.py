@@ -1,7 +1,8 @@
 """The one SNMP client: GET, bulk walk and SET, v2c and v3 authPriv.
 
-Here live access data, deadlines, retries and the mapping of everything that can go wrong onto the error tree. Bytes
-are `agent.drivers.snmp_wire`'s business; what an OID means is told by the PDU profiles and the switch driver.
+Here live access data, deadlines, retries and the mapping of everything that can go wrong onto the error tree. The
+socket is `agent.drivers.snmp_wire`'s business, bytes are `agent.codecs.snmp`'s; what an OID means is told by the PDU
+profiles and the switch driver.
 
 Reads are retried. A write is one datagram with one varbind and is never sent twice: a SET whose reply was lost may have
 been carried out. One request is in flight per host. Source: facts "control", sections 1 and 4.
@@ -10,28 +11,19 @@ been carried out. One request is in flight per host. Source: facts "control", se
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
+from agent.codecs.snmp import Bulk, Get, Request, Set, Value
 from agent.drivers.net import Credentials, Dialer
-from agent.drivers.snmp_wire import (
-    AuthProtocol,
-    Bulk,
-    Community,
-    Get,
-    Login,
-    PrivProtocol,
-    Reply,
-    Set,
-    SnmpWire,
-    User,
-    Value,
-)
-from agent.model.errors import AgentError, CodecError, DeviceError, PolicyError, SilentError
+from agent.drivers.snmp_usm import AuthProtocol, Complaint, PrivProtocol, User
+from agent.drivers.snmp_wire import Community, Login, Reply, SnmpWire
+from agent.model.errors import CodecError, DeviceError, PolicyError, SilentError
 
-__all__ = ["AuthProtocol", "PrivProtocol", "SnmpAccess", "SnmpClient", "Value"]
+__all__ = ["AuthProtocol", "PrivProtocol", "SnmpAccess", "SnmpClient", "Value", "row_index"]
 
 READ_TIMEOUTS_S: Final = (1.5, 1.5, 3.0)
 """How long each try of a read waits; the last is longer, for a device that is merely slow. Source: facts
@@ -48,6 +40,8 @@ VALUES_PER_BULK: Final = 96
 """Values asked for in one GETBULK; a device truncates to what fits it, and the walk goes on from there."""
 ROWS_LIMIT: Final = 4096
 """A longer column is no table of a PDU or a switch."""
+ROWS_REMEMBERED: Final = 16_384
+"""Rows whose place in their column is not worked out again: those of every kind of PDU and switch a site has."""
 PASSPHRASE_MIN: Final = 8
 """Shortest SNMPv3 passphrase (RFC 3414, section 11.2)."""
 SYS_OBJECT_ID: Final = "1.3.6.1.2.1.1.2.0"
@@ -84,6 +78,14 @@ class SnmpAccess:
             raise PolicyError(f"SNMP version {self.version} needs {', '.join(missing)}: set it for this device")
 
 
+@dataclass(slots=True)
+class _Turns:
+    """Who speaks to one host; `wanted` counts the one who does and those who wait."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wanted: int = 0
+
+
 class SnmpClient:
     """Speak SNMP to every PDU and switch of the site.
 
@@ -96,19 +98,15 @@ class SnmpClient:
         self._dialer = dialer
         self._credentials = credentials
         self._wire = SnmpWire()
-        self._turns: dict[tuple[str, int], asyncio.Lock] = {}
+        self._turns: dict[tuple[str, int], _Turns] = {}
         self._slow: set[tuple[str, int]] = set()
 
     async def warm_up(self) -> None:
-        """Pay for the engine and its first request (a tenth of a second of CPU) before anything waits for it."""
-        try:
-            async with asyncio.timeout(0.01):
-                await self._wire.request(("127.0.0.1", 9), Community("warm-up"), Get([SYS_OBJECT_ID]))
-        except TimeoutError:
-            return
+        """Pay for the socket and the ciphers (a tenth of a second of CPU) before anything waits for them."""
+        await self._wire.warm_up()
 
     def close(self) -> None:
-        """Close socket and timer; what is in flight ends in silence."""
+        """Close the socket; what is in flight ends in silence."""
         self._wire.close()
 
     async def get(
@@ -116,12 +114,11 @@ class SnmpClient:
     ) -> dict[str, Value]:
         """Read single objects. Missing ones raise DeviceError, unless `optional`: those are left out."""
         found: dict[str, Value] = {}
-        asked = [*oids, *optional]
+        asked = (*oids, *optional)
         for start in range(0, len(asked), OIDS_PER_GET):
             chunk = asked[start : start + OIDS_PER_GET]
             reply = await self._read(host, access, Get(chunk))
-            named = [oid for oid, _ in reply.values]
-            if named != chunk:
+            if tuple(oid for oid, _ in reply.values) != chunk:
                 raise CodecError(f"{host}: asked for {len(chunk)} objects from {chunk[0]} on; the reply names others")
             found.update({oid: value for oid, value in reply.values if value is not None})
         for oid in oids:
@@ -134,28 +131,23 @@ class SnmpClient:
 
     async def walk(
         self, host: str, access: SnmpAccess, columns: Sequence[str], wanted: Collection[str] | None = None
-    ) -> dict[str, dict[str, Value]]:
+    ) -> dict[str, Value]:
         """Read whole columns of a table in as few requests as the device's reply size allows.
 
-        Returns column → index suffix → value; a column the device does not have comes back empty. With `wanted`, a
-        column is done as soon as all those suffixes were seen.
+        Returns OID → value; of a column the device does not have, nothing. With `wanted`, a column is done as soon as
+        the rows of all those indices were seen.
         """
-        table: dict[str, dict[str, Value]] = {column: {} for column in columns}
-        cursor = {column: column for column in columns}
-        while cursor:
-            left = VALUES_PER_BULK // len(cursor)
-            if wanted is not None:
-                left = min(left, max(len(set(wanted) - table[column].keys()) for column in cursor))
-            reply = await self._read(host, access, Bulk(list(cursor.values()), left))
-            ended = _gather(host, list(cursor), reply, table)
-            for column in list(cursor):
-                if column in ended or (wanted is not None and set(wanted) <= table[column].keys()):
-                    del cursor[column]
-                elif len(table[column]) > ROWS_LIMIT:
-                    raise CodecError(f"{host}: {column} has more than {ROWS_LIMIT} rows: this is no table we know")
-                else:
-                    cursor[column] = f"{column}.{_last(table[column])}" if table[column] else column
-        return table
+        found: dict[str, Value] = {}
+        open_columns = [_Column(host, column, wanted) for column in columns]
+        while open_columns:
+            left = min(VALUES_PER_BULK // len(open_columns), max(column.rows_left for column in open_columns))
+            reply = await self._read(host, access, Bulk(tuple(column.cursor for column in open_columns), left))
+            if not reply.values:
+                raise CodecError(f"{host}: a GETBULK was answered with no values at all")
+            for place, column in enumerate(open_columns):
+                found.update(column.take(reply.values[place :: len(open_columns)]))
+            open_columns = [column for column in open_columns if column.rows_left]
+        return found
 
     async def set(self, host: str, access: SnmpAccess, oid: str, value: int) -> None:
         """Write one INTEGER, once.
@@ -167,47 +159,61 @@ class SnmpClient:
         _refuse_error(host, reply)
 
     async def _read(self, host: str, access: SnmpAccess, request: Get | Bulk) -> Reply:
-        who = (host, access.port)
-        timeouts_s = SLOW_TIMEOUTS_S if who in self._slow else READ_TIMEOUTS_S
-        tries = AsyncRetrying(
-            stop=stop_after_attempt(len(timeouts_s)), retry=retry_if_exception_type(SilentError), reraise=True
-        )
-        now = asyncio.get_running_loop().time
+        timeouts_s = SLOW_TIMEOUTS_S if (host, access.port) in self._slow else READ_TIMEOUTS_S
         async with self._turn(host, access.port):
-            async for attempt in tries:
-                with attempt:
-                    asked_at = now()
-                    reply = await self._exchange(
-                        host, access, request, timeouts_s[attempt.retry_state.attempt_number - 1]
-                    )
-                    is_slow = now() - asked_at > READ_TIMEOUTS_S[0]
-                    (self._slow.add if is_slow else self._slow.discard)(who)
+            try:
+                reply = await self._timed(host, access, request, timeouts_s[0])
+            except SilentError:
+                # Only a host that was silent pays for the machinery of trying again: it costs as much as the request.
+                again = AsyncRetrying(
+                    stop=stop_after_attempt(len(timeouts_s) - 1),
+                    retry=retry_if_exception_type(SilentError),
+                    reraise=True,
+                )
+                async for attempt in again:
+                    with attempt:
+                        timeout_s = timeouts_s[attempt.retry_state.attempt_number]
+                        reply = await self._timed(host, access, request, timeout_s)
         _refuse_error(host, reply)
         return reply
 
-    async def _exchange(self, host: str, access: SnmpAccess, request: Get | Bulk | Set, timeout_s: float) -> Reply:
+    async def _timed(self, host: str, access: SnmpAccess, request: Request, timeout_s: float) -> Reply:
+        """Ask once, and remember whether the host is slow to answer."""
+        now = asyncio.get_running_loop().time
+        asked_at = now()
+        reply = await self._exchange(host, access, request, timeout_s)
+        is_slow = now() - asked_at > READ_TIMEOUTS_S[0]
+        (self._slow.add if is_slow else self._slow.discard)((host, access.port))
+        return reply
+
+    async def _exchange(self, host: str, access: SnmpAccess, request: Request, timeout_s: float) -> Reply:
         login = self._login(access, write=isinstance(request, Set))
         try:
             async with asyncio.timeout(timeout_s):
                 reply = await self._wire.request(self._dialer.endpoint(host, access.port), login, request)
         except TimeoutError:
             raise _silence(host, access, timeout_s) from None
-        if reply.complaint:
-            raise _complaint(host, access, reply.complaint, timeout_s)
+        if reply.complaint is not None:
+            raise DeviceError(f"{host}: SNMPv3 refused with {reply.complaint}: {_SECURITY[reply.complaint]}")
         return reply
 
     @asynccontextmanager
     async def _turn(self, host: str, port: int) -> AsyncIterator[None]:
-        lock = self._turns.setdefault((host, port), asyncio.Lock())
+        turns = self._turns.setdefault((host, port), _Turns())
+        turns.wanted += 1
         try:
-            async with asyncio.timeout(TURN_WAIT_S):
-                await lock.acquire()
-        except TimeoutError:
-            raise SilentError(f"{host}: waited {TURN_WAIT_S:g} s for earlier SNMP requests to this host") from None
-        try:
-            yield
+            try:
+                # Who is alone does not wait, and a timer for it would be made in vain.
+                async with asyncio.timeout(TURN_WAIT_S if turns.wanted > 1 else None):
+                    await turns.lock.acquire()
+            except TimeoutError:
+                raise SilentError(f"{host}: waited {TURN_WAIT_S:g} s for earlier SNMP requests to this host") from None
+            try:
+                yield
+            finally:
+                turns.lock.release()
         finally:
-            lock.release()
+            turns.wanted -= 1
 
     def _login(self, access: SnmpAccess, *, write: bool) -> Login:
         if access.version == "2c":
@@ -228,41 +234,65 @@ class SnmpClient:
         return secret
 
 
-def _gather(host: str, columns: Sequence[str], reply: Reply, table: dict[str, dict[str, Value]]) -> set[str]:
-    """Sort a GETBULK's values into the table; return the columns that came to their end.
+class _Column:
+    """A column that is being walked.
 
-    Raises CodecError where the device's OIDs do not increase: a walk over them would never end.
+    Attributes:
+        cursor: where the walk has come to: the next request goes on behind it.
+        rows_left: how many rows it still asks for at most; 0 when it is done.
     """
-    if not reply.values:
-        raise CodecError(f"{host}: a GETBULK was answered with no values at all")
-    ended: set[str] = set()
-    last = {column: _key(_last(table[column])) if table[column] else () for column in columns}
-    for place, (oid, value) in enumerate(reply.values):
-        column = columns[place % len(columns)]
-        if column in ended:
-            continue
-        if value is None or not oid.startswith(f"{column}."):
-            ended.add(column)
-            continue
-        suffix = oid[len(column) + 1 :]
-        key = _key(suffix)
-        if key <= last[column]:
-            raise CodecError(f"{host}: expected an OID behind {column}.{_dotted(last[column])}, {oid} came")
-        last[column] = key
-        table[column][suffix] = value
-    return ended
+
+    __slots__ = ("_host", "_last", "_missing", "_name", "_rows", "cursor", "rows_left")
+
+    def __init__(self, host: str, name: str, wanted: Collection[str] | None) -> None:
+        self._host = host
+        self._name = name
+        self._missing = None if wanted is None else set(wanted)
+        self._last: tuple[int, ...] = ()
+        self._rows = 0
+        self.cursor = name
+        self.rows_left = ROWS_LIMIT if self._missing is None else len(self._missing)
+
+    def take(self, values: Sequence[tuple[str, Value | None]]) -> list[tuple[str, Value]]:
+        """Return those of a reply's values that lie in the column.
+
+        Raises CodecError where the device's OIDs do not increase, since a walk over them would never end, and where the
+        column is longer than any.
+        """
+        taken: list[tuple[str, Value]] = []
+        has_ended = False
+        for oid, value in values:
+            row = _row(self._name, oid)
+            if value is None or row is None:
+                has_ended = True
+                break
+            index, key = row
+            if key <= self._last:
+                raise CodecError(f"{self._host}: expected an OID behind {self.cursor}, {oid} came")
+            self._last, self.cursor = key, oid
+            if self._missing is not None:
+                self._missing.discard(index)
+            taken.append((oid, value))
+        self._rows += len(taken)
+        if self._rows > ROWS_LIMIT:
+            raise CodecError(f"{self._host}: {self._name} has more than {ROWS_LIMIT} rows: this is no table we know")
+        if has_ended:
+            self.rows_left = 0
+        elif self._missing is not None:
+            self.rows_left = len(self._missing)
+        return taken
 
 
-def _last(rows: dict[str, Value]) -> str:
-    return next(reversed(rows))
+@lru_cache(ROWS_REMEMBERED)
+def _row(column: str, oid: str) -> tuple[str, tuple[int, ...]] | None:
+    """Return the index of an OID's row, as text and in its order; None where it lies outside the column."""
+    index = row_index(column, oid)
+    return None if index is None else (index, tuple(map(int, index.split("."))))
 
 
-def _key(suffix: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in suffix.split("."))
-
-
-def _dotted(key: tuple[int, ...]) -> str:
-    return ".".join(str(part) for part in key)
+def row_index(column: str, oid: str) -> str | None:
+    """Return the index of an OID's row in a column, as text; None where it lies outside."""
+    return oid[len(column) + 1 :] if oid.startswith(f"{column}.") else None
 
 
 _STATUS: Final[Mapping[int, tuple[str, str]]] = {
@@ -287,19 +317,14 @@ _STATUS: Final[Mapping[int, tuple[str, str]]] = {
 }
 """Error statuses of RFC 3416, section 3, with what to do about each."""
 
-_SECURITY: Final[Mapping[str, str]] = {
-    "WrongDigest": "check the authentication passphrase and protocol",
-    "AuthenticationFailure": "check the authentication passphrase and protocol",
-    "AuthenticationError": "check the authentication passphrase and protocol",
-    "UnknownUserName": "check the user name: the device does not know it",
-    "UnknownSecurityName": "check the user name: the device does not know it",
-    "UnsupportedSecurityLevel": "give that user authentication and privacy on the device",
-    "UnsupportedAuthProtocol": "choose an authentication protocol this installation supports",
-    "UnsupportedPrivProtocol": "choose a privacy protocol this installation supports",
-    "DecryptionError": "check the privacy passphrase and protocol",
-    "EncryptionError": "check the privacy protocol",
-    "NotInTimeWindow": "the device's SNMP clock does not agree with itself: restart its SNMP service",
-    "UnknownEngineID": "the device's SNMP engine does not introduce itself: restart its SNMP service",
+_SECURITY: Final[Mapping[Complaint, str]] = {
+    Complaint.WRONG_DIGEST: "check the authentication passphrase and protocol",
+    Complaint.UNKNOWN_USER: "check the user name: the device does not know it",
+    Complaint.UNSUPPORTED_LEVEL: "give that user authentication and privacy on the device",
+    Complaint.DECRYPTION: "check the privacy passphrase and protocol",
+    Complaint.NOT_IN_WINDOW: "the device's SNMP clock does not agree with itself: restart its SNMP service",
+    Complaint.UNKNOWN_ENGINE: "the device's SNMP engine does not introduce itself: restart its SNMP service",
+    Complaint.OTHER: "see the device's manual, and whether it knows the default context",
 }
 """What SNMPv3 can complain of below the PDU, with what to do about it."""
 
@@ -308,15 +333,6 @@ def _refuse_error(host: str, reply: Reply) -> None:
     if reply.status:
         name, remedy = _STATUS.get(reply.status, (f"error status {reply.status}", "see the device's manual"))
         raise DeviceError(f"{host}: the device answered {name}: {remedy}")
-
-
-def _complaint(host: str, access: SnmpAccess, complaint: str, timeout_s: float) -> AgentError:
-    if complaint == "RequestTimedOut":
-        return _silence(host, access, timeout_s)
-    remedy = _SECURITY.get(complaint)
-    if remedy is None:
-        return CodecError(f"{host}: expected an SNMP reply, pysnmp reports {complaint}: check that this is the device")
-    return DeviceError(f"{host}: SNMPv3 refused with {complaint}: {remedy}")
 
 
 def _silence(host: str, access: SnmpAccess, timeout_s: float) -> SilentError:

@@ -1,70 +1,41 @@
-"""The only module that knows pysnmp: one request out, one reply in. No retries, no meaning, no MIB.
+"""SNMP on its one socket: a datagram out, the datagram that answers it in. No retries, no meaning.
 
-The command generators are driven directly, below pysnmp's high-level functions: those resolve every OID through a MIB
-view, which compiles MIBs (and blocks the loop for a second) wherever a compiler happens to be installed.
+What answers is what comes from the address asked, with the number given, from one who knows the community or the keys;
+everything else is dropped, as if it had never come.
 """
 
 import asyncio
 import ipaddress
-from collections.abc import Mapping, Sequence
+import secrets
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
-from pyasn1.type import univ
-from pysnmp.carrier.asyncio.dispatch import AsyncioDispatcher
-from pysnmp.entity.rfc3413 import cmdgen
-from pysnmp.error import PySnmpError
-from pysnmp.hlapi.v3arch.asyncio import auth as usm
-from pysnmp.hlapi.v3arch.asyncio.lcd import CommandGeneratorLcdConfigurator
-from pysnmp.hlapi.v3arch.asyncio.transport import UdpTransportTarget
-from pysnmp.proto.api import v2c
-from pysnmp.proto.secmod.rfc3414 import service as usm_service
-
+from agent.codecs.snmp import (
+    RESPONSE,
+    Pdu,
+    Request,
+    Set,
+    V2cMessage,
+    V3Message,
+    Value,
+    decode_message,
+    encode_request,
+    encode_v2c,
+)
+from agent.drivers.snmp_usm import Complaint, Engine, User, ciphers
 from agent.model.errors import CodecError, TransportError
 
-Value = int | bytes | str
-"""INTEGER, counters and ticks as int; OCTET STRING as bytes; OBJECT IDENTIFIER as dotted str."""
+Address = tuple[str, int]
 
-_FORGET_S: Final = 6
-"""When the engine forgets a request: past every deadline of the client, so that it never decides anything."""
-_TICK_S: Final = 0.5
+_CURABLE: Final = frozenset({Complaint.UNKNOWN_ENGINE, Complaint.NOT_IN_WINDOW})
+"""What a device says of a request that it has not carried out because it and we did not know each other well."""
+_HOSTS_REMEMBERED: Final = 16_384
 
-
-class AuthProtocol(StrEnum):
-    """SNMPv3 authentication, as set on the device."""
-
-    MD5 = "md5"
-    SHA1 = "sha1"
-    SHA224 = "sha224"
-    SHA256 = "sha256"
-    SHA384 = "sha384"
-    SHA512 = "sha512"
-
-
-class PrivProtocol(StrEnum):
-    """SNMPv3 encryption, as set on the device. 192 and 256 bit keys are extended the way net-snmp extends them."""
-
-    DES = "des"
-    AES128 = "aes128"
-    AES192 = "aes192"
-    AES256 = "aes256"
-
-
-_AUTH: Final[Mapping[AuthProtocol, Any]] = {
-    AuthProtocol.MD5: usm.USM_AUTH_HMAC96_MD5,
-    AuthProtocol.SHA1: usm.USM_AUTH_HMAC96_SHA,
-    AuthProtocol.SHA224: usm.USM_AUTH_HMAC128_SHA224,
-    AuthProtocol.SHA256: usm.USM_AUTH_HMAC192_SHA256,
-    AuthProtocol.SHA384: usm.USM_AUTH_HMAC256_SHA384,
-    AuthProtocol.SHA512: usm.USM_AUTH_HMAC384_SHA512,
-}
-_PRIV: Final[Mapping[PrivProtocol, Any]] = {
-    PrivProtocol.DES: usm.USM_PRIV_CBC56_DES,
-    PrivProtocol.AES128: usm.USM_PRIV_CFB128_AES,
-    PrivProtocol.AES192: usm.USM_PRIV_CFB192_AES_BLUMENTHAL,
-    PrivProtocol.AES256: usm.USM_PRIV_CFB256_AES_BLUMENTHAL,
-}
+ROUNDS: Final = 4
+"""Datagrams one SNMPv3 request may cost: meet the engine, ask, follow its clock and ask again, and one to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,211 +45,179 @@ class Community:
     secret: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """A v3 authPriv login. Holds the secrets, so it never prints them."""
-
-    name: str
-    auth: AuthProtocol
-    auth_secret: str = field(repr=False)
-    priv: PrivProtocol
-    priv_secret: str = field(repr=False)
-
-
 Login = Community | User
 
 
-@dataclass(frozen=True, slots=True)
-class Get:
-    """GET of these OIDs."""
-
-    oids: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Bulk:
-    """GETBULK that starts behind each of these OIDs."""
-
-    oids: Sequence[str]
-    repetitions: int
-
-
-@dataclass(frozen=True, slots=True)
-class Set:
-    """SET of one INTEGER."""
-
-    oid: str
-    value: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What came back.
 
     Attributes:
-        complaint: the name pysnmp gives to a failure below the PDU ("wrongDigest"), empty where there was none.
+        complaint: what the device complained of below the PDU, None where it did not.
         status: error-status of the PDU, 0 for none.
         values: (OID, value) in the order of the reply; None where the device has no such object.
     """
 
-    complaint: str
+    complaint: Complaint | None
     status: int
-    values: Sequence[tuple[str, Value | None]]
+    values: list[tuple[str, Value | None]]
 
 
-class _LoopClock:
-    """Stands where pysnmp's SNMPv3 module reads the wall clock.
+class _Awaited(NamedTuple):
+    """A datagram that is waited for; `read` returns None for one that is not it."""
 
-    It only ever takes differences, to follow each device's own clock. On the wall clock a step of this host's time
-    would put every device out of its time window, and a simulated site would not repeat itself.
-    """
-
-    @staticmethod
-    def time() -> float:
-        """Return the running event loop's time in s."""
-        return asyncio.get_running_loop().time()
+    answer: "asyncio.Future[Reply]"
+    read: Callable[[V2cMessage | V3Message], Reply | None]
 
 
-usm_service.time = _LoopClock
-
-
-class SnmpWire:
+class SnmpWire(asyncio.DatagramProtocol):
     """Carry requests over one socket. Belongs to the event loop it is first used on."""
 
     def __init__(self) -> None:
-        self._engines: list[tuple[Any, dict[str, User]]] = []
-        self._auth: dict[Login, Any] = {}
-        self._lcd = CommandGeneratorLcdConfigurator()
-        self._get = cmdgen.GetCommandGenerator()
-        self._bulk = cmdgen.BulkCommandGenerator()
-        self._set = cmdgen.SetCommandGenerator()
+        self._transport: asyncio.DatagramTransport | None = None
+        self._opening = asyncio.Lock()
+        self._awaited: dict[tuple[Address, int], _Awaited] = {}
+        self._engines: dict[tuple[Address, User], Engine] = {}
 
-    async def request(self, endpoint: tuple[str, int], login: Login, request: Get | Bulk | Set) -> Reply:
+    async def warm_up(self) -> None:
+        """Open the socket and load what SNMPv3 needs; OSError where there is no socket to be had."""
+        await self._open()
+        ciphers()
+
+    async def request(self, endpoint: Address, login: Login, request: Request) -> Reply:
         """Send once and wait for the reply, for as long as the caller does: put a timeout around it.
 
-        Raises TransportError where nothing could be sent, CodecError where the reply holds a value of no known type.
+        SNMPv3 may need datagrams of its own before. A request whose sender the device did not know, or found out of
+        its time, was not carried out: a read is then sent again, a SET only if the device's signature says so.
+
+        Raises TransportError where nothing could be sent, CodecError where the reply holds garbage.
         """
-        future: asyncio.Future[tuple[str, int, Any]] = asyncio.get_running_loop().create_future()
-
-        def answered(_engine: Any, _handle: Any, complaint: Any, status: Any, _index: Any, binds: Any, _: Any) -> None:
-            if not future.done():
-                future.set_result((type(complaint).__name__ if complaint else "", int(status), binds))
-
         try:
-            target = await _target(endpoint)
-            engine = self._engine(login)
-            name, _ = self._lcd.configure(engine, self._auth_data(login), target)
-            self._send(engine, name, request, answered)
-        except (PySnmpError, OSError, UnicodeError) as failure:
+            address = await _resolved(endpoint)
+            transport = self._transport or await self._open()
+            if isinstance(login, User):
+                return await self._request_v3(transport, address, login, request)
+            return await self._request_v2c(transport, address, login, request)
+        except (OSError, UnicodeError) as failure:
             raise TransportError(
                 f"{endpoint[0]}: the SNMP request could not be sent ({type(failure).__name__}): check the host's name"
             ) from failure
-        complaint, status, binds = await future
-        return Reply(complaint, status, [(str(name), _decode(value)) for name, value in binds])
 
     def close(self) -> None:
-        """Close the socket and the timer. Whatever is in flight is never answered."""
-        for engine, _ in self._engines:
-            engine.close_dispatcher()
-        self._engines.clear()
+        """Close the socket. Whatever is in flight is never answered."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
 
-    def _send(self, engine: Any, name: str, request: Get | Bulk | Set, answered: Any) -> None:
-        match request:
-            case Get(oids):
-                self._get.send_varbinds(engine, name, None, b"", [(_oid(oid), v2c.null) for oid in oids], answered)
-            case Bulk(oids, repetitions):
-                binds = [(_oid(oid), v2c.null) for oid in oids]
-                self._bulk.send_varbinds(engine, name, None, b"", 0, repetitions, binds, answered)
-            case Set(oid, value):
-                self._set.send_varbinds(engine, name, None, b"", [(_oid(oid), v2c.Integer32(value))], answered)
+    # -- asyncio's protocol --------------------------------------------------------------------------------------------
 
-    def _engine(self, login: Login) -> Any:
-        """Return the engine for that login: the first, unless it knows the same user by other passphrases.
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        """Give a datagram to the request it answers, or drop it."""
+        try:
+            message = decode_message(data)
+        except CodecError:
+            return
+        number = message.pdu.request_id if isinstance(message, V2cMessage) else message.message_id
+        awaited = self._awaited.get((addr, number))
+        if awaited is None or awaited.answer.done():
+            return
+        try:
+            reply = awaited.read(message)
+        except CodecError as garbage:
+            awaited.answer.set_exception(CodecError(f"{addr[0]}: {garbage}"))
+            return
+        if reply is not None:
+            awaited.answer.set_result(reply)
 
-        Pysnmp keeps one set of keys per user name; devices that share a name but not its passphrases need engines of
-        their own.
-        """
-        for engine, users in self._engines:
-            if isinstance(login, Community) or users.setdefault(login.name, login) == login:
-                return engine
-        from pysnmp.entity.engine import SnmpEngine  # noqa: PLC0415 - a tenth of a second that only a daemon should pay
+    # -- sending -------------------------------------------------------------------------------------------------------
 
-        engine = SnmpEngine()
-        engine.register_transport_dispatcher(_QuietDispatcher())
-        self._engines.append((engine, {} if isinstance(login, Community) else {login.name: login}))
-        return engine
+    async def _request_v2c(
+        self, transport: asyncio.DatagramTransport, address: Address, login: Community, request: Request
+    ) -> Reply:
+        number, community = _number(), login.secret.encode()
 
-    def _auth_data(self, login: Login) -> Any:
-        if login not in self._auth:
-            self._auth[login] = (
-                usm.CommunityData(login.secret, mpModel=1)  # noqa: S508 - most PDUs in the field offer nothing else
-                if isinstance(login, Community)
-                else usm.UsmUserData(
-                    login.name,
-                    authKey=login.auth_secret,
-                    privKey=login.priv_secret,
-                    authProtocol=_AUTH[login.auth],
-                    privProtocol=_PRIV[login.priv],
-                )
-            )
-        return self._auth[login]
+        def read(message: V2cMessage | V3Message) -> Reply | None:
+            if not isinstance(message, V2cMessage) or message.community != community:
+                return None
+            return _reply(message.pdu, number)
 
+        datagram = encode_v2c(community, encode_request(request, number))
+        return await self._exchange(transport, address, number, datagram, read)
 
-class _QuietDispatcher(AsyncioDispatcher):  # type: ignore[misc]
-    """Pysnmp's dispatcher, ticking on the loop's own clock and only while a request is in flight.
+    async def _request_v3(
+        self, transport: asyncio.DatagramTransport, address: Address, user: User, request: Request
+    ) -> Reply:
+        engine = self._engines.get((address, user)) or self._engines.setdefault((address, user), Engine(user))
+        now = asyncio.get_running_loop().time
+        reply = Reply(Complaint.UNKNOWN_ENGINE, 0, [])
+        for _ in range(ROUNDS):
+            number, is_asked = _number(), engine.is_known
+            datagram = engine.seal(request, number, now()) if is_asked else engine.introduction(number)
 
-    The stock one wakes ten times a second for ever and reads the wall clock: an idle agent would never sleep, and a
-    virtual-time loop would be walked through its hours in tenths of a second.
-    """
+            def read(message: V2cMessage | V3Message, number: int = number) -> Reply | None:
+                if not isinstance(message, V3Message):
+                    return None
+                answer = engine.open(message, now())
+                if answer is None or isinstance(answer, Complaint):
+                    return None if answer is None else Reply(answer, 0, [])
+                return _reply(answer, number)
 
-    def __init__(self) -> None:
-        super().__init__(loop=asyncio.get_running_loop())
-        self._busy = asyncio.Event()
-        self.set_timer_resolution(_TICK_S)
+            reply = await self._exchange(transport, address, number, datagram, read)
+            if reply.complaint is Complaint.UNKNOWN_ENGINE and is_asked:
+                engine.forget()
+            if reply.complaint not in _CURABLE or (isinstance(request, Set) and not engine.is_known):
+                return reply
+        engine.forget()
+        return reply
 
-    def job_started(self, jobId: int, count: int = 1) -> None:  # noqa: N803 - pysnmp's name
-        super().job_started(jobId, count)
-        self._busy.set()
+    async def _exchange(
+        self,
+        transport: asyncio.DatagramTransport,
+        address: Address,
+        number: int,
+        datagram: bytes,
+        read: Callable[[V2cMessage | V3Message], Reply | None],
+    ) -> Reply:
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._awaited[address, number] = _Awaited(answer, read)
+        try:
+            transport.sendto(datagram, address)
+            return await answer
+        finally:
+            del self._awaited[address, number]
 
-    def job_finished(self, jobId: int, count: int = 1) -> None:  # noqa: N803 - pysnmp's name
-        super().job_finished(jobId, count)
-        if not self.jobs_are_pending():
-            self._busy.clear()
-
-    async def handle_timeout(self) -> None:
-        while True:
-            await self._busy.wait()
-            await asyncio.sleep(_TICK_S)
-            self.handle_timer_tick(asyncio.get_running_loop().time())
-
-
-async def _target(endpoint: tuple[str, int]) -> Any:
-    """Return pysnmp's target; a literal address takes no detour over the resolver's thread."""
-    try:
-        ipaddress.IPv4Address(endpoint[0])
-    except ValueError:
-        return await UdpTransportTarget.create(endpoint, timeout=_FORGET_S, retries=0)
-    return _LiteralTarget(endpoint)
-
-
-class _LiteralTarget(UdpTransportTarget):  # type: ignore[misc]
-    def __init__(self, endpoint: tuple[str, int]) -> None:
-        self.transport_address = endpoint
-        super().__init__(timeout=_FORGET_S, retries=0)
-
-
-def _oid(dotted: str) -> Any:
-    return v2c.ObjectIdentifier(tuple(int(part) for part in dotted.split(".")))
+    async def _open(self) -> asyncio.DatagramTransport:
+        async with self._opening:
+            if self._transport is None:
+                loop = asyncio.get_running_loop()
+                self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("0.0.0.0", 0))  # noqa: S104 - devices are on any of the site's networks
+            return self._transport
 
 
-def _decode(value: Any) -> Value | None:
-    """Turn a pyasn1 value into a plain one; None for noSuchObject, noSuchInstance and endOfMibView."""
-    if isinstance(value, univ.Null):
+def _number() -> int:
+    """Return a number for a message: not to be guessed from outside, and always of four octets."""
+    return 1 << 30 | secrets.randbits(30)
+
+
+def _reply(pdu: Pdu, number: int) -> Reply | None:
+    if pdu.kind != RESPONSE or pdu.request_id != number:
         return None
-    if isinstance(value, univ.Integer):
-        return int(value)
-    if isinstance(value, univ.OctetString):
-        return bytes(value)
-    if isinstance(value, univ.ObjectIdentifier):
-        return str(value)
-    raise CodecError(f"expected an INTEGER, OCTET STRING or OBJECT IDENTIFIER, a {type(value).__name__} came")
+    return Reply(None, pdu.status, pdu.values())
+
+
+async def _resolved(endpoint: Address) -> Address:
+    """Return the address to send to; a literal one takes no detour over the resolver's thread."""
+    if _is_literal(endpoint[0]):
+        return endpoint
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(*endpoint, family=socket.AF_INET, type=socket.SOCK_DGRAM)
+    host, port = found[0][4][:2]
+    return str(host), int(port)
+
+
+@lru_cache(_HOSTS_REMEMBERED)
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True

@@ -28,6 +28,8 @@ class SimulatedPdu:
 
     A cycle is what the hardware offers and a careful manager never uses; it works here, so that one who uses it is
     seen in the plant's journal.
+
+    Every outlet is metered once a request, however many of the objects asked for tell of it.
     """
 
     def __init__(self, plant: SitePlant, pdu: Pdu) -> None:
@@ -39,16 +41,23 @@ class SimulatedPdu:
         self._delayed: dict[int, _Delayed] = {}
         self._orders = 0
         self._meter_before: dict[int, float] = {}
+        self._outlets = [Outlet(pdu.id, number) for number in range(pdu.outlet_count + 1)]
+        self._metered_w: dict[int, float] = {}
+
+    def begin(self, now: float) -> None:
+        """Bring the plant up to `now` for the next request, and meter anew."""
+        self._plant.advance(now)
+        self._metered_w.clear()
 
     # -- what it shows ---------------------------------------------------------------------------------------------
 
     def is_on(self, number: int) -> bool:
         """Whether the relay is closed."""
-        return self._power.relay_on(self._outlet(number))
+        return self._power.relay_on(self._outlets[number])
 
     def is_moving(self, number: int) -> bool:
         """Whether a command is under way: given and not yet carried out, or waiting for its time."""
-        return number in self._delayed or self._power.pending(self._outlet(number))
+        return number in self._delayed or self._power.pending(self._outlets[number])
 
     def is_heading_on(self, number: int) -> bool:
         """Whether the command under way will close the relay."""
@@ -61,19 +70,22 @@ class SimulatedPdu:
         return -1 if delayed is None or delayed.on is not on else max(0, round(delayed.due - self._plant.now))
 
     def current_a(self, number: int) -> float:
-        """Return the outlet's current."""
-        return self._power.current_a(self._outlet(number))
+        """Return the outlet's current, at unity power factor."""
+        return self.power_w(number) / self.spec.voltage_v
 
     def settled_current_a(self, number: int, settle_s: float) -> tuple[float, bool]:
         """Return (current, valid) of a meter that shows its old value for `settle_s` after a switching."""
         before = self._meter_before.get(number)
-        if before is not None and self._plant.now - self._power.switched_at(self._outlet(number)) < settle_s:
+        if before is not None and self._plant.now - self._power.switched_at(self._outlets[number]) < settle_s:
             return before, False
         return self.current_a(number), True
 
     def power_w(self, number: int) -> float:
         """Return the outlet's power."""
-        return self._power.power_w(self._outlet(number))
+        power_w = self._metered_w.get(number)
+        if power_w is None:
+            power_w = self._metered_w[number] = self._power.power_w(self._outlets[number])
+        return power_w
 
     def total_w(self) -> float:
         """Return the power of all outlets."""
@@ -81,11 +93,11 @@ class SimulatedPdu:
 
     def bank_current_a(self, number: int) -> float:
         """Return the bank's current."""
-        return self._power.bank_current_a(self.banks[number])
+        return sum(map(self.current_a, self.banks[number].outlets))
 
     def bank_of(self, number: int) -> Bank | None:
         """Return the bank an outlet belongs to."""
-        return self._plant.site.bank.get(self._outlet(number))
+        return self._plant.site.bank.get(self._outlets[number])
 
     def breaker_closed(self, number: int) -> bool:
         """Whether the bank's breaker is closed."""
@@ -93,15 +105,17 @@ class SimulatedPdu:
 
     def switched_epoch_s(self, number: int) -> int:
         """Return when the relay last moved, by the PDU's own clock."""
-        return EPOCH_S + int(self._power.switched_at(self._outlet(number)))
+        return EPOCH_S + int(self._power.switched_at(self._outlets[number]))
 
     # -- what it does ----------------------------------------------------------------------------------------------
 
     def switch(self, number: int, on: bool) -> Status:
         """Do a command at once: the relay moves a little later, whatever the answer is."""
         self._delayed.pop(number, None)
+        self._metered_w.clear()
         self._meter_before[number] = self.current_a(number)
-        accepted = self._power.command(self._outlet(number), on, self._plant.now)
+        accepted = self._power.command(self._outlets[number], on, self._plant.now)
+        self._metered_w.clear()
         return Status.OK if accepted else Status.GEN_ERR
 
     def switch_later(self, number: int, on: bool, delay_s: float) -> Status:
@@ -134,6 +148,3 @@ class SimulatedPdu:
         """Do a command to every outlet; the last refusal is the answer."""
         answers = [command(number) for number in self.outlets]
         return next((answer for answer in reversed(answers) if answer is not Status.OK), Status.OK)
-
-    def _outlet(self, number: int) -> Outlet:
-        return Outlet(self.spec.id, number)

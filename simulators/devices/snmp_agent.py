@@ -6,8 +6,9 @@ is the Mib's business; when things happen is the plant's. Datagrams that make no
 
 import asyncio
 import hmac
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Final
 
 from simulators.devices.snmp_ber import (
@@ -19,10 +20,10 @@ from simulators.devices.snmp_ber import (
     Data,
     Oid,
     Reader,
-    encode,
     integer,
     oid,
     tlv,
+    variable,
 )
 from simulators.devices.snmp_mib import Mib, Status
 from simulators.devices.snmp_usm import DIGEST_BYTES, UsmUser
@@ -36,8 +37,11 @@ REPORT: Final = 0xA8
 
 REPETITIONS_MAX: Final = 1024
 BINDS_MAX: Final = 2048
+_END: Final[Data] = (END_OF_VIEW, None)
 TIME_WINDOW_S: Final = 150
 """RFC 3414, section 3.2, 7."""
+_REQUESTS_REMEMBERED: Final = 4096
+_PLANS_REMEMBERED: Final = 32
 _AUTH_PRIV: Final = 3
 _REPORTABLE: Final = 4
 _USM_STATS: Final[Oid] = (1, 3, 6, 1, 6, 3, 15, 1, 1)
@@ -52,26 +56,37 @@ class Community:
     may_write: bool = False
 
 
+Binds = tuple[tuple[Oid, Data], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Pdu:
-    """A request or a reply, decoded.
+    """A request, decoded.
 
     Attributes:
         first, second: error-status and error-index, or non-repeaters and max-repetitions.
-        binds: encoded OID, OID and value of each variable.
+        binds: OID and value of each variable.
     """
 
     kind: int
     request_id: int
     first: int
     second: int
-    binds: list[tuple[bytes, Oid, Data]]
+    binds: Binds
 
-    def to_bytes(self) -> bytes:
-        """Encode."""
-        binds = b"".join(tlv(SEQUENCE, name + encode(data)) for name, _, data in self.binds)
-        head = integer(self.request_id) + integer(self.first) + integer(self.second)
-        return tlv(self.kind, head + tlv(SEQUENCE, binds))
+    def answer(self, variables: Iterable[bytes], status: Status = Status.OK, index: int = 0) -> bytes:
+        """Encode the response to it."""
+        return encode_pdu(RESPONSE, self.request_id, status, index, variables)
+
+    def echo(self) -> list[bytes]:
+        """Return its own variables, encoded, as the answer to a SET repeats them."""
+        return [variable(oid(at), data) for at, data in self.binds]
+
+
+def encode_pdu(kind: int, request_id: int, first: int, second: int, variables: Iterable[bytes]) -> bytes:
+    """Encode a PDU of variables that are encoded already."""
+    head = integer(request_id) + integer(first) + integer(second)
+    return tlv(kind, head + tlv(SEQUENCE, b"".join(variables)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +132,7 @@ class SnmpAgent(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
         self._started_at = 0.0
         self._late: set[asyncio.TimerHandle] = set()
+        self._plan = lru_cache(_PLANS_REMEMBERED)(self._planned)
 
     async def start(self, endpoint: tuple[str, int]) -> None:
         """Listen on a local endpoint; OSError if it is taken."""
@@ -177,7 +193,7 @@ class SnmpAgent(asyncio.DatagramProtocol):
         if not known:
             return None
         reply = self._perform(_read_pdu(message), may_write=any(c.may_write for c in known), overhead=len(name) + 32)
-        return tlv(SEQUENCE, integer(1) + tlv(OCTETS, name) + reply.to_bytes())
+        return tlv(SEQUENCE, integer(1) + tlv(OCTETS, name) + reply)
 
     # -- v3 ------------------------------------------------------------------------------------------------------------
 
@@ -189,7 +205,7 @@ class SnmpAgent(asyncio.DatagramProtocol):
             if not envelope.flags & _REPORTABLE:
                 return None
             at = (*_USM_STATS, fault, 0)
-            report = Pdu(REPORT, 0, 0, 0, [(oid(at), at, (COUNTER32, 1))])
+            report = encode_pdu(REPORT, 0, 0, 0, [variable(oid(at), (COUNTER32, 1))])
             signed = user if fault == _NOT_IN_WINDOW else None
             return self._wrap(envelope.message_id, signed, report, private=False)
         if user is None:
@@ -217,8 +233,8 @@ class SnmpAgent(asyncio.DatagramProtocol):
             return _NOT_IN_WINDOW
         return 0
 
-    def _wrap(self, message_id: int, user: UsmUser | None, pdu: Pdu, *, private: bool) -> bytes:
-        scoped = tlv(SEQUENCE, tlv(OCTETS, self._engine_id) + tlv(OCTETS, b"") + pdu.to_bytes())
+    def _wrap(self, message_id: int, user: UsmUser | None, pdu: bytes, *, private: bool) -> bytes:
+        scoped = tlv(SEQUENCE, tlv(OCTETS, self._engine_id) + tlv(OCTETS, b"") + pdu)
         salt = b""
         clock_s = self._clock_s
         if user is not None and private:
@@ -241,59 +257,62 @@ class SnmpAgent(asyncio.DatagramProtocol):
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
-    def _perform(self, request: Pdu, *, may_write: bool, overhead: int) -> Pdu:
+    def _perform(self, request: Pdu, *, may_write: bool, overhead: int) -> bytes:
         """Carry a request out; raises BerError for a kind that no manager sends."""
         room = self._max_reply_bytes - overhead
-        if request.kind == GET:
-            binds = [(name, at, self._value(at)) for name, at, _ in request.binds]
-        elif request.kind == GET_NEXT:
-            binds = [self._next(name, at, 1)[0] for name, at, _ in request.binds]
-        elif request.kind == GET_BULK:
-            return replace(request, kind=RESPONSE, first=0, second=0, binds=self._bulk(request, room))
-        elif request.kind == SET:
+        if request.kind == GET_BULK:
+            return request.answer(self._bulk(request, room))
+        if request.kind == SET:
             return self._write(request, may_write)
+        if request.kind == GET:
+            told = [self._value(at) for at, _ in request.binds]
+        elif request.kind == GET_NEXT:
+            told = [self._next(at) for at, _ in request.binds]
         else:
             raise BerError(f"request kind {request.kind:#x} is not for an agent")
-        reply = replace(request, kind=RESPONSE, first=0, second=0, binds=binds)
-        if len(reply.to_bytes()) > room:
-            return replace(reply, first=Status.TOO_BIG, binds=[])
-        return reply
+        reply = request.answer(told)
+        return reply if len(reply) <= room else request.answer((), Status.TOO_BIG)
 
-    def _value(self, at: Oid) -> Data:
+    def _value(self, at: Oid) -> bytes:
         found = self._mib.find(at)
-        return self._mib.absent(at) if found is None else found.data
+        return variable(oid(at), self._mib.absent(at)) if found is None else found.variable()
 
-    def _next(self, name: bytes, at: Oid, count: int) -> list[tuple[bytes, Oid, Data]]:
-        found = [(o.name, o.at, o.data) for o in self._mib.after(at, count)]
-        return found or [(name, at, (END_OF_VIEW, None))]
+    def _next(self, at: Oid) -> bytes:
+        found = self._mib.after(at, 1)
+        return found[0].variable() if found else variable(oid(at), _END)
 
-    def _bulk(self, request: Pdu, room: int) -> list[tuple[bytes, Oid, Data]]:
-        """Repeat GETNEXT row by row until all is told or the reply is full."""
-        single = min(max(request.first, 0), len(request.binds))
-        count = min(max(request.second, 0), REPETITIONS_MAX)
-        wanted = [self._next(name, at, 1)[0] for name, at, _ in request.binds[:single]]
-        columns = [self._next(name, at, count) for name, at, _ in request.binds[single:]] if count else []
-        for row in range(max((len(column) for column in columns), default=0)):
-            for column in columns:
-                name, at, _ = column[-1]
-                wanted.append(column[row] if row < len(column) else (name, at, (END_OF_VIEW, None)))
-            if len(wanted) > BINDS_MAX:
-                break
-        told = []
-        for name, at, data in wanted:
-            room -= len(name) + len(encode(data)) + 4
+    def _bulk(self, request: Pdu, room: int) -> list[bytes]:
+        """Repeat GETNEXT row by row until all is told or the reply is full; what does not fit is not read either."""
+        told: list[bytes] = []
+        for tell in self._plan(request.binds, request.first, request.second):
+            encoded = tell()
+            room -= len(encoded)
             if room < 0:
                 break
-            told.append((name, at, data))
+            told.append(encoded)
         return told
 
-    def _write(self, request: Pdu, may_write: bool) -> Pdu:
+    def _planned(self, binds: Binds, first: int, second: int) -> list[Callable[[], bytes]]:
+        """Work out which variables answer a GETBULK, in their order; the objects of a device never change."""
+        single = min(max(first, 0), len(binds))
+        count = min(max(second, 0), REPETITIONS_MAX)
+        plan: list[Callable[[], bytes]] = [partial(self._next, at) for at, _ in binds[:single]]
+        columns = [(at, self._mib.after(at, count)) for at, _ in binds[single:]] if count else []
+        for row in range(max((max(len(found), 1) for _, found in columns), default=0)):
+            for at, found in columns:
+                ended = partial(variable, oid(found[-1].at if found else at), _END)
+                plan.append(found[row].variable if row < len(found) else ended)
+            if len(plan) > BINDS_MAX:
+                break
+        return plan
+
+    def _write(self, request: Pdu, may_write: bool) -> bytes:
         """Write variable by variable; the first that fails ends it. PDUs are not transactional, and this one is not."""
-        for index, (_, at, data) in enumerate(request.binds, start=1):
+        for index, (at, data) in enumerate(request.binds, start=1):
             status = self._mib.write(at, data) if may_write else Status.NO_ACCESS
             if status is not Status.OK:
-                return replace(request, kind=RESPONSE, first=status, second=index)
-        return replace(request, kind=RESPONSE, first=0, second=0)
+                return request.answer(request.echo(), status, index)
+        return request.answer(request.echo())
 
 
 def _read_envelope(message: Reader) -> _Envelope:
@@ -311,12 +330,17 @@ def _read_envelope(message: Reader) -> _Envelope:
 def _read_pdu(message: Reader) -> Pdu:
     kind, body = message.enter()
     request_id, first, second = body.integer(), body.integer(), body.integer()
-    _, sequence = body.enter(SEQUENCE)
-    binds: list[tuple[bytes, Oid, Data]] = []
+    return Pdu(kind, request_id, first, second, _read_binds(body.body(SEQUENCE)))
+
+
+@lru_cache(_REQUESTS_REMEMBERED)
+def _read_binds(encoded: bytes) -> Binds:
+    """Decode a request's variables; managers ask for the same ones again and again."""
+    sequence = Reader(encoded)
+    binds: list[tuple[Oid, Data]] = []
     while sequence.more:
         if len(binds) >= BINDS_MAX:
             raise BerError(f"more than {BINDS_MAX} variables in one request")
         _, bind = sequence.enter(SEQUENCE)
-        at = bind.oid()
-        binds.append((oid(at), at, bind.value()))
-    return Pdu(kind, request_id, first, second, binds)
+        binds.append((bind.oid(), bind.value()))
+    return tuple(binds)

@@ -4,6 +4,7 @@ Written for speed, since a simulated site answers polls for months of site time:
 and OIDs tuples, encoded once where they never change.
 """
 
+from functools import lru_cache
 from typing import Final
 
 Oid = tuple[int, ...]
@@ -25,6 +26,7 @@ END_OF_VIEW: Final = 0x82
 
 _INTEGERS: Final = frozenset({INTEGER, COUNTER32, GAUGE32, TICKS, COUNTER64})
 _OID_PARTS_MAX: Final = 128
+_OIDS_REMEMBERED: Final = 16_384
 
 
 class BerError(Exception):
@@ -45,6 +47,7 @@ def integer(value: int, tag: int = INTEGER) -> bytes:
     return tlv(tag, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
 
 
+@lru_cache(_OIDS_REMEMBERED)
 def oid(parts: Oid) -> bytes:
     """Encode an OID with its tag."""
     body = bytearray((parts[0] * 40 + parts[1],))
@@ -69,6 +72,17 @@ def encode(data: Data) -> bytes:
     if isinstance(value, tuple):
         return oid(value)
     return bytes((tag, 0))
+
+
+def variable(name: bytes, data: Data) -> bytes:
+    """Encode one variable of a PDU: the name, encoded already, and the tagged value."""
+    tag, value = data
+    if isinstance(value, int):
+        body = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+        size = len(name) + len(body) + 2
+        if size < 0x80:
+            return b"%c%c%b%c%c%b" % (SEQUENCE, size, name, tag, len(body), body)
+    return tlv(SEQUENCE, name + encode(data))
 
 
 class Reader:
@@ -108,6 +122,13 @@ class Reader:
             raise BerError("a value is longer than what holds it")
         self._at = at + size
         return tag, at, self._at
+
+    def body(self, tag: int) -> bytes:
+        """Step over a value of that tag and return its body."""
+        found, start, end = self.span()
+        if found != tag:
+            raise BerError(f"expected tag {tag:#x}, found {found:#x}")
+        return self._data[start:end]
 
     def enter(self, tag: int | None = None) -> tuple[int, "Reader"]:
         """Step into a constructed value; of that tag, if one is given."""
@@ -152,6 +173,7 @@ class Reader:
         return tag, body
 
 
+@lru_cache(_OIDS_REMEMBERED)
 def _oid_parts(body: bytes) -> Oid:
     if not body or body[-1] & 0x80:
         raise BerError("an OID is cut off")

@@ -94,12 +94,13 @@ class SnmpDevices:
             raise PolicyError(f"{pdu.id}: no simulated PDU for profile {pdu.profile!r}: expected one of {known}")
         system = system_group(habit.descr, habit.object_id, pdu.id, self._uptime_s)
         faults = self._plant.power.pdu[pdu.id]
+        simulated = SimulatedPdu(self._plant, pdu)
         return SnmpAgent(
-            Mib([*system, *habit.objects(SimulatedPdu(self._plant, pdu))]),
+            Mib([*system, *habit.objects(simulated)]),
             engine_id=_engine_id(pdu.host),
             communities=self._communities(login),
             users=self._users(login),
-            before=self._plant.advance,
+            before=simulated.begin,
             reply_delay_s=lambda: faults.reply_delay_s,
             max_reply_bytes=habit.max_reply_bytes,
         )

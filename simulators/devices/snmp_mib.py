@@ -19,6 +19,7 @@ from simulators.devices.snmp_ber import (
     Data,
     Oid,
     oid,
+    variable,
 )
 
 
@@ -35,7 +36,7 @@ class Status(IntEnum):
     NOT_WRITABLE = 17
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class MibObject:
     """One instance of an object.
 
@@ -50,16 +51,21 @@ class MibObject:
     tag: int
     read: Callable[[], int | bytes | Oid]
     write: Callable[[int], Status] | None = None
-    name: bytes = field(init=False)
+    _name: bytes = field(init=False, repr=False)
+    _value: "int | bytes | Oid | None" = field(init=False, default=None, repr=False)
+    _encoded: bytes = field(init=False, default=b"", repr=False)
 
     def __post_init__(self) -> None:
         """Encode the OID once."""
-        object.__setattr__(self, "name", oid(self.at))
+        self._name = oid(self.at)
 
-    @property
-    def data(self) -> Data:
-        """Tag and value now."""
-        return self.tag, self.read()
+    def variable(self) -> bytes:
+        """Return name and value now, encoded; a value that is what it was is not encoded again."""
+        value = self.read()
+        if value != self._value:
+            self._value = value
+            self._encoded = variable(self._name, (self.tag, value))
+        return self._encoded
 
 
 class Mib:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.devices.snmp_agent import GET, GET_BULK, GET_NEXT, RESPONSE, SET, Community, Pdu, SnmpAgent
+from simulators.devices.snmp_agent import GET, GET_BULK, GET_NEXT, RESPONSE, SET, Community, SnmpAgent, encode_pdu
 from simulators.devices.snmp_ber import (
     COUNTER64,
     END_OF_VIEW,
@@ -25,6 +25,7 @@ from simulators.devices.snmp_ber import (
     integer,
     oid,
     tlv,
+    variable,
 )
 from simulators.devices.snmp_mib import Mib, Status, constant
 from simulators.devices.snmp_mib import integer as writable
@@ -47,6 +48,11 @@ def test_a_value_comes_back_as_it_went(data: Data) -> None:
     reader = Reader(encode(data))
     assert reader.value() == data
     assert not reader.more
+
+
+@given(at=oids, data=values)
+def test_a_variable_is_its_name_and_its_value(at: Oid, data: Data) -> None:
+    assert variable(oid(at), data) == tlv(SEQUENCE, oid(at) + encode(data))
 
 
 @given(data=st.binary(max_size=64))
@@ -87,8 +93,8 @@ def agent() -> SnmpAgent:
 
 
 def message(kind: int, first: int, second: int, *binds: tuple[Oid, Data], community: bytes = b"rw") -> bytes:
-    pdu = Pdu(kind, 77, first, second, [(oid(at), at, data) for at, data in binds])
-    return tlv(SEQUENCE, integer(1) + tlv(OCTETS, community) + pdu.to_bytes())
+    pdu = encode_pdu(kind, 77, first, second, [variable(oid(at), data) for at, data in binds])
+    return tlv(SEQUENCE, integer(1) + tlv(OCTETS, community) + pdu)
 
 
 def answer(data: bytes) -> tuple[int, int, list[tuple[Oid, Data]]]:

@@ -161,8 +161,8 @@ class Denied(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     object: str
 
 
-class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One PDU model; the keys are explained at the top of this module."""
+class Profile(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True, kw_only=True):
+    """One PDU model; the keys are explained at the top of this module. Loaded once each, so equal only to itself."""
 
     name: str
     vendor: str

@@ -6,13 +6,15 @@ twice; the PDU's own cycle is never used. Source: facts "control", sections 1 an
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import repeat
 from typing import Final
 
 from agent.drivers.pdus.profile import Column, Metric, Profile
-from agent.drivers.snmp import SYS_OBJECT_ID, SnmpAccess, SnmpClient, Value
+from agent.drivers.snmp import SYS_OBJECT_ID, SnmpAccess, SnmpClient, Value, row_index
 from agent.model.errors import AgentError, CodecError, DeviceError, PolicyError, TransportError
 from agent.model.telemetry import OutletReading, OutletState, PduReading
 from agent.model.topology import Pdu
@@ -26,6 +28,8 @@ OFF_BELOW_A: Final = 0.2
 """An outlet that carries more is not off, whatever its state says. Source: facts "control", section 2, verify."""
 IDENTITY_CHARS: Final = 80
 """As much of what a device calls itself goes into a message."""
+ROWS_REMEMBERED: Final = 4096
+"""Outlets of all models of a site."""
 CURRENT_LIMIT_A: Final = 1_000.0
 POWER_LIMIT_W: Final = 1_000_000.0
 """Readings beyond these are garbage, not measurements."""
@@ -55,15 +59,95 @@ class _Look:
         return f"{self.state.name.lower()}, {amperes}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Meter:
+    """Where one reading is: its object, the one that tells whether it is valid, the one that tells its decimals."""
+
+    metric: Metric
+    oid: str
+    status: str | None
+    digits: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Where the objects of one outlet are.
+
+    Attributes:
+        index: the row's number, which is the outlet's but for chained units.
+        bulk, single: columns (OID up to the row's number) that a bulk walk reads, and OIDs it cannot.
+        module, number: what tells which outlet the row is about, where the profile knows.
+    """
+
+    index: int
+    state: str
+    pending: str | None
+    current: _Meter | None
+    power: _Meter | None
+    module: str | None
+    number: str | None
+    bulk: tuple[str, ...]
+    single: tuple[str, ...]
+
+
+@lru_cache(ROWS_REMEMBERED)
+def _row_of(profile: Profile, row: int) -> _Row:
+    """Work out where the objects of an outlet's row are; PDUs of one model share the answer."""
+
+    def at(column: Column | None) -> str | None:
+        return None if column is None else profile.at(column, row)
+
+    def meter(metric: Metric | None) -> _Meter | None:
+        if metric is None:
+            return None
+        return _Meter(metric, profile.at(metric, row), at(metric.status), at(metric.digits))
+
+    read: list[Column | None] = [profile.state, profile.pending, profile.current, profile.power]
+    if profile.current is not None:
+        read.append(profile.current.status)
+    columns = [column for column in read if column is not None]
+    bulk = [column for column in columns if (column.index or profile.outlet_index).endswith("{outlet}")]
+    return _Row(
+        index=row,
+        state=profile.at(profile.state, row),
+        pending=at(profile.pending),
+        current=meter(profile.current),
+        power=meter(profile.power),
+        module=at(profile.rows.module) if profile.rows is not None else None,
+        number=at(profile.rows.number) if profile.rows is not None else None,
+        bulk=tuple(profile.at(column, row).rpartition(".")[0] for column in bulk),
+        single=tuple(profile.at(column, row) for column in columns if column not in bulk),
+    )
+
+
+def _banks_of(profile: Profile, pdu: Pdu) -> tuple[list[str], list[str]]:
+    """Return, for each bank in its order, the OID of its current and, if the device tells them, of its decimals."""
+    if profile.bank is None:
+        return [], []
+    current = profile.bank.current
+    return [profile.bank_at(current, bank.number) for bank in pdu.banks], [
+        profile.bank_at(current.digits, bank.number) for bank in pdu.banks if current.digits is not None
+    ]
+
+
+def _rows_in(table: Mapping[str, Value], column: Column) -> Iterator[tuple[str, Value]]:
+    """Yield (index, value) of the rows of one column of what a walk found."""
+    for oid, value in table.items():
+        index = row_index(column.oid, oid)
+        if index is not None:
+            yield index, value
+
+
 class SnmpPdu:
     """Drive one PDU. Outlets are numbered from 1 as printed; of chained units it is the one that is addressed."""
 
     def __init__(self, pdu: Pdu, profile: Profile, access: SnmpAccess, client: SnmpClient) -> None:
         self._pdu = pdu
         self._profile = profile
+        self._bank_oids, self._bank_digits = _banks_of(profile, pdu)
         self._access = access
         self._client = client
-        self._rows: dict[int, int] = {}
+        self._rows: dict[int, _Row] = {}
         self._digits: dict[str, int] = {}
         self._unproven: set[int] = set()
 
@@ -77,26 +161,22 @@ class SnmpPdu:
         Outlets the device has no row for are left out. Raises DeviceError where it has none at all, TransportError or
         CodecError where the wire or the answer is bad.
         """
-        profile = self._profile
         await self._map_rows()
         await self._learn_digits()
-        columns: list[Column | None] = [profile.state, profile.pending, profile.current, profile.power]
-        if profile.current is not None:
-            columns.append(profile.current.status)
-        values = await self._columns([column for column in columns if column is not None])
+        values = await self._tables()
         outlets = {
             number: OutletReading(
                 self._state(values, row),
-                self._measured(profile.current, row, values, CURRENT_LIMIT_A),
-                self._measured(profile.power, row, values, POWER_LIMIT_W),
+                self._measured(row.current, values, CURRENT_LIMIT_A),
+                self._measured(row.power, values, POWER_LIMIT_W),
             )
             for number, row in self._rows.items()
-            if profile.at(profile.state, row) in values
+            if row.state in values
         }
         if not outlets:
             raise DeviceError(
-                f"{self._pdu.id}: expected outlets at {profile.state.oid}, the device has none there: "
-                f"check that it is a {profile.name} and what this login may see"
+                f"{self._pdu.id}: expected outlets at {self._profile.state.oid}, the device has none there: "
+                f"check that it is a {self._profile.name} and what this login may see"
             )
         return PduReading(outlets, await self._bank_currents())
 
@@ -121,7 +201,7 @@ class SnmpPdu:
         if (await self._look(outlet)).shows(on) and outlet not in self._unproven:
             await self._check_breaker(outlet, on)
             return
-        oid, value = self._profile.write(self._rows[outlet], on)
+        oid, value = self._profile.write(self._rows[outlet].index, on)
         reply: AgentError | None = None
         self._unproven.add(outlet)
         try:
@@ -182,30 +262,26 @@ class SnmpPdu:
 
     async def _look(self, outlet: int) -> _Look:
         """See one outlet in one GET, the device's identity included: a PDU that was swapped is noticed in time."""
-        profile, row = self._profile, self._rows[outlet]
-        columns: list[Column | None] = [profile.state, profile.pending, profile.current]
-        if profile.current is not None:
-            columns.append(profile.current.status)
-        if profile.rows is not None:
-            columns += [profile.rows.module, profile.rows.number]
-        oids = [profile.at(column, row) for column in columns if column is not None]
-        values = await self._get([SYS_OBJECT_ID], oids)
+        row = self._rows[outlet]
+        seen = [row.state, row.pending, row.module, row.number]
+        if row.current is not None:
+            seen += [row.current.oid, row.current.status]
+        values = await self._get([SYS_OBJECT_ID], [oid for oid in seen if oid is not None])
         self._checked_identity(values)
-        if profile.rows is not None:
-            seen = values.get(profile.at(profile.rows.module, row), 1), values.get(profile.at(profile.rows.number, row))
-            if seen not in {(1, outlet), (1, None)}:
+        if row.module is not None and row.number is not None:
+            told = values.get(row.module, 1), values.get(row.number)
+            if told not in {(1, outlet), (1, None)}:
                 self._rows.clear()
                 raise DeviceError(
-                    f"{self._pdu.id}: row {row} was outlet {outlet}, now it is another one's: "
+                    f"{self._pdu.id}: row {row.index} was outlet {outlet}, now it is another one's: "
                     "the chain was changed; the table is read anew next time"
                 )
-        if oids[0] not in values:
-            raise DeviceError(f"{self._pdu.id}: no {profile.state.object} at {oids[0]}: check the profile")
-        status = profile.current.status if profile.current else None
+        if row.state not in values:
+            raise DeviceError(f"{self._pdu.id}: no {self._profile.state.object} at {row.state}: check the profile")
         return _Look(
             self._state(values, row),
-            self._measured(profile.current, row, values, CURRENT_LIMIT_A),
-            status is not None and values.get(profile.at(status, row)) in status.unusable,
+            self._measured(row.current, values, CURRENT_LIMIT_A),
+            self._is_unusable(row.current, values),
         )
 
     def _checked_identity(self, values: Mapping[str, Value]) -> str:
@@ -217,35 +293,38 @@ class SnmpPdu:
             )
         return identity
 
-    def _state(self, values: Mapping[str, Value], row: int) -> OutletState:
-        profile = self._profile
-        flag = None if profile.pending is None else values.get(profile.at(profile.pending, row))
-        return profile.outlet_state(values.get(profile.at(profile.state, row)), flag)
+    def _state(self, values: Mapping[str, Value], row: _Row) -> OutletState:
+        flag = None if row.pending is None else values.get(row.pending)
+        return self._profile.outlet_state(values.get(row.state), flag)
 
-    def _measured(self, metric: Metric | None, row: int, values: Mapping[str, Value], limit: float) -> float | None:
-        if metric is None:
+    def _measured(self, meter: _Meter | None, values: Mapping[str, Value], limit: float) -> float | None:
+        if meter is None or (meter.status is not None and self._is_unusable(meter, values)):
             return None
-        if metric.status is not None and values.get(self._profile.at(metric.status, row)) in metric.status.unusable:
-            return None
-        digits = None if metric.digits is None else self._digits.get(self._profile.at(metric.digits, row))
-        return metric.decode(values.get(self._profile.at(metric, row)), digits, limit)
+        digits = None if meter.digits is None else self._digits.get(meter.digits)
+        return meter.metric.decode(values.get(meter.oid), digits, limit)
+
+    @staticmethod
+    def _is_unusable(meter: _Meter | None, values: Mapping[str, Value]) -> bool:
+        """Whether the meter says of itself that it has no valid value."""
+        if meter is None or meter.status is None or meter.metric.status is None:
+            return False
+        return values.get(meter.status) in meter.metric.status.unusable
 
     async def _bank_currents(self) -> dict[int, float]:
         banks, numbers = self._profile.bank, [bank.number for bank in self._pdu.banks]
         if banks is None or not numbers:
             return {}
-        digits: dict[int, int | None] = dict.fromkeys(numbers)
         if banks.number is not None:
             columns = [banks.number.oid, banks.current.oid]
             table = await self._client.walk(self._pdu.host, self._access, columns)
-            raw = {number: table[columns[1]].get(index) for index, number in table[columns[0]].items()}
+            raw = {number: table.get(f"{banks.current.oid}.{index}") for index, number in _rows_in(table, banks.number)}
         else:
-            oids = [self._profile.bank_at(banks.current, number) for number in numbers]
-            values = await self._get([], oids)
-            raw = dict(zip(numbers, map(values.get, oids), strict=True))
-            if banks.current.digits is not None:
-                digits |= {n: self._digits.get(self._profile.bank_at(banks.current.digits, n)) for n in numbers}
-        measured = {n: banks.current.decode(raw.get(n), digits[n], CURRENT_LIMIT_A) for n in numbers}
+            values = await self._get([], self._bank_oids)
+            raw = dict(zip(numbers, map(values.get, self._bank_oids), strict=True))
+        digits = map(self._digits.get, self._bank_digits) if self._bank_digits else repeat(None)
+        measured = {
+            n: banks.current.decode(raw.get(n), d, CURRENT_LIMIT_A) for n, d in zip(numbers, digits, strict=False)
+        }
         return {number: current_a for number, current_a in measured.items() if current_a is not None}
 
     # -- reading the tables --------------------------------------------------------------------------------------------
@@ -255,46 +334,44 @@ class SnmpPdu:
 
     async def _map_rows(self) -> None:
         """Learn which row is which outlet, once. They differ only where chained units share one table."""
-        if self._rows:
-            return
+        if not self._rows:
+            found = await self._read_index()
+            self._rows = {number: _row_of(self._profile, index) for number, index in found.items()}
+
+    async def _read_index(self) -> dict[int, int]:
+        """Return the row of each outlet of the unit addressed."""
         numbers = range(1, self._pdu.outlet_count + 1)
         rows = self._profile.rows
-        table: dict[str, dict[str, Value]] = {}
+        table: dict[str, Value] = {}
         if rows is not None:
             table = await self._client.walk(self._pdu.host, self._access, [rows.module.oid, rows.number.oid])
-        if rows is None or not table[rows.number.oid]:
-            self._rows = {number: number for number in numbers}
-            return
+        if rows is None or not any(_rows_in(table, rows.number)):
+            return {number: number for number in numbers}
         found: dict[int, int] = {}
-        for index, number in table[rows.number.oid].items():
-            if table[rows.module.oid].get(index, 1) == 1 and isinstance(number, int):
+        for index, number in _rows_in(table, rows.number):
+            if table.get(f"{rows.module.oid}.{index}", 1) == 1 and isinstance(number, int):
                 if number in found:
                     raise DeviceError(f"{self._pdu.id}: two rows of the unit addressed claim to be outlet {number}")
                 found[number] = int(index)
-        self._rows = {number: found[number] for number in numbers if number in found}
+        return {number: found[number] for number in numbers if number in found}
 
     async def _learn_digits(self) -> None:
         """Learn how many decimals the device's readings have, once."""
-        profile = self._profile
-        wanted = [
-            profile.at(metric.digits, row)
-            for metric in (profile.current, profile.power)
-            if metric is not None and metric.digits is not None
-            for row in self._rows.values()
-        ]
-        if profile.bank is not None and profile.bank.current.digits is not None:
-            wanted += [profile.bank_at(profile.bank.current.digits, bank.number) for bank in self._pdu.banks]
-        missing = [oid for oid in wanted if oid not in self._digits]
+        meters = [meter for row in self._rows.values() for meter in (row.current, row.power) if meter is not None]
+        wanted = [*(meter.digits for meter in meters), *self._bank_digits]
+        missing = [oid for oid in wanted if oid is not None and oid not in self._digits]
         if missing:
             values = await self._get([], missing)
             self._digits |= {oid: value for oid, value in values.items() if isinstance(value, int)}
 
-    async def _columns(self, columns: Sequence[Column]) -> dict[str, Value]:
-        """Read columns for every row: by bulk where the row ends the index, else object by object."""
-        profile, rows = self._profile, list(self._rows.values())
-        bulk = [column for column in columns if (column.index or profile.outlet_index).endswith("{outlet}")]
-        single = [profile.at(column, row) for column in columns if column not in bulk for row in rows]
-        stems = [profile.at(column, 0).removesuffix(".0") for column in bulk]
-        table = await self._client.walk(self._pdu.host, self._access, stems, [str(row) for row in rows])
-        values = await self._get([], single) if single else {}
-        return values | {f"{stem}.{row}": value for stem, found in table.items() for row, value in found.items()}
+    async def _tables(self) -> dict[str, Value]:
+        """Read every outlet's objects: by bulk where the row ends the index, else object by object."""
+        rows = list(self._rows.values())
+        if not rows:
+            return {}
+        suffixes = [str(row.index) for row in rows]
+        values = await self._client.walk(self._pdu.host, self._access, rows[0].bulk, suffixes)
+        single = [oid for column in zip(*(row.single for row in rows), strict=True) for oid in column]
+        if single:
+            values |= await self._get([], single)
+        return values

@@ -24,22 +24,27 @@ class IfMibSwitch:
         self._switch = switch
         self._access = access
         self._client = client
+        self._indices = [str(number) for number in range(1, switch.port_count + 1)]
+        self._status, self._long, self._short = (
+            [f"{column}.{index}" for index in self._indices]
+            for column in (IF_OPER_STATUS, IF_HC_IN_OCTETS, IF_IN_OCTETS)
+        )
 
     async def read(self) -> dict[int, PortReading]:
         """Read link state and received octets of the ports of the inventory.
 
         Ports the device does not list are left out. Raises DeviceError where it lists none of them.
         """
-        wanted = [str(number) for number in range(1, self._switch.port_count + 1)]
         columns = [IF_OPER_STATUS, IF_HC_IN_OCTETS]
-        table = await self._client.walk(self._switch.host, self._access, columns, wanted)
-        status, octets = table[IF_OPER_STATUS], table[IF_HC_IN_OCTETS]
-        if not octets:
-            octets = (await self._client.walk(self._switch.host, self._access, [IF_IN_OCTETS], wanted))[IF_IN_OCTETS]
+        table = await self._client.walk(self._switch.host, self._access, columns, self._indices)
+        octets = self._long
+        if not any(oid in table for oid in octets):
+            octets = self._short
+            table |= await self._client.walk(self._switch.host, self._access, [IF_IN_OCTETS], self._indices)
         ports = {
-            int(index): PortReading(_UP.get(status[index]), _count(octets.get(index)))
-            for index in wanted
-            if index in status
+            number: PortReading(_UP.get(table[status]), _count(table.get(received)))
+            for number, (status, received) in enumerate(zip(self._status, octets, strict=True), start=1)
+            if status in table
         }
         if not ports:
             raise DeviceError(
