@@ -225,14 +225,14 @@ class MemoryLoop(virtual_time.VirtualTimeLoop):
             await server.start_serving()
         return server
 
-    async def create_connection(  # type: ignore[override] # the overloads for TLS are not served
+    async def create_connection(
         self,
         protocol_factory: Factory,
         host: str | None = None,
         port: int | None = None,
         *,
-        sock: None = None,
-        ssl: None = None,
+        sock: object = None,
+        ssl: object = None,
         local_addr: Address | None = None,
         **_options: Any,
     ) -> tuple[asyncio.Transport, Any]:
@@ -242,7 +242,8 @@ class MemoryLoop(virtual_time.VirtualTimeLoop):
             ConnectionRefusedError: nothing listens there.
             OSError: the address lies outside.
         """
-        _expect_plain(sock=sock, ssl=ssl)
+        if sock is not None or ssl is not None:
+            _expect_plain(sock=sock, ssl=ssl)
         remote = (host or LOOPBACK, port or 0)
         server = self._servers.at(remote)
         if server is None or not server.is_serving():

@@ -94,6 +94,8 @@ class Stream(asyncio.Transport):
         peer, held, backlog: the other side; bytes on their way here; bytes that wait with this side as the writer.
     """
 
+    _start_tls_compatible = True  # asyncio asks for it before it puts TLS over a transport
+
     __slots__ = (
         "_closing",
         "_context",
@@ -285,6 +287,10 @@ class Stream(asyncio.Transport):
         """End now; what waits is lost."""
         self._end(None)
 
+    def _force_close(self, exc: Exception | None) -> None:
+        """End now, for a reason: what asyncio's TLS asks of a transport."""
+        self._end(exc)
+
     # -- between the two sides -----------------------------------------------------------------------------------------
 
     def take(self, data: bytes) -> None:
@@ -360,7 +366,7 @@ class Stream(asyncio.Transport):
             if self.peer.backlog:
                 self.peer.schedule(self.peer.flush)
             try:
-                self._protocol.data_received(data)
+                _hand_over(self._protocol, data)
             except Exception as error:
                 self._spoilt(error)
                 return
@@ -410,6 +416,7 @@ class Stream(asyncio.Transport):
             self._protocol.connection_lost(error)
         finally:
             self.is_gone = True
+            self._protocol = None
             peer = self.peer
             if peer.is_gone:
                 del self.peer, peer.peer  # no cycle outlives a connection
@@ -421,6 +428,20 @@ class Stream(asyncio.Transport):
             if self.on_end is not None:
                 self.on_end()
                 self.on_end = None
+
+
+def _hand_over(protocol: Any, data: bytes) -> None:
+    """Give data to a protocol of either kind; TLS reads into buffers of its own."""
+    if not isinstance(protocol, asyncio.BufferedProtocol):
+        protocol.data_received(data)
+        return
+    rest = memoryview(data)
+    while rest:
+        buffer = memoryview(protocol.get_buffer(len(rest)))
+        taken = min(len(buffer), len(rest))
+        buffer[:taken] = rest[:taken]
+        protocol.buffer_updated(taken)
+        rest = rest[taken:]
 
 
 def pair(

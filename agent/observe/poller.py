@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from agent.clock import Clock
-from agent.drivers.miners.connection import request
+from agent.drivers.miners.connection import Exchange
 from agent.drivers.net import Dialer
 from agent.model.errors import CodecError, DeviceError, RefusedError, ResetError, SilentError, TransportError
 from agent.model.site_view import SiteView
@@ -39,16 +39,13 @@ PATIENCE_OF_DEADLINE = 0.1
 TOGETHER_S = 0.002
 """What falls due this soon after a wake-up is taken along: fewer wake-ups, and loops with ms timers never spin."""
 
-GAVE_UP = "gave up its place in the crowd before the deadline"
-
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
     driver: MinerSource
-    host: str
-    port: int
+    endpoint: tuple[str, int]
 
 
 class MinerPoller:
@@ -71,16 +68,16 @@ class MinerPoller:
         self._clock = clock
         self._settings = settings
         self._targets = [
-            _Target(drivers[m.family], *dialer.endpoint(m.host, drivers[m.family].port)) for m in view.site.miners
+            _Target(drivers[m.family], dialer.endpoint(m.host, drivers[m.family].port)) for m in view.site.miners
         ]
         patient = max(1, settings.concurrency // 2)
-        self._prompt = Lane(max(1, settings.concurrency - patient), settings.deadline_s * PATIENCE_OF_DEADLINE)
-        self._patient = Lane(patient)
+        deadline_s = settings.deadline_s
+        self._prompt = Lane(max(1, settings.concurrency - patient), deadline_s, deadline_s * PATIENCE_OF_DEADLINE)
+        self._patient = Lane(patient, deadline_s)
+        self._lanes = (self._prompt, self._patient)
         self._timetable = Timetable((), settings.interval_s, 0.0)
-        self._wake = asyncio.Event()
-        self._wake_s = math.inf
-        self._scheduler: asyncio.Task[None] | None = None
-        self._polls: set[asyncio.Task[None]] = set()
+        self._next: asyncio.Handle | None = None
+        self._next_s = math.inf
         self._focus: frozenset[int] = frozenset()
         self._untried = set(range(len(self._targets)))
         self._lost: set[int] = set()
@@ -96,12 +93,14 @@ class MinerPoller:
         self._timetable = Timetable(names, self._settings.interval_s, asyncio.get_running_loop().time())
         if not self._untried:
             self.tried_all.set()
-        self._scheduler = asyncio.create_task(self._schedule(), name="miner polls")
+        self._look_at(-math.inf)
 
     async def stop(self) -> None:
         """End every poll in flight and release its socket."""
-        tasks = [*self._polls, *([self._scheduler] if self._scheduler else [])]
-        self._scheduler = None
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        tasks = [f.task for lane in self._lanes for f in lane.flights.values() if f.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -109,12 +108,12 @@ class MinerPoller:
     @property
     def is_running(self) -> bool:
         """Whether polls are being scheduled."""
-        return self._scheduler is not None and not self._scheduler.done()
+        return self._next is not None
 
     @property
     def in_flight(self) -> int:
         """How many polls are in flight; never more than the settings' concurrency."""
-        return len(self._prompt.flights) + len(self._patient.flights)
+        return sum(len(lane.flights) for lane in self._lanes)
 
     @property
     def untried(self) -> int:
@@ -130,89 +129,92 @@ class MinerPoller:
         for row in sorted(focus - self._focus):
             self._timetable.hasten(row, now_s)
         self._focus = focus
-        self._wake.set()
+        self._look_soon()
 
     # -- scheduling --------------------------------------------------------------------------------------------------
 
-    async def _schedule(self) -> None:
+    def _look(self) -> None:
+        """Start and end what is due; look again when more is, and in any case once a period."""
+        self._next = None  # and so it stays, for all to see, should a bug end this
+        now_s = asyncio.get_running_loop().time()
+        due_s = self._start_due(now_s)
+        self._look_at(min(due_s, now_s + self._settings.interval_s))
+
+    def _look_at(self, when_s: float) -> None:
+        """Look then and not before, at once for a time in the past."""
+        if self._next is not None:
+            self._next.cancel()
         loop = asyncio.get_running_loop()
-        while True:
-            self._wake.clear()
-            self._wake_s = self._start_due(loop.time())
-            timer = loop.call_at(self._wake_s, self._wake.set) if math.isfinite(self._wake_s) else None
-            try:
-                await self._wake.wait()
-            finally:
-                if timer is not None:
-                    timer.cancel()
+        self._next_s = when_s
+        self._next = loop.call_at(when_s, self._look) if when_s > -math.inf else loop.call_soon(self._look)
+
+    def _look_soon(self) -> None:
+        if self._next is not None and self._next_s > -math.inf:
+            self._look_at(-math.inf)
 
     def _start_due(self, now_s: float) -> float:
         """Start what is due as far as the lanes have room; return when to look again, in s of the loop's clock."""
         for row in self._timetable.take(now_s + TOGETHER_S):
-            if self._view.reach[row] == Reach.SILENT:
+            if self._is_silent(row):
                 self._patient.queue(row, int(self._view.misses[row]))
             else:
                 self._prompt.queue(row, 0)
-        for lane in (self._prompt, self._patient):
+        for lane in self._lanes:
             for row in lane.take_ready():
                 self._start(lane, row, now_s)
-        return min(self._timetable.next_s, self._prompt.make_room(now_s))
+        until_s = now_s + TOGETHER_S
+        return min(self._timetable.next_s, self._prompt.end_overdue(until_s), self._patient.end_overdue(until_s))
 
     def _start(self, lane: Lane, row: int, now_s: float) -> None:
-        flight = Flight(row, now_s, asyncio.timeout(None))
-        lane.flights[row] = flight
+        target = self._targets[row]
+        exchange = Exchange(target.endpoint, target.driver.request, self._settings.reply_limit_bytes)
+        flight = lane.flights[row] = Flight(row, now_s, exchange)
         self.counts.polls += 1
-        task = asyncio.create_task(self._fly(lane, flight))
-        self._polls.add(task)
-        task.add_done_callback(self._polls.discard)
+        flight.task = asyncio.create_task(self._fly(lane, flight))
 
     async def _fly(self, lane: Lane, flight: Flight) -> None:
         """Carry out one poll and give its place and its row back, however it ends."""
         row = flight.row
         try:
-            await self._poll(flight)
+            await self._poll(row, flight.exchange)
         except Exception as error:  # a bug of ours says nothing about the miner: its columns go stale, no more
             self._report_bug(row, error)
         finally:
             del lane.flights[row]
             self.counts.late += self._timetable.put_back(row, asyncio.get_running_loop().time(), self._slots(row))
-            self._untried.discard(row)
-            if not self._untried:
-                self.tried_all.set()
-            if lane.is_awaited or self._timetable.next_s < self._wake_s:
-                self._wake.set()
+            if self._untried:
+                self._untried.discard(row)
+                if not self._untried:
+                    self.tried_all.set()
+            if lane.is_awaited or self._timetable.next_s < self._next_s:
+                self._look_soon()
 
     def _slots(self, row: int) -> int:
         """After how many slots a row is due again: 1, and more for a miner that has been silent for long."""
         over = int(self._view.misses[row]) - NEWLY_SILENT_MISSES
-        if over < 0 or row in self._focus or self._view.reach[row] != Reach.SILENT:
+        if over < 0 or row in self._focus or not self._is_silent(row):
             return 1
         longest = max(1, int(BACK_OFF_S // self._settings.interval_s))
         return int(min(2 ** min(over + 1, 16), longest))
 
+    def _is_silent(self, row: int) -> bool:
+        return self._view.reach.item(row) == Reach.SILENT  # an element as such takes ten times as long to compare
+
     # -- one poll ----------------------------------------------------------------------------------------------------
 
-    async def _poll(self, flight: Flight) -> None:
+    async def _poll(self, row: int, exchange: Exchange) -> None:
         """Ask one miner, decode, and write the columns; every outcome of the wire is a value of Reach."""
-        row = flight.row
-        target = self._targets[row]
         try:
-            async with flight.limit:
-                reply = await request(
-                    (target.host, target.port),
-                    target.driver.request,
-                    deadline_s=self._settings.deadline_s,
-                    limit_bytes=self._settings.reply_limit_bytes,
-                )
+            reply = await exchange.reply()
             received_at = self._clock.now()
-            telemetry = target.driver.decode(reply)
+            telemetry = self._targets[row].driver.decode(reply)
         except CodecError as error:
             self._miss(row, Reach.FAULTY, error)
         except DeviceError as error:
             self._miss(row, Reach.ERRORED, error)
         except (RefusedError, ResetError) as error:
             self._miss(row, Reach.REFUSED, error)
-        except (SilentError, TimeoutError) as error:
+        except SilentError as error:
             self._miss(row, Reach.SILENT, error)
         except TransportError as error:  # this host's own limits: nothing was learnt, so nothing is written
             self._report_own_fault(error)
@@ -226,7 +228,7 @@ class MinerPoller:
         self._view.put_miss(row, self._clock.now(), reach)
         if self._view.misses[row] >= LOSS_MISSES and row not in self._lost:
             self._lost.add(row)
-            _log.warning("miner_lost", miner=self._name(row), reach=reach.name.lower(), why=str(error) or GAVE_UP)
+            _log.warning("miner_lost", miner=self._name(row), reach=reach.name.lower(), why=str(error))
 
     def _recovered(self, row: int) -> None:
         self._broken.discard(row)

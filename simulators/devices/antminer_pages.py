@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from simulators.devices.antminer_stock import COMPILED, FIRMWARE, POOL_SLOTS, Pool, PoolList, chips_per_board
+from simulators.devices.antminer_forms import COMPILED, FIRMWARE, Pool, chips_per_board
+from simulators.devices.antminer_stock import POOL_SLOTS, PoolList
 from simulators.devices.figures import antminer_type, best_share, mac, serial, share_age
 from simulators.devices.host import MinerHost
 from simulators.plant.readings import Readings

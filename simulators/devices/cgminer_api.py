@@ -7,6 +7,7 @@ in the families; how replies get spoilt in `wire_faults`.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, cast
 
 import msgspec
@@ -33,6 +34,8 @@ ACCESS_DENIED = 45
 
 Section = dict[str, object]
 """One command's reply as a JSON object."""
+Reply = Section | msgspec.Raw
+"""A reply, or one that is encoded already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Answer:
         effect: what happens to the miner once the reply has left, such as a reboot.
     """
 
-    content: Section
+    content: Reply
     telemetry: bool = False
     effect: Callable[[], None] | None = None
 
@@ -100,20 +103,20 @@ def status(letter: str, when: int, code: int, message: str, description: str) ->
     return {"STATUS": letter, "When": when, "Code": code, "Msg": message, "Description": description}
 
 
-def join(parts: Mapping[str, Section]) -> Section:
+def join(parts: Mapping[str, Reply]) -> Section:
     """Return the reply to a joined command: every part a list of one under its own name."""
     return {**{name: [part] for name, part in parts.items()}, "id": 1}
 
 
-def encode_json(content: Section) -> bytes:
+def encode_json(content: Reply) -> bytes:
     """Return a reply as it goes over the wire: compact JSON and a NUL byte."""
     return msgspec.json.encode(content) + b"\0"
 
 
-def encode_text(content: Section) -> bytes:
+def encode_text(content: Reply) -> bytes:
     """Return a reply in cgminer's text form: `NAME,key=value,…|` for every object, then a NUL byte."""
     parts: list[str] = []
-    for name, items in content.items():
+    for name, items in msgspec.json.decode(msgspec.json.encode(content)).items():
         for item in items if isinstance(items, list) else []:
             heading = "" if name in item else _heading(name, item)
             parts.append(heading + ",".join(f"{key}={_escape(value)}" for key, value in item.items()) + "|")
@@ -130,6 +133,7 @@ def _escape(value: object) -> str:
     return "".join("\\" + char if char in "\\,|=" else char for char in text)
 
 
+@lru_cache(64)
 def parse_request(raw: bytes, *, peer: str, whole: bool) -> Request | None:
     """Return the request in `raw`, or None if more of it may come.
 
@@ -310,7 +314,8 @@ class ApiConnection(asyncio.Protocol):
         self._host.sent(len(body))
         self._transport.write(body)
         self._transport.close()
-        self._after(SILENT_CLOSE_S, self._transport.abort)
+        if self._transport.get_write_buffer_size():
+            self._after(SILENT_CLOSE_S, self._transport.abort)
 
     def _give_up(self) -> None:
         if self._transport is not None:

@@ -110,23 +110,20 @@ class MinerHost:
         A board that is off or hung cannot refuse. On loopback nothing can swallow a SYN, so its sockets stay open
         and take connections they never answer.
         """
-        if self.withdrawn:
-            return False
-        self.now()
-        if self.plant.board in (Board.OFF, Board.HUNG):
-            return True
-        if self.plant.board is Board.BOOTING:
-            return False
-        stock_api = service is Service.API and self.spec.family is Family.ANTMINER_STOCK
-        return self.process_up() or not stock_api
+        return self.presence(service) is not Presence.REFUSES
 
     def presence(self, service: Service) -> Presence:
         """Tell how the service treats a client now."""
-        if not self.listens(service):
+        if self.withdrawn:
             return Presence.REFUSES
-        if self.plant.board is not Board.UP:
+        self.now()
+        board = self.plant.board
+        if board is Board.BOOTING:
+            return Presence.REFUSES
+        if board is not Board.UP:
             return Presence.SILENT
-        return Presence.ANSWERS
+        stock_api = service is Service.API and self.plant.spec.family is Family.ANTMINER_STOCK
+        return Presence.ANSWERS if not stock_api or self.process_up() else Presence.REFUSES
 
     def strike(self) -> WireFaultKind | None:
         """Decide what the fault on the wire, if there is one, does to a new connection."""

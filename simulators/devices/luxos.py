@@ -7,7 +7,7 @@ management"). With a dead mining process every mining command answers an error a
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from simulators.devices.cgminer_api import INVALID_COMMAND, Answer, Request, Section, join
+from simulators.devices.cgminer_api import INVALID_COMMAND, Answer, Reply, Request, Section, join
 from simulators.devices.host import MinerHost
 from simulators.devices.luxos_telemetry import LuxosTelemetry
 from simulators.plant.readings import Readings
@@ -58,7 +58,7 @@ class LuxosApi:
         """Return an error in a STATUS list."""
         return {"STATUS": [self._telemetry.status(code, message, "E")], "id": 1}
 
-    def _read(self, name: str, reading: Readings, when: int) -> Section:
+    def _read(self, name: str, reading: Readings, when: int) -> Reply:
         if name == "session":
             return self._telemetry.reply("SESSION", [{"SessionID": self._live_session()}], 319, "Session information")
         builder = self._telemetry.system.get(name)

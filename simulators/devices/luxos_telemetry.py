@@ -1,30 +1,34 @@
 """What a LuxOS miner's reading commands say. Sessions and control are in `luxos`.
 
-Oddities kept from the captured replies of facts "miners", section 5: keys in alphabetical order, `Total MH` that is no
-counter (it is a thousand times `GHS av`), `Last Share Time` as HH:MM:SS ago, board temperatures only.
+What the polled replies look like is in `luxos_forms`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from simulators.devices.cgminer_api import Section, status
+from simulators.devices.cgminer_api import Reply, Section, status
 from simulators.devices.figures import (
     antminer_type,
-    best_share,
-    mac,
-    percent,
     serial,
-    share_age,
-    short_difficulty,
 )
+from simulators.devices.forms import Latest
 from simulators.devices.host import MinerHost
+from simulators.devices.luxos_forms import (
+    COMPILED,
+    MHZ,
+    POOLS,
+    POWER,
+    RELEASE,
+    SPEAKER,
+    SUMMARY,
+    config_form,
+    figures,
+    intake,
+    ordered,
+    own_figures,
+    stats_form,
+)
 from simulators.plant.readings import Readings
-
-RELEASE = "2025.4.8.220305"
-SPEAKER = f"LUXminer {RELEASE}-57b389c7"
-COMPILED = "Tue Apr  8 22:05:35 UTC 2025"
-SLOTS = 4
-MHZ = 290
 
 
 class LuxosTelemetry:
@@ -38,7 +42,9 @@ class LuxosTelemetry:
     def __init__(self, host: MinerHost) -> None:
         self._host = host
         self.led = "auto"
-        self.mining: Mapping[str, Callable[[Readings, int], Section]] = {
+        self._own = own_figures(host.spec)
+        self._latest = Latest(self._figures)
+        self.mining: Mapping[str, Callable[[Readings, int], Reply]] = {
             "summary": self._summary,
             "pools": self._pools,
             "stats": self._stats,
@@ -51,7 +57,7 @@ class LuxosTelemetry:
             "tempctrl": self._tempctrl,
             "atm": self._atm,
         }
-        self.system: Mapping[str, Callable[[Readings, int], Section]] = {
+        self.system: Mapping[str, Callable[[Readings, int], Reply]] = {
             "version": self._version,
             "config": self._config,
             "events": self._events,
@@ -63,9 +69,7 @@ class LuxosTelemetry:
 
     def reply(self, name: str, items: Sequence[Section], code: int, message: str) -> Section:
         """Return a whole reply: the objects under `name` and the STATUS."""
-        ordered = [dict(sorted(item.items())) for item in items]
-        parts: Section = {"STATUS": [self.status(code, message)], name: ordered}
-        return {**dict(sorted(parts.items())), "id": 1}
+        return ordered(name, self.status(code, message), items)
 
     def _version(self, _reading: Readings, _when: int) -> Section:
         version: Section = {
@@ -77,128 +81,24 @@ class LuxosTelemetry:
         }
         return self.reply("VERSION", [version], 22, "LUXminer versions")
 
-    def _summary(self, r: Readings, when: int) -> Section:
-        shares = r.accepted + r.rejected + r.stale
-        elapsed = max(r.elapsed_s, 1)
-        summary: Section = {
-            "Accepted": r.accepted,
-            "Best Share": best_share(r),
-            "Device Hardware%": 0.0,
-            "Device Rejected%": 0.0,
-            "Difficulty Accepted": round(r.accepted_diff),
-            "Difficulty Rejected": round(r.rejected_diff),
-            "Difficulty Stale": round(r.stale_diff),
-            "Discarded": 0,
-            "Elapsed": r.elapsed_s,
-            "Found Blocks": 0,
-            "GHS 15m": round(r.rate_15m, 2),
-            "GHS 1m": round(r.rate_1m, 2),
-            "GHS 24h": round(r.rate_av * min(1.0, r.elapsed_s / 86_400.0), 2),
-            "GHS 30m": round(r.rate_30m, 2),
-            "GHS 5m": round(r.rate_5m, 2),
-            "GHS 5s": round(r.rate_5s, 2),
-            "GHS av": round(r.rate_av, 2),
-            "Get Failures": 0,
-            "Getworks": r.elapsed_s // 5,
-            "Hardware Errors": r.hw_errors,
-            "Last getwork": when - 4,
-            "Local Work": 0,
-            "Network Blocks": 0,
-            "Pool Rejected%": percent(r.rejected, shares),
-            "Pool Stale%": percent(r.stale, shares),
-            "Rejected": r.rejected,
-            "Remote Failures": 0,
-            "Stale": r.stale,
-            "Total MH": r.rate_av * 1000.0,
-            "Utility": round(r.accepted * 60.0 / elapsed, 2),
-            "Work Utility": 11.5,
-        }
-        return self.reply("SUMMARY", [summary], 11, "Summary")
+    def _summary(self, r: Readings, when: int) -> Reply:
+        return SUMMARY.fill(self._latest.of(r, when))
 
-    def _pools(self, r: Readings, when: int) -> Section:
-        shares = r.accepted + r.rejected + r.stale
-        host = r.pool_url.partition("://")[2]
-        pool: Section = {
-            "AsicBoost": True,
-            "Accepted": r.accepted,
-            "Bad Work": 0,
-            "Best Share": best_share(r),
-            "Current Block Height": 0,
-            "Current Block Version": 536870912,
-            "Diff": short_difficulty(r.diff),
-            "Diff1 Shares": round(r.accepted_diff),
-            "Difficulty Accepted": round(r.accepted_diff),
-            "Difficulty Rejected": round(r.rejected_diff),
-            "Difficulty Stale": round(r.stale_diff),
-            "Discarded": 0,
-            "GROUP": 0,
-            "Get Failures": 0,
-            "Getworks": r.elapsed_s // 5,
-            "Has GBT": False,
-            "Has Stratum": True,
-            "Has Vmask": True,
-            "Last Share Difficulty": round(r.diff) if r.accepted else 0,
-            "Last Share Time": share_age(r, when - self._host.timing.epoch_s).rjust(8, "0"),
-            "Long Pool": "N",
-            "POOL": 0,
-            "Pool Rejected%": percent(r.rejected, shares),
-            "Pool Stale%": percent(r.stale, shares),
-            "Priority": 0,
-            "Proxy": "",
-            "Proxy Type": "",
-            "Quota": 1.0,
-            "Rejected": r.rejected,
-            "Remote Failures": 0,
-            "Stale": r.stale,
-            "Status": "Alive" if r.pool_alive else "Dead",
-            "Stratum Active": r.pool_alive,
-            "Stratum Difficulty": round(r.diff),
-            "Stratum URL": host,
-            "URL": r.pool_url,
-            "User": r.pool_user,
-            "Work Difficulty": round(r.diff),
-            "Works": 0,
-        }
-        return self.reply("POOLS", [pool], 7, "1 Pool(s)")
+    def _pools(self, r: Readings, when: int) -> Reply:
+        return POOLS.fill(self._latest.of(r, when))
 
-    def _stats(self, r: Readings, _when: int) -> Section:
-        firmware: Section = {
-            "CompileTime": COMPILED,
-            "Miner": RELEASE,
-            "Type": antminer_type(self._host.spec.model),
-        }
-        hottest = max(r.pcb_temp_c, default=0.0)
-        chips = self._host.plant.profile.chips
-        totals: Section = {
-            "Calls": 0,
-            "Elapsed": r.elapsed_s,
-            "GHS 5s": round(r.rate_5s, 2),
-            "GHS av": round(r.rate_av, 2),
-            "ID": "BTM_SOC0",
-            "Max": 0,
-            "Min": 99999999,
-            "Mode": 2,
-            "STATS": 0,
-            "Wait": 0,
-            **{f"fan{n}": rpm for n, rpm in enumerate(r.fans_rpm, 1)},
-            "fan_num": len(r.fans_rpm),
-            "frequency": MHZ,
-            "miner_count": len(r.board_rates_gh),
-            "miner_id": serial(self._host.spec.id, "board")[:12],
-            "miner_version": RELEASE,
-            "no_matching_work": r.hw_errors,
-            "rate_30m": round(r.rate_30m, 2),
-            "rate_unit": "GH",
-            "temp_max": hottest,
-            "temp_num": len(r.pcb_temp_c),
-            "total rate": round(sum(r.board_rates_gh), 2),
-            "total_acn": len(r.board_rates_gh) * chips,
-            "total_freqavg": float(MHZ),
-            "total_rateideal": round(r.target_gh, 2),
-        }
-        for slot in range(1, SLOTS + 1):
-            totals |= _chain(r, slot, chips)
-        return self.reply("STATS", [firmware, totals], 70, "LUXminer stats")
+    def _stats(self, r: Readings, when: int) -> Reply:
+        profile = self._host.plant.profile
+        return stats_form(profile.boards, profile.fans, profile.chips, r.chips_ok).fill(self._latest.of(r, when))
+
+    def _power(self, r: Readings, when: int) -> Reply:
+        return POWER.fill(self._latest.of(r, when))
+
+    def _config(self, r: Readings, when: int) -> Reply:
+        return config_form(self._host.plant.profile.boards).fill(self._latest.of(r, when))
+
+    def _figures(self, r: Readings, when: int) -> dict[str, object]:
+        return figures(r, when, self._own | {"led": self.led}, self._host.timing.epoch_s)
 
     def _devs(self, r: Readings, _when: int) -> Section:
         boards = len(r.board_rates_gh)
@@ -245,9 +145,6 @@ class LuxosTelemetry:
             )
         return self.reply("DEVS", devices, 9, f"{boards} ASC(s)")
 
-    def _power(self, r: Readings, _when: int) -> Section:
-        return self.reply("POWER", [{"PSU": False, "Watts": round(r.power_w)}], 311, "Power usage")
-
     def _temps(self, r: Readings, _when: int) -> Section:
         boards: list[Section] = [
             {
@@ -255,8 +152,8 @@ class LuxosTelemetry:
                 "TEMP": n,
                 "BottomLeft": hot,
                 "TopLeft": hot,
-                "BottomRight": _intake(hot),
-                "TopRight": _intake(hot),
+                "BottomRight": intake(hot),
+                "TopRight": intake(hot),
             }
             for n, hot in enumerate(r.pcb_temp_c)
         ]
@@ -318,72 +215,3 @@ class LuxosTelemetry:
             words = "Miner is in Sleep mode."
             events.append({"Code": "SLEEP", "CreatedAt": created, "Description": words, "Target": "MINER"})
         return self.reply("EVENTS", events, 357, "Miner Events")
-
-    def _config(self, r: Readings, _when: int) -> Section:
-        spec = self._host.spec
-        config: Section = {
-            "ASC Count": len(r.board_rates_gh),
-            "ControlBoardType": "cvitek",
-            "Cooling": "Air",
-            "CurtailMode": "Sleep" if r.suspended else "None",
-            "DHCP": True,
-            "FeeStatus": "Ok",
-            "GreenLed": "auto",
-            "Hostname": spec.id,
-            "Hotplug": "None",
-            "IPAddr": spec.host,
-            "ImmersionMode": False,
-            "IsAtmEnabled": False,
-            "IsPowerSupplyOn": not r.suspended,
-            "IsSingleVoltage": True,
-            "IsTuning": False,
-            "Log Interval": 0,
-            "MACAddr": mac(spec.id, spec.mac).lower(),
-            "Model": antminer_type(spec.model),
-            "NameplateTHS": spec.hashrate_th,
-            "OS": "LuxOS",
-            "PGA Count": 0,
-            "Pool Count": 1,
-            "Profile": f"{MHZ}MHz",
-            "ProfileStep": "0",
-            "RedLed": self.led,
-            "SerialNumber": serial(spec.id, "miner").upper(),
-            "Strategy": "Failover",
-            "SystemStatus": "Normal",
-        }
-        return self.reply("CONFIG", [config], 33, "LUXminer config")
-
-
-def _intake(exhaust_c: float) -> float:
-    return round(25.0 + (exhaust_c - 25.0) * 0.4, 1)
-
-
-def _chain(r: Readings, slot: int, chips: int) -> Section:
-    if slot > len(r.board_rates_gh):
-        cold = "0-0-0-0"
-        return {
-            f"chain_acn{slot}": 0,
-            f"chain_acs{slot}": "",
-            f"chain_hw{slot}": 0,
-            f"chain_rate{slot}": "0",
-            f"freq{slot}": 0.0,
-            f"temp_chip{slot}": cold,
-            f"temp_pcb{slot}": cold,
-            f"temp_pic{slot}": cold,
-        }
-    hot = r.pcb_temp_c[slot - 1]
-    corners = f"{hot:.0f}-{_intake(hot):.0f}-{_intake(hot):.0f}-{hot:.0f}"
-    groups, rest = divmod(chips, 4)
-    mark = "o" if r.chips_ok else "x"
-    return {
-        f"chain_acn{slot}": chips,
-        f"chain_acs{slot}": f" {mark * 4}" * groups + (f" {mark * rest}" if rest else ""),
-        f"chain_hw{slot}": r.hw_errors // len(r.board_rates_gh),
-        f"chain_rate{slot}": f"{r.board_rates_gh[slot - 1]:.2f}",
-        f"freq{slot}": float(MHZ),
-        f"temp{slot}": hot,
-        f"temp2_{slot}": hot,
-        f"temp_chip{slot}": corners,
-        f"temp_pcb{slot}": corners,
-        f"temp_pic{slot}": corners,
-    }

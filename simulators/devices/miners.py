@@ -25,6 +25,7 @@ from simulators.devices.whatsminer_token import TokenVault
 from simulators.loopback import check_distinct, loopback_endpoint
 from simulators.plant.miner import MinerPlant
 from simulators.plant.site import SitePlant
+from simulators.plant.state import Board, Process
 
 SETTLE_EVERY_S = 1.0
 BACKLOG = 16
@@ -45,11 +46,13 @@ class Secrets(Protocol):
 
 @dataclass(slots=True)
 class _Station:
-    """One miner's listening sockets."""
+    """One miner's listening sockets, and what the miner was when they last followed it."""
 
     host: MinerHost
     api: ApiFamily
     web: AntminerWeb | None
+    board: Board | None = None
+    process: Process | None = None
     listening: dict[Service, asyncio.Server] = field(default_factory=dict)
 
 
@@ -136,20 +139,26 @@ class MinerServers:
     # -- sockets -----------------------------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._settle_every_s)
+            self._plant.advance(loop.time())
             for station in self._stations.values():
-                self._close_unwanted(station)
-                await self._open_wanted(station)
+                plant = station.host.plant
+                if plant.board is not station.board or plant.process is not station.process:
+                    self._close_unwanted(station)
+                    await self._open_wanted(station)
 
     def _close_unwanted(self, station: _Station) -> None:
         """Close what the miner would refuse now, and reset what is still connected to it."""
         for service in tuple(station.listening):
             if not station.host.listens(service):
+                station.board = station.process = None
                 station.listening.pop(service).close()
                 station.host.reset_connections(service)
 
     async def _open_wanted(self, station: _Station) -> None:
+        station.board, station.process = station.host.plant.board, station.host.plant.process
         for service in Service:
             serves = service is Service.API or station.web is not None
             if serves and service not in station.listening and station.host.listens(service):

@@ -177,6 +177,34 @@ def test_a_booting_board_refuses_and_then_answers_again(family: Family) -> None:
     on_virtual_time(family, story)
 
 
+def test_an_outage_too_short_for_the_sockets_to_follow_leaves_none_closed() -> None:
+    async def story(site: Running) -> None:
+        site.miner().process = Process.DEAD
+        site.host().settle()
+        with pytest.raises(ConnectionRefusedError):
+            await connect(site.host())
+        site.miner().process = Process.RUNNING
+        await asyncio.sleep(1.5)
+        assert "SUMMARY" in await ask(site.host(), "summary")
+
+    on_virtual_time(Family.ANTMINER_STOCK, story)
+
+
+@EVERY_FAMILY
+def test_a_joined_reply_repeats_the_single_ones_and_tells_of_one_moment(family: Family) -> None:
+    async def story(site: Running) -> None:
+        first = await ask(site.host(), "summary+pools")
+        assert first["summary"][0] == await ask(site.host(), "summary")
+        assert first["pools"][0] == await ask(site.host(), "pools")
+        await asyncio.sleep(30.0)
+        second = await ask(site.host(), "summary+pools")
+        assert second["summary"][0]["SUMMARY"][0]["Elapsed"] == first["summary"][0]["SUMMARY"][0]["Elapsed"] + 30
+        for name in ("summary", "pools"):
+            assert second[name][0]["STATUS"][0]["When"] == first[name][0]["STATUS"][0]["When"] + 30
+
+    on_virtual_time(family, story)
+
+
 @EVERY_FAMILY
 def test_a_hung_board_takes_connections_and_never_answers(family: Family) -> None:
     async def story(site: Running) -> None:

@@ -13,30 +13,76 @@ OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM,
 """Socket errors that tell of this host's limits and nothing of the device."""
 
 
-class _Exchange(asyncio.Protocol):
-    """Writes the request, collects the reply, and resolves `outcome` exactly once.
+class Exchange(asyncio.Protocol):
+    """One request and its reply, each once. It has no deadline: whoever has it carried out calls `expire` in time."""
 
-    The deadline is one timer and no `asyncio.timeout`, whose context costs 4 µs of the 60 of a whole exchange.
-    """
+    __slots__ = ("_endpoint", "_expired", "_framer", "_outcome", "_payload", "_task", "_transport")
 
-    __slots__ = ("deadline_s", "framer", "gave_up_connecting", "outcome", "payload", "task", "transport")
+    def __init__(self, endpoint: tuple[str, int], payload: bytes, limit_bytes: int) -> None:
+        self._endpoint = endpoint
+        self._payload = payload
+        self._framer = Framer(limit_bytes)
+        self._expired: SilentError | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._outcome: asyncio.Future[bytes | AgentError] | None = None
 
-    def __init__(self, payload: bytes, deadline_s: float, limit_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
-        self.payload = payload
-        self.deadline_s = deadline_s
-        self.framer = Framer(limit_bytes)
-        self.outcome: asyncio.Future[bytes | AgentError] = loop.create_future()
-        self.task: asyncio.Task[object] = asyncio.current_task(loop)  # type: ignore[assignment] # a coroutine has one
-        self.transport: asyncio.Transport | None = None
-        self.gave_up_connecting = False
+    async def reply(self) -> bytes:
+        """Carry it out and return the reply without its NUL; the connection is gone when this returns.
+
+        Raises what `request` raises.
+        """
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[bytes | AgentError] = loop.create_future()
+        self._outcome = waiting
+        task: asyncio.Task[object] = asyncio.current_task(loop)  # type: ignore[assignment] # a coroutine has one
+        cancelled_before = task.cancelling()
+        outcome: bytes | AgentError
+        try:
+            if self._expired is None:
+                self._task = task
+                await loop.create_connection(lambda: self, self._endpoint[0], self._endpoint[1])
+                self._task = None
+            outcome = await waiting if self._expired is None else self._expired
+        except asyncio.CancelledError:
+            if self._expired is None or task.uncancel() > cancelled_before:
+                raise  # somebody else wants this to end
+            outcome = self._expired
+        except (ConnectionRefusedError, ConnectionResetError):
+            outcome = RefusedError("connection refused; the host is up and nothing listens there")
+        except OSError as error:
+            outcome = _explained(error)
+        finally:
+            self._task = None
+            if self._transport is not None:
+                self._transport.abort()
+        if isinstance(outcome, AgentError):
+            raise type(outcome)(f"{self._endpoint[0]}:{self._endpoint[1]}: {outcome}")
+        return outcome
+
+    def expire(self, why: str) -> None:
+        """End it with a SilentError, whatever it is waiting for."""
+        if self._expired is not None:
+            return
+        error = SilentError(why)
+        if self._transport is not None:
+            self._settle(error)
+            return
+        self._expired = error
+        if self._task is not None:
+            self._task.cancel()  # nothing else ends a connect
+
+    # -- asyncio's protocol --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment] # create_connection always makes a Transport
-        transport.write(self.payload)  # type: ignore[attr-defined]
+        """Send the request."""
+        self._transport = transport  # type: ignore[assignment] # create_connection always makes a Transport
+        transport.write(self._payload)  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
+        """Collect the reply."""
         try:
-            reply = self.framer.feed(data)
+            reply = self._framer.feed(data)
         except CodecError as error:
             self._settle(error)
         else:
@@ -44,25 +90,15 @@ class _Exchange(asyncio.Protocol):
                 self._settle(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if exc is not None and not self.framer.size:
+        """Take what came for the reply."""
+        if exc is not None and not self._framer.size:
             self._settle(ResetError("expected a reply, the device reset the connection; its API is not serving"))
         else:
-            self._settle(self.framer.end())
-
-    def expire(self) -> None:
-        """End the exchange at its deadline: only cancelling ends a connect, a reply is no longer waited for."""
-        if self.transport is None:
-            self.gave_up_connecting = True
-            self.task.cancel()
-        else:
-            self._settle(self.silence())
-
-    def silence(self) -> SilentError:
-        return SilentError(f"expected a complete reply within {self.deadline_s:g} s, none came")
+            self._settle(self._framer.end())
 
     def _settle(self, outcome: bytes | AgentError) -> None:
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
+        if self._outcome is not None and not self._outcome.done():
+            self._outcome.set_result(outcome)
 
 
 async def request(endpoint: tuple[str, int], payload: bytes, *, deadline_s: float, limit_bytes: int) -> bytes:
@@ -77,29 +113,17 @@ async def request(endpoint: tuple[str, int], payload: bytes, *, deadline_s: floa
         CodecError: the reply is longer than `limit_bytes`.
         TransportError: this host could not open a connection at all.
     """
-    loop = asyncio.get_running_loop()
-    exchange = _Exchange(payload, deadline_s, limit_bytes, loop)
-    cancelled_before = exchange.task.cancelling()
-    deadline = loop.call_later(deadline_s, exchange.expire)
-    outcome: bytes | AgentError
+    exchange = Exchange(endpoint, payload, limit_bytes)
+    deadline = asyncio.get_running_loop().call_later(deadline_s, exchange.expire, no_reply_within(deadline_s))
     try:
-        await loop.create_connection(lambda: exchange, endpoint[0], endpoint[1])
-        outcome = await exchange.outcome
-    except asyncio.CancelledError:
-        if not exchange.gave_up_connecting or exchange.task.uncancel() > cancelled_before:
-            raise  # somebody else wants this poll to end
-        outcome = exchange.silence()
-    except (ConnectionRefusedError, ConnectionResetError):
-        outcome = RefusedError("connection refused; the host is up and nothing listens there")
-    except OSError as error:
-        outcome = _explained(error)
+        return await exchange.reply()
     finally:
         deadline.cancel()
-        if exchange.transport is not None:
-            exchange.transport.abort()
-    if isinstance(outcome, AgentError):
-        raise type(outcome)(f"{endpoint[0]}:{endpoint[1]}: {outcome}")
-    return outcome
+
+
+def no_reply_within(deadline_s: float) -> str:
+    """Return what to say of a device that missed its deadline."""
+    return f"expected a complete reply within {deadline_s:g} s, none came"
 
 
 def _explained(error: OSError) -> TransportError:

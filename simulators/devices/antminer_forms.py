@@ -1,0 +1,275 @@
+"""What a stock Antminer's polled replies look like, and the figures in them; who asks is `antminer_stock`'s business.
+
+Field names, types and oddities follow the captured replies of facts "miners", section 5: `Pool Stale%%` with two
+percent signs, board rates as strings, temperatures as dashed lists, slots beyond the last board present and empty.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from simulators.devices.cgminer_api import Section, status
+from simulators.devices.figures import antminer_type, best_share, share_age, short_difficulty
+from simulators.devices.forms import TRUTH, Form, fixed, plain, text, text_fixed, whole
+from simulators.plant.readings import Readings
+
+SPEAKER = "cgminer 1.0.0"
+FIRMWARE = "49.0.1.3"
+COMPILED = "Mon Mar 13 09:41:07 CST 2023"
+SLOTS = 4
+"""Chain fields a reply always has, whatever number of boards is plugged in."""
+
+_CHIPS: Mapping[str, int] = {
+    "s19": 76, "s19 pro": 114, "s19j pro": 126, "s19k pro": 77, "s19 xp": 110, "t19": 76,
+    "s21": 108, "s21 pro": 65, "t21": 108,
+}  # fmt: skip
+
+
+def chips_per_board(model: str, default: int = 114) -> int:
+    """Return how many chips a board of that model has."""
+    return _CHIPS.get(antminer_type(model).lower().removeprefix("antminer "), default)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One line of the pool configuration; empty lines are kept, as the firmware keeps them."""
+
+    url: str = ""
+    user: str = ""
+    password: str = ""
+
+
+def figures(r: Readings, when: int, own: Mapping[str, object], epoch_s: float) -> dict[str, object]:
+    """Return every figure of the replies: the miner's own, and those of this moment.
+
+    Args:
+        r: what the miner measures.
+        when: Unix time of it.
+        own: figures that never change.
+        epoch_s: Unix time at loop time zero.
+    """
+    rates_gh = r.board_rates_gh
+    elapsed = max(r.elapsed_s, 1)
+    shares = max(r.accepted + r.rejected + r.stale, 1)
+    found: dict[str, object] = {
+        **own,
+        "when": when,
+        "elapsed": r.elapsed_s,
+        "rate_5s": r.rate_5s,
+        "rate_av": r.rate_av,
+        "rate_30m": r.rate_30m,
+        "rate_ideal": r.target_gh,
+        "rate": sum(rates_gh),
+        "total_mh": round(r.work_gh * 1000.0),
+        "getworks": r.elapsed_s // 13,
+        "discarded": r.elapsed_s * 89,
+        "local_work": r.elapsed_s * 90,
+        "blocks": r.elapsed_s // 600,
+        "accepted": r.accepted,
+        "rejected": r.rejected,
+        "stale": r.stale,
+        "accepted_diff": r.accepted_diff,
+        "rejected_diff": r.rejected_diff,
+        "stale_diff": r.stale_diff,
+        "rejected_percent": 100.0 * r.rejected / shares,
+        "stale_percent": 100.0 * r.stale / shares,
+        "utility": r.accepted * 60.0 / elapsed,
+        "work_utility": (r.accepted_diff + r.rejected_diff) * 60.0 / elapsed,
+        "best_share": best_share(r),
+        "hw_errors": r.hw_errors,
+        "pool_status": "Alive" if r.pool_alive else "Dead",
+        "pool_alive": TRUTH[r.pool_alive],
+        "share_age": share_age(r, when - epoch_s),
+        "diff": short_difficulty(r.diff),
+        "last_diff": r.diff if r.accepted else 0.0,
+    }
+    found.update(zip(_FANS, r.fans_rpm, strict=False))
+    boards = zip(_CHAINS, rates_gh, r.pcb_temp_c, r.chip_temp_c, strict=False)
+    for (rate, hw, pcb, chip, pcbs, chips, pics), rate_gh, pcb_c, chip_c in boards:
+        found[rate] = rate_gh
+        found[hw] = r.hw_errors // len(rates_gh)
+        found[pcb] = round(pcb_c)
+        found[chip] = round(chip_c)
+        found[pcbs] = _four(round(pcb_c))
+        found[chips] = _four(round(chip_c))
+        found[pics] = _four(round(pcb_c - 10.0))
+    return found
+
+
+_FANS = tuple(f"fan{n}" for n in range(1, 9))
+_CHAINS = tuple(
+    tuple(f"{kind}{slot}" for kind in ("rate", "hw", "pcb", "chip", "pcbs", "chips", "pics"))
+    for slot in range(1, SLOTS + 1)
+)
+"""The figures of each fan and of each slot."""
+
+
+def _reply(name: str, items: Sequence[Section], code: int, message: str) -> Form:
+    head = {**status("S", 0, code, message, SPEAKER), "When": whole("when")}
+    return Form({"STATUS": [head], name: items, "id": 1})
+
+
+SUMMARY = _reply(
+    "SUMMARY",
+    [
+        {
+            "Elapsed": whole("elapsed"),
+            "GHS 5s": fixed("rate_5s"),
+            "GHS av": fixed("rate_av"),
+            "GHS 30m": fixed("rate_30m"),
+            "Found Blocks": 0,
+            "Getwork": whole("getworks"),
+            "Accepted": whole("accepted"),
+            "Rejected": whole("rejected"),
+            "Hardware Errors": whole("hw_errors"),
+            "Utility": fixed("utility"),
+            "Discarded": whole("discarded"),
+            "Stale": whole("stale"),
+            "Get Failures": 0,
+            "Local Work": whole("local_work"),
+            "Remote Failures": 0,
+            "Network Blocks": whole("blocks"),
+            "Total MH": whole("total_mh"),
+            "Work Utility": fixed("work_utility"),
+            "Difficulty Accepted": fixed("accepted_diff", 1),
+            "Difficulty Rejected": fixed("rejected_diff", 1),
+            "Difficulty Stale": fixed("stale_diff", 1),
+            "Best Share": whole("best_share"),
+            "Device Hardware%": 0.0,
+            "Device Rejected%": 0.0,
+            "Pool Rejected%": fixed("rejected_percent", 4),
+            "Pool Stale%": fixed("stale_percent", 4),
+            "Last getwork": whole("when"),
+        }
+    ],
+    11,
+    "Summary",
+)
+
+
+@cache
+def stats_form(boards: int, fans: int, chips: int, chips_ok: bool) -> Form:
+    """Return the form of `stats` with so many boards, fans, and chips a board."""
+    firmware: Section = {
+        "BMMiner": "1.0.0",
+        "Miner": FIRMWARE,
+        "CompileTime": COMPILED,
+        "Type": text("type"),
+    }
+    totals: Section = {
+        "STATS": 0,
+        "ID": "BTM_SOC0",
+        "Elapsed": whole("elapsed"),
+        "Calls": 0,
+        "Wait": 0,
+        "Max": 0,
+        "Min": 99999999,
+        "GHS 5s": fixed("rate_5s"),
+        "GHS av": fixed("rate_av"),
+        "rate_30m": fixed("rate_30m"),
+        "Mode": 2,
+        "miner_count": boards,
+        "frequency": 525,
+        "fan_num": fans,
+        **{name: whole(name) for name in _FANS[:fans]},
+        "temp_num": boards,
+    }
+    for slot in range(1, SLOTS + 1):
+        totals |= _chain(slot, chips, chips_ok) if slot <= boards else _empty_slot(slot)
+    totals |= {
+        "temp_max": 0,
+        "total_rateideal": fixed("rate_ideal"),
+        "rate_unit": "GH",
+        "total_freqavg": 525,
+        "total_acn": boards * chips,
+        "total rate": fixed("rate"),
+        "no_matching_work": whole("hw_errors"),
+        "miner_version": FIRMWARE,
+        "miner_id": text("chip_id"),
+    }
+    return _reply("STATS", [firmware, totals], 70, "CGMiner stats")
+
+
+def _chain(slot: int, chips: int, chips_ok: bool) -> Section:
+    """Return the fields of one slot; `temp2_N` is the chip's side, as in the field names of 2014."""
+    return {
+        f"temp{slot}": whole(f"pcb{slot}"),
+        f"temp2_{slot}": whole(f"chip{slot}"),
+        f"freq{slot}": 525,
+        f"chain_acn{slot}": chips,
+        f"chain_acs{slot}": _chip_map(chips, "o" if chips_ok else "x"),
+        f"chain_hw{slot}": whole(f"hw{slot}"),
+        f"chain_rate{slot}": text_fixed(f"rate{slot}"),
+        f"temp_pcb{slot}": text(f"pcbs{slot}"),
+        f"temp_chip{slot}": text(f"chips{slot}"),
+        f"temp_pic{slot}": text(f"pics{slot}"),
+    }
+
+
+def _empty_slot(slot: int) -> Section:
+    cold = "0-0-0-0"
+    return {
+        f"freq{slot}": 0,
+        f"chain_acn{slot}": 0,
+        f"chain_acs{slot}": "",
+        f"chain_hw{slot}": 0,
+        f"chain_rate{slot}": "",
+        f"temp_pcb{slot}": cold,
+        f"temp_chip{slot}": cold,
+        f"temp_pic{slot}": cold,
+    }
+
+
+@lru_cache(256)
+def _four(hot: int) -> str:
+    """Return four sensors as the firmware lists them, the hottest being `hot`: two at the cool end, two at the hot."""
+    return "-".join(str(max(0, value)) for value in (hot - 27, hot - 24, hot - 1, hot))
+
+
+def _chip_map(chips: int, mark: str) -> str:
+    """Return one letter a chip, in groups of three."""
+    groups, rest = divmod(chips, 3)
+    return f" {mark * 3}" * groups + (f" {mark * rest}" if rest else "")
+
+
+def pools_form(pools: Sequence[Pool]) -> Form:
+    """Return the form of `pools` under that configuration; the first one is the one mined on."""
+    lines = [_pool(number, pool) for number, pool in enumerate(pools) if pool.url]
+    return _reply("POOLS", lines, 7, f"{len(lines)} Pool(s)")
+
+
+def _pool(number: int, pool: Pool) -> Section:
+    active = number == 0
+    host = pool.url.partition("://")[2] or pool.url
+    return {
+        "POOL": number,
+        "URL": pool.url,
+        "Status": text("pool_status"),
+        "Priority": number,
+        "Quota": 1,
+        "Long Poll": "N",
+        "Getworks": whole("getworks") if active else 3,
+        "Accepted": whole("accepted") if active else 0,
+        "Rejected": whole("rejected") if active else 0,
+        "Discarded": whole("discarded") if active else 0,
+        "Stale": whole("stale") if active else 0,
+        "Get Failures": 0,
+        "Remote Failures": 0,
+        "User": pool.user,
+        "Last Share Time": text("share_age") if active else "0",
+        "Diff": text("diff") if active else "",
+        "Diff1 Shares": 0,
+        "Proxy Type": "",
+        "Proxy": "",
+        "Difficulty Accepted": fixed("accepted_diff", 1) if active else 0.0,
+        "Difficulty Rejected": fixed("rejected_diff", 1) if active else 0.0,
+        "Difficulty Stale": fixed("stale_diff", 1) if active else 0.0,
+        "Last Share Difficulty": fixed("last_diff", 1) if active else 0.0,
+        "Has Stratum": True,
+        "Stratum Active": plain("pool_alive") if active else False,
+        "Stratum URL": host.partition(":")[0] if active else "",
+        "Has GBT": False,
+        "Best Share": fixed("best_share", 1) if active else 0.0,
+        "Pool Rejected%": fixed("rejected_percent", 4) if active else 0.0,
+        "Pool Stale%%": fixed("stale_percent", 4) if active else 0.0,
+    }

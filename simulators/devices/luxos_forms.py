@@ -1,0 +1,326 @@
+"""What a LuxOS miner's polled replies look like, and the figures in them. What is seldom asked is in `luxos_telemetry`.
+
+Oddities kept from the captured replies of facts "miners", section 5: keys in alphabetical order, `Total MH` that is no
+counter (it is a thousand times `GHS av`), `Last Share Time` as HH:MM:SS ago, board temperatures only.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+
+from agent.model.topology import Miner
+from simulators.devices.cgminer_api import Section, status
+from simulators.devices.figures import (
+    antminer_type,
+    best_share,
+    mac,
+    serial,
+    share_age,
+    short_difficulty,
+)
+from simulators.devices.forms import TRUTH, Form, fixed, plain, text, text_fixed, whole
+from simulators.plant.readings import Readings
+
+RELEASE = "2025.4.8.220305"
+SPEAKER = f"LUXminer {RELEASE}-57b389c7"
+COMPILED = "Tue Apr  8 22:05:35 UTC 2025"
+SLOTS = 4
+MHZ = 290
+
+
+def ordered(name: str, head: Section, items: Sequence[Section]) -> Section:
+    """Return a whole reply with its keys in LUXminer's alphabetical order."""
+    ordered = [dict(sorted(item.items())) for item in items]
+    parts: Section = {"STATUS": [dict(sorted(head.items()))], name: ordered}
+    return {**dict(sorted(parts.items())), "id": 1}
+
+
+def own_figures(spec: Miner) -> dict[str, object]:
+    """Return the figures that are that miner's own and never change."""
+    return {
+        "type": antminer_type(spec.model),
+        "board_id": serial(spec.id, "board")[:12],
+        "serial": serial(spec.id, "miner").upper(),
+        "mac": mac(spec.id, spec.mac).lower(),
+        "hostname": spec.id,
+        "ip": spec.host,
+        "nameplate": spec.hashrate_th,
+    }
+
+
+def figures(r: Readings, when: int, own: Mapping[str, object], epoch_s: float) -> dict[str, object]:
+    """Return every figure of the replies: the miner's own, and those of this moment.
+
+    Args:
+        r: what the miner measures.
+        when: Unix time of it.
+        own: figures that never change.
+        epoch_s: Unix time at loop time zero.
+    """
+    rates_gh, hottest_c = r.board_rates_gh, r.pcb_temp_c
+    elapsed = max(r.elapsed_s, 1)
+    shares = max(r.accepted + r.rejected + r.stale, 1)
+    found: dict[str, object] = {
+        **own,
+        "when": when,
+        "got_work": when - 4,
+        "elapsed": r.elapsed_s,
+        "rate_5s": r.rate_5s,
+        "rate_1m": r.rate_1m,
+        "rate_5m": r.rate_5m,
+        "rate_15m": r.rate_15m,
+        "rate_30m": r.rate_30m,
+        "rate_24h": r.rate_av * min(1.0, r.elapsed_s / 86_400.0),
+        "rate_av": r.rate_av,
+        "rate_ideal": r.target_gh,
+        "rate": sum(rates_gh),
+        "mhs_av": r.rate_av * 1000.0,
+        "getworks": r.elapsed_s // 5,
+        "accepted": r.accepted,
+        "rejected": r.rejected,
+        "stale": r.stale,
+        "accepted_diff": r.accepted_diff,
+        "rejected_diff": r.rejected_diff,
+        "stale_diff": r.stale_diff,
+        "rejected_percent": 100.0 * r.rejected / shares,
+        "stale_percent": 100.0 * r.stale / shares,
+        "utility": r.accepted * 60.0 / elapsed,
+        "best_share": best_share(r),
+        "hw_errors": r.hw_errors,
+        "pcb_max": max(hottest_c, default=0.0),
+        "power": round(r.power_w),
+        "diff": short_difficulty(r.diff),
+        "full_diff": r.diff,
+        "last_diff": r.diff if r.accepted else 0,
+        "share_age": share_age(r, when - epoch_s).rjust(8, "0"),
+        "pool_status": "Alive" if r.pool_alive else "Dead",
+        "pool_alive": TRUTH[r.pool_alive],
+        "pool_url": r.pool_url,
+        "pool_host": r.pool_url.partition("://")[2],
+        "pool_user": r.pool_user,
+        "curtail_mode": "Sleep" if r.suspended else "None",
+        "supply_on": TRUTH[not r.suspended],
+    }
+    found.update(zip(_FANS, r.fans_rpm, strict=False))
+    for (rate, hw, hot, corners), rate_gh, hot_c in zip(_CHAINS, rates_gh, hottest_c, strict=False):
+        found[rate] = rate_gh
+        found[hw] = r.hw_errors // len(rates_gh)
+        found[hot] = hot_c
+        found[corners] = _corners(hot_c)
+    return found
+
+
+def intake(exhaust_c: float) -> float:
+    """Return the temperature at a board's intake from the one at its exhaust, both in °C."""
+    return round(25.0 + (exhaust_c - 25.0) * 0.4, 1)
+
+
+@lru_cache(1024)
+def _corners(hot_c: float) -> str:
+    return f"{hot_c:.0f}-{intake(hot_c):.0f}-{intake(hot_c):.0f}-{hot_c:.0f}"
+
+
+_FANS = tuple(f"fan{n}" for n in range(1, 9))
+_CHAINS = tuple(tuple(f"{kind}{slot}" for kind in ("rate", "hw", "hot", "corners")) for slot in range(1, SLOTS + 1))
+"""The figures of each fan and of each slot."""
+
+
+def _form(name: str, items: Sequence[Section], code: int, message: str) -> Form:
+    head = {**status("S", 0, code, message, SPEAKER), "When": whole("when")}
+    return Form(ordered(name, head, items))
+
+
+SUMMARY = _form(
+    "SUMMARY",
+    [
+        {
+            "Accepted": whole("accepted"),
+            "Best Share": whole("best_share"),
+            "Device Hardware%": 0.0,
+            "Device Rejected%": 0.0,
+            "Difficulty Accepted": whole("accepted_diff"),
+            "Difficulty Rejected": whole("rejected_diff"),
+            "Difficulty Stale": whole("stale_diff"),
+            "Discarded": 0,
+            "Elapsed": whole("elapsed"),
+            "Found Blocks": 0,
+            "GHS 15m": fixed("rate_15m"),
+            "GHS 1m": fixed("rate_1m"),
+            "GHS 24h": fixed("rate_24h"),
+            "GHS 30m": fixed("rate_30m"),
+            "GHS 5m": fixed("rate_5m"),
+            "GHS 5s": fixed("rate_5s"),
+            "GHS av": fixed("rate_av"),
+            "Get Failures": 0,
+            "Getworks": whole("getworks"),
+            "Hardware Errors": whole("hw_errors"),
+            "Last getwork": whole("got_work"),
+            "Local Work": 0,
+            "Network Blocks": 0,
+            "Pool Rejected%": fixed("rejected_percent", 4),
+            "Pool Stale%": fixed("stale_percent", 4),
+            "Rejected": whole("rejected"),
+            "Remote Failures": 0,
+            "Stale": whole("stale"),
+            "Total MH": plain("mhs_av"),
+            "Utility": fixed("utility"),
+            "Work Utility": 11.5,
+        }
+    ],
+    11,
+    "Summary",
+)
+
+POOLS = _form(
+    "POOLS",
+    [
+        {
+            "AsicBoost": True,
+            "Accepted": whole("accepted"),
+            "Bad Work": 0,
+            "Best Share": whole("best_share"),
+            "Current Block Height": 0,
+            "Current Block Version": 536870912,
+            "Diff": text("diff"),
+            "Diff1 Shares": whole("accepted_diff"),
+            "Difficulty Accepted": whole("accepted_diff"),
+            "Difficulty Rejected": whole("rejected_diff"),
+            "Difficulty Stale": whole("stale_diff"),
+            "Discarded": 0,
+            "GROUP": 0,
+            "Get Failures": 0,
+            "Getworks": whole("getworks"),
+            "Has GBT": False,
+            "Has Stratum": True,
+            "Has Vmask": True,
+            "Last Share Difficulty": whole("last_diff"),
+            "Last Share Time": text("share_age"),
+            "Long Pool": "N",
+            "POOL": 0,
+            "Pool Rejected%": fixed("rejected_percent", 4),
+            "Pool Stale%": fixed("stale_percent", 4),
+            "Priority": 0,
+            "Proxy": "",
+            "Proxy Type": "",
+            "Quota": 1.0,
+            "Rejected": whole("rejected"),
+            "Remote Failures": 0,
+            "Stale": whole("stale"),
+            "Status": text("pool_status"),
+            "Stratum Active": plain("pool_alive"),
+            "Stratum Difficulty": whole("full_diff"),
+            "Stratum URL": text("pool_host"),
+            "URL": text("pool_url"),
+            "User": text("pool_user"),
+            "Work Difficulty": whole("full_diff"),
+            "Works": 0,
+        }
+    ],
+    7,
+    "1 Pool(s)",
+)
+
+POWER = _form("POWER", [{"PSU": False, "Watts": whole("power")}], 311, "Power usage")
+
+
+@cache
+def stats_form(boards: int, fans: int, chips: int, chips_ok: bool) -> Form:
+    """Return the form of `stats` with so many boards, fans, and chips a board."""
+    firmware: Section = {"CompileTime": COMPILED, "Miner": RELEASE, "Type": text("type")}
+    totals: Section = {
+        "Calls": 0,
+        "Elapsed": whole("elapsed"),
+        "GHS 5s": fixed("rate_5s"),
+        "GHS av": fixed("rate_av"),
+        "ID": "BTM_SOC0",
+        "Max": 0,
+        "Min": 99999999,
+        "Mode": 2,
+        "STATS": 0,
+        "Wait": 0,
+        **{name: whole(name) for name in _FANS[:fans]},
+        "fan_num": fans,
+        "frequency": MHZ,
+        "miner_count": boards,
+        "miner_id": text("board_id"),
+        "miner_version": RELEASE,
+        "no_matching_work": whole("hw_errors"),
+        "rate_30m": fixed("rate_30m"),
+        "rate_unit": "GH",
+        "temp_max": fixed("pcb_max", 1),
+        "temp_num": boards,
+        "total rate": fixed("rate"),
+        "total_acn": boards * chips,
+        "total_freqavg": float(MHZ),
+        "total_rateideal": fixed("rate_ideal"),
+    }
+    for slot in range(1, SLOTS + 1):
+        totals |= _chain(slot, chips, chips_ok) if slot <= boards else _empty_slot(slot)
+    return _form("STATS", [firmware, totals], 70, "LUXminer stats")
+
+
+def _chain(slot: int, chips: int, chips_ok: bool) -> Section:
+    groups, rest = divmod(chips, 4)
+    mark = "o" if chips_ok else "x"
+    corners = text(f"corners{slot}")
+    return {
+        f"chain_acn{slot}": chips,
+        f"chain_acs{slot}": f" {mark * 4}" * groups + (f" {mark * rest}" if rest else ""),
+        f"chain_hw{slot}": whole(f"hw{slot}"),
+        f"chain_rate{slot}": text_fixed(f"rate{slot}"),
+        f"freq{slot}": float(MHZ),
+        f"temp{slot}": fixed(f"hot{slot}", 1),
+        f"temp2_{slot}": fixed(f"hot{slot}", 1),
+        f"temp_chip{slot}": corners,
+        f"temp_pcb{slot}": corners,
+        f"temp_pic{slot}": corners,
+    }
+
+
+def _empty_slot(slot: int) -> Section:
+    cold = "0-0-0-0"
+    return {
+        f"chain_acn{slot}": 0,
+        f"chain_acs{slot}": "",
+        f"chain_hw{slot}": 0,
+        f"chain_rate{slot}": "0",
+        f"freq{slot}": 0.0,
+        f"temp_chip{slot}": cold,
+        f"temp_pcb{slot}": cold,
+        f"temp_pic{slot}": cold,
+    }
+
+
+@cache
+def config_form(boards: int) -> Form:
+    """Return the form of `config` with so many boards."""
+    config: Section = {
+        "ASC Count": boards,
+        "ControlBoardType": "cvitek",
+        "Cooling": "Air",
+        "CurtailMode": text("curtail_mode"),
+        "DHCP": True,
+        "FeeStatus": "Ok",
+        "GreenLed": "auto",
+        "Hostname": text("hostname"),
+        "Hotplug": "None",
+        "IPAddr": text("ip"),
+        "ImmersionMode": False,
+        "IsAtmEnabled": False,
+        "IsPowerSupplyOn": plain("supply_on"),
+        "IsSingleVoltage": True,
+        "IsTuning": False,
+        "Log Interval": 0,
+        "MACAddr": text("mac"),
+        "Model": text("type"),
+        "NameplateTHS": plain("nameplate"),
+        "OS": "LuxOS",
+        "PGA Count": 0,
+        "Pool Count": 1,
+        "Profile": f"{MHZ}MHz",
+        "ProfileStep": "0",
+        "RedLed": text("led"),
+        "SerialNumber": text("serial"),
+        "Strategy": "Failover",
+        "SystemStatus": "Normal",
+    }
+    return _form("CONFIG", [config], 33, "LUXminer config")

@@ -1,0 +1,298 @@
+"""What btminer's polled replies look like on a Whatsminer, and the figures in them. Everything else is in `whatsminer`.
+
+Field names and types follow the captured replies of facts "miners", section 5.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from agent.model.topology import Miner
+from simulators.devices.cgminer_api import Section, status
+from simulators.devices.figures import best_share, mac, serial
+from simulators.devices.forms import TRUTH, Form, fixed, plain, text, whole
+from simulators.plant.readings import Readings
+
+BTMINER = "cgminer 4.9.2"
+FIRMWARE = "20230911.12.REL"
+PLATFORM = "H6OS"
+
+
+def own_figures(spec: Miner, boards: int) -> dict[str, object]:
+    """Return the figures that are that miner's own and never change."""
+    return {
+        "mac": mac(spec.id, spec.mac),
+        "power_limit": round(spec.power_w * 1.05),
+        **{f"pcb_serial{n}": serial(spec.id, f"pcb{n}").upper() for n in range(boards)},
+    }
+
+
+def figures(r: Readings, when: int, own: Mapping[str, object], *, ready: bool, last_share: int) -> dict[str, object]:
+    """Return every figure of the replies: the miner's own, and those of this moment.
+
+    Args:
+        r: what the miner measures.
+        when: Unix time of it.
+        own: figures that never change.
+        ready: btminer is past its start.
+        last_share: Unix time of the last share, 0 before the first.
+    """
+    shares = max(r.accepted + r.rejected + r.stale, 1)
+    fans_rpm = r.fans_rpm or (0,)
+    pcbs_c, chips_c = r.pcb_temp_c or (0.0,), r.chip_temp_c or (0.0,)
+    elapsed = max(r.elapsed_s, 1)
+    found: dict[str, object] = {
+        **own,
+        "when": when,
+        "elapsed": r.elapsed_s,
+        "uptime": r.uptime_s,
+        "mhs_av": r.rate_av * 1000.0,
+        "mhs_5s": r.rate_5s * 1000.0,
+        "mhs_1m": r.rate_1m * 1000.0,
+        "mhs_5m": r.rate_5m * 1000.0,
+        "mhs_15m": r.rate_15m * 1000.0,
+        "mhs_target": r.target_gh * 1000.0,
+        "ghs_target": r.target_gh,
+        "total_mh": r.work_gh * 1000.0,
+        "getworks": r.elapsed_s // 11,
+        "local_work": r.elapsed_s * 7844,
+        "works": r.elapsed_s * 7972,
+        "blocks": r.elapsed_s // 600,
+        "accepted": r.accepted,
+        "rejected": r.rejected,
+        "stale": r.stale,
+        "accepted_diff": r.accepted_diff,
+        "rejected_diff": r.rejected_diff,
+        "stale_diff": r.stale_diff,
+        "diff1_shares": round(r.accepted_diff / 256),
+        "rejected_percent": 100.0 * r.rejected / shares,
+        "stale_percent": 100.0 * r.stale / shares,
+        "utility": r.accepted * 60.0 / elapsed,
+        "work_utility": (r.accepted_diff + r.rejected_diff) * 60.0 / elapsed,
+        "best_share": best_share(r),
+        "hw_errors": r.hw_errors,
+        "pcb_max": max(pcbs_c),
+        "chip_min": min(chips_c) - 18.0,
+        "chip_max": max(chips_c),
+        "chip_avg": sum(chips_c) / len(chips_c) - 8.0,
+        "mhz": 0 if r.suspended else 648,
+        "fan_in": fans_rpm[0],
+        "fan_out": fans_rpm[-1],
+        "power": round(r.power_w),
+        "power_rate": r.power_w / (r.rate_1m / 1000.0) if r.rate_1m > 1000.0 else 0.0,
+        "stable": TRUTH[ready],
+        "stable_cost": 420 if ready else -1,
+        "ramp_ended": int(r.upfreq_complete),
+        "pool_url": r.pool_url,
+        "pool_host": r.pool_url.partition("://")[2].partition(":")[0],
+        "pool_user": r.pool_user,
+        "pool_status": "Alive" if r.pool_alive else "Dead",
+        "pool_alive": TRUTH[r.pool_alive],
+        "last_share": last_share,
+        "diff": r.diff,
+        "last_diff": r.diff if r.accepted else 0.0,
+    }
+    _add_boards(found, r, pcbs_c, chips_c)
+    return found
+
+
+def _add_boards(found: dict[str, object], r: Readings, pcbs_c: tuple[float, ...], chips_c: tuple[float, ...]) -> None:
+    rates_gh = r.board_rates_gh
+    boards = len(rates_gh)
+    found |= {
+        "board_target": r.target_gh / boards,
+        "board_accepted": r.accepted // boards,
+        "board_rejected": r.rejected // boards,
+        "board_hw_errors": r.hw_errors // boards,
+        "board_work": round(r.accepted_diff / 256 / boards),
+        "board_accepted_diff": r.accepted_diff / boards,
+        "board_rejected_diff": r.rejected_diff / boards,
+    }
+    readings = zip(_BOARDS, rates_gh, pcbs_c, chips_c, strict=False)
+    for (av, now, m1, m5, m15, total, pcb, low, high, mean), rate_gh, pcb_c, chip_c in readings:
+        share = rate_gh / r.rate_5s if r.rate_5s > 0 else 1.0 / boards
+        found[av] = r.rate_av * share * 1000.0
+        found[now] = rate_gh * 1000.0
+        found[m1] = r.rate_1m * share * 1000.0
+        found[m5] = r.rate_5m * share * 1000.0
+        found[m15] = r.rate_15m * share * 1000.0
+        found[total] = r.work_gh * share * 1000.0
+        found[pcb] = pcb_c
+        found[low] = chip_c - 18.0
+        found[high] = chip_c
+        found[mean] = chip_c - 8.0
+
+
+_MAX_BOARDS = 4
+_BOARDS = tuple(
+    tuple(f"{kind}{n}" for kind in ("av", "now", "m1_", "m5_", "m15_", "total", "pcb", "low", "high", "mean"))
+    for n in range(_MAX_BOARDS)
+)
+"""The figures of each board."""
+
+
+def _reply(name: str, items: Sequence[Section], code: int, message: str) -> Form:
+    head = {**status("S", 0, code, message, BTMINER), "When": whole("when")}
+    return Form({"STATUS": [head], name: items, "id": 1})
+
+
+SUMMARY = _reply(
+    "SUMMARY",
+    [
+        {
+            "Elapsed": whole("elapsed"),
+            "MHS av": fixed("mhs_av"),
+            "MHS 5s": fixed("mhs_5s"),
+            "MHS 1m": fixed("mhs_1m"),
+            "MHS 5m": fixed("mhs_5m"),
+            "MHS 15m": fixed("mhs_15m"),
+            "HS RT": fixed("mhs_5m"),
+            "Found Blocks": 0,
+            "Getworks": whole("getworks"),
+            "Accepted": whole("accepted"),
+            "Rejected": whole("rejected"),
+            "Hardware Errors": whole("hw_errors"),
+            "Utility": fixed("utility"),
+            "Discarded": 0,
+            "Stale": whole("stale"),
+            "Get Failures": 0,
+            "Local Work": whole("local_work"),
+            "Remote Failures": 0,
+            "Network Blocks": whole("blocks"),
+            "Total MH": fixed("total_mh", 4),
+            "Work Utility": fixed("work_utility"),
+            "Difficulty Accepted": fixed("accepted_diff", 1),
+            "Difficulty Rejected": fixed("rejected_diff", 1),
+            "Difficulty Stale": fixed("stale_diff", 1),
+            "Best Share": whole("best_share"),
+            "Temperature": fixed("pcb_max", 1),
+            "freq_avg": whole("mhz"),
+            "Fan Speed In": whole("fan_in"),
+            "Fan Speed Out": whole("fan_out"),
+            "Power": whole("power"),
+            "Power_RT": whole("power"),
+            "Power Rate": fixed("power_rate"),
+            "Device Hardware%": 0.01,
+            "Device Rejected%": 0.0,
+            "Pool Rejected%": fixed("rejected_percent", 4),
+            "Pool Stale%": fixed("stale_percent", 4),
+            "Last getwork": 0,
+            "Uptime": whole("uptime"),
+            "Security Mode": 0,
+            "Hash Stable": plain("stable"),
+            "Hash Stable Cost Seconds": whole("stable_cost"),
+            "Hash Deviation%": 0.1,
+            "Target Freq": 625,
+            "Target MHS": fixed("mhs_target", 0),
+            "Env Temp": 25.0,
+            "Power Mode": "Normal",
+            "Factory GHS": fixed("ghs_target", 0),
+            "Power Limit": whole("power_limit"),
+            "Chip Temp Min": fixed("chip_min"),
+            "Chip Temp Max": fixed("chip_max", 1),
+            "Chip Temp Avg": fixed("chip_avg"),
+            "Error Code Count": 0,
+            "Factory Error Code Count": 0,
+            "Liquid Cooling": False,
+            "Power Fanspeed": 9000,
+            "Btminer Fast Boot": "disable",
+            "CB Platform": PLATFORM,
+            "CB Version": "V10",
+            "Firmware Version": f"'{FIRMWARE}'",
+            "MAC": text("mac"),
+        }
+    ],
+    11,
+    "Summary",
+)
+
+POOLS = _reply(
+    "POOLS",
+    [
+        {
+            "POOL": 1,
+            "URL": text("pool_url"),
+            "Status": text("pool_status"),
+            "Priority": 0,
+            "Quota": 1,
+            "Long Poll": "N",
+            "Getworks": whole("getworks"),
+            "Accepted": whole("accepted"),
+            "Rejected": whole("rejected"),
+            "Works": whole("works"),
+            "Discarded": 0,
+            "Stale": whole("stale"),
+            "Get Failures": 0,
+            "Remote Failures": 0,
+            "User": text("pool_user"),
+            "Last Share Time": whole("last_share"),
+            "Diff1 Shares": whole("diff1_shares"),
+            "Proxy Type": "",
+            "Proxy": "",
+            "Difficulty Accepted": fixed("accepted_diff", 1),
+            "Difficulty Rejected": fixed("rejected_diff", 1),
+            "Difficulty Stale": fixed("stale_diff", 1),
+            "Last Share Difficulty": fixed("last_diff", 1),
+            "Work Difficulty": fixed("diff", 1),
+            "Has Stratum": True,
+            "Stratum Active": plain("pool_alive"),
+            "Stratum URL": text("pool_host"),
+            "Stratum Difficulty": fixed("diff", 1),
+            "Has GBT": False,
+            "Best Share": whole("best_share"),
+            "Pool Rejected%": fixed("rejected_percent", 4),
+            "Pool Stale%": fixed("stale_percent", 4),
+            "Bad Work": 0,
+            "Current Block Height": 0,
+            "Current Block Version": 536870912,
+        }
+    ],
+    7,
+    "1 Pool(s)",
+)
+
+
+@cache
+def devs_form(boards: int, chips: int) -> Form:
+    """Return the form of `devs` with so many boards of so many chips."""
+    return _reply("DEVS", [_board(number, chips) for number in range(boards)], 9, f"{boards} ASC(s)")
+
+
+def _board(number: int, chips: int) -> Section:
+    av, now, m1, m5, m15, total, pcb, low, high, mean = _BOARDS[number]
+    return {
+        "ASC": number,
+        "Slot": number,
+        "Name": "SM",
+        "ID": number,
+        "Enabled": "Y",
+        "Status": "Alive",
+        "Temperature": fixed(pcb, 1),
+        "Chip Frequency": whole("mhz"),
+        "MHS av": fixed(av),
+        "MHS 5s": fixed(now),
+        "MHS 1m": fixed(m1),
+        "MHS 5m": fixed(m5),
+        "MHS 15m": fixed(m15),
+        "HS RT": fixed(m5),
+        "Factory GHS": fixed("board_target", 0),
+        "Accepted": whole("board_accepted"),
+        "Rejected": whole("board_rejected"),
+        "Hardware Errors": whole("board_hw_errors"),
+        "Last Share Pool": 0,
+        "Last Share Time": whole("last_share"),
+        "Total MH": fixed(total, 4),
+        "Diff1 Work": whole("board_work"),
+        "Difficulty Accepted": fixed("board_accepted_diff", 8),
+        "Difficulty Rejected": fixed("board_rejected_diff", 8),
+        "Last Share Difficulty": fixed("last_diff", 1),
+        "Last Valid Work": whole("last_share"),
+        "Upfreq Complete": whole("ramp_ended"),
+        "Effective Chips": chips,
+        "PCB SN": text(f"pcb_serial{number}"),
+        "Chip Temp Min": fixed(low),
+        "Chip Temp Max": fixed(high, 1),
+        "Chip Temp Avg": fixed(mean),
+        "Device Hardware%": 0.01,
+        "Device Rejected%": 0.0,
+        "Device Elapsed": whole("elapsed"),
+    }
