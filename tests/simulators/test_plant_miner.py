@@ -91,6 +91,20 @@ def test_start_up_times_are_the_families(family: Family, least_s: float, most_s:
     assert max(times) < most_s
 
 
+def test_a_miner_warms_up_the_same_whoever_looks() -> None:
+    temperatures = []
+    for every in (1.0, 400.0):
+        m = only(plant_of(miner(1, family=Family.WHATSMINER)))
+        m.reboot(0.0)
+        now = 0.0
+        while now < 400.0:
+            now += every
+            seen = m.readings(now)
+        temperatures.append(seen.heat)
+        assert max(seen.chip_temp_c) > 70.0
+    assert temperatures[0] == pytest.approx(temperatures[1], rel=1e-9)
+
+
 def test_averages_restart_from_zero_with_the_process() -> None:
     plant = plant_of()
     m = only(plant)

@@ -8,7 +8,8 @@ import pytest
 from agent.model.action import Verb
 from agent.model.ids import IncidentId, MinerId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
-from simulators.scoreboard import MATCH_SLACK_S, Duty, RunFacts, percentile, scoreboard, wilson
+from simulators.matching import MATCH_SLACK_S
+from simulators.scoreboard import Duty, RunFacts, percentile, scoreboard, wilson
 from simulators.truth import FaultTruth, Harm
 from tests.factory import EPOCH
 
@@ -74,7 +75,7 @@ def test_the_keys_stand_as_documented() -> None:
     ]
     assert list(made["truth"])[:3] == ["faults", "fixable", "by_category"]
     assert list(made["truth"]["by_category"]["stuck"]) == ["faults", "fixable"]
-    assert list(made["detection"]) == [
+    assert list(made["detection"])[:7] == [
         *("recall", "precision", "false_incidents", "false_per_1000_miner_days"),
         *("wrong_category", "wrong_cause", "delay_s"),
     ]
@@ -103,6 +104,7 @@ def test_where_nothing_happened_there_is_no_figure() -> None:
         "wrong_category": 0,
         "wrong_cause": 0,
         "delay_s": {},
+        "false_relapses": 0,
     }
     assert made["remediation"]["rate"] is None
     assert made["remediation"]["rate_fixable"] is None
@@ -294,7 +296,10 @@ def test_harm_duty_expectations_and_cost_pass_through() -> None:
         cost={"wall_s": 1.23456, "peak_rss_mb": 80.0},
     )
     assert list(made["harm"].values()) == [1, 2, 3, 4, 4, 6.667, 5]
-    assert made["duty"] == {"actions": {"restart": 1, "reboot": 0, "power_off": 2, "power_on": 0}, "approvals": 3}
+    assert made["duty"] == {
+        "actions": dict.fromkeys(Verb, 0) | {"restart": 1, "power_off": 2},
+        "approvals": 3,
+    }
     assert made["expect"] == {"passed": 2, "failed": ["at_end: outlets_off"]}
     assert made["cost"]["wall_s"] == 1.235
     assert made["cost"]["site_s_per_wall_s"] is None

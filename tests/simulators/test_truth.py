@@ -5,10 +5,11 @@ import pytest
 from agent.model.errors import PolicyError
 from agent.model.ids import MinerId
 from agent.model.topology import Outlet
+from simulators.plant.journal import Entry, What
 from simulators.plant.power import RELAY_DELAY_S
 from simulators.plant.site import SitePlant
-from simulators.truth import Harm, Truth
-from tests.factory import PDU, miner, site
+from simulators.truth import Harm, Truth, passed_at
+from tests.factory import PDU, miner, pooled, site
 
 M1 = MinerId("m1")
 DAY_S = 86_400.0
@@ -192,3 +193,110 @@ def test_what_cannot_be_injected_is_refused(kind: str, target: str, message: str
     with pytest.raises(PolicyError, match=message):
         truth.inject(kind, target, 0.0)
     assert truth.faults() == ()
+
+
+# -- what befalls many -------------------------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_disturbance_ends_every_one_of_its_kind_at_its_target() -> None:
+    plant, truth = world()
+    truth.inject("pdu.slow", "pdu:pdu-1", 10.0, for_s=600.0)
+    truth.inject("pdu.slow", "pdu:pdu-1", 20.0, for_s=60.0)
+    truth.inject("pdu.set_lies", "pdu:pdu-1", 30.0)
+    truth.inject("wire.silent", "miner:m1", 30.0)
+    plant.advance(100.0)
+    assert [fault.over_at for fault in truth.faults()] == [80.0, 80.0, None, None]
+    truth.inject("pdu.slow", "pdu:pdu-1", 300.0)
+    plant.advance(700.0)
+    assert [fault.over_at for fault in truth.faults()] == [80.0, 80.0, None, None, None]
+    assert plant.power.pdu[PDU].relay_delay_s > RELAY_DELAY_S, "the end of the first one was long ago"
+
+
+def test_what_does_not_fit_is_refused_before_anything_happens() -> None:
+    _, truth = world()
+    for swap in (3, (3,), (3, 3), (3, 99)):
+        with pytest.raises(PolicyError, match="swap"):
+            truth.inject("pdu.outlet_map_wrong", "pdu:pdu-1", 10.0, swap=swap)
+    assert truth.check("pdu.outlet_map_wrong", "pdu:pdu-1", swap=(3, 20))[1] == ("m3",)
+    assert truth.faults() == ()
+
+
+def test_a_cycle_is_that_of_the_miner_that_lost_its_power_whatever_the_inventory_says() -> None:
+    plant, truth = world()
+    truth.inject("pdu.outlet_map_wrong", "pdu:pdu-1", 10.0, swap=(1, 2))
+    cycle(plant, 1, 100.0)
+    cycle(plant, 1, 1000.0)
+    plant.advance(3000.0)
+    harm = truth.harm()
+    assert (harm.actions_on_healthy, harm.useless_power_cycles, harm.budget_breaches) == (2, 2, 1)
+    cycle(plant, 2, 3000.0)
+    plant.advance(5000.0)
+    assert truth.harm().budget_breaches == 1, "outlet 2 is another miner's"
+
+
+def test_a_cycle_that_a_person_cuts_short_by_plugging_the_cord_elsewhere_is_over() -> None:
+    plant, truth = world()
+    switch(plant, 1, False, 100.0)
+    truth.inject("pdu.outlet_map_wrong", "pdu:pdu-1", 200.0, swap=(1, 20))
+    plant.advance(1500.0)
+    assert plant.miners[M1].healthy
+    harm = truth.harm()
+    assert (harm.actions_on_healthy, harm.useless_power_cycles, harm.outlets_left_off) == (1, 1, 1)
+
+
+def test_who_is_out_of_order_already_is_no_victim_of_what_befalls_many() -> None:
+    plant = SitePlant(pooled(site(3), "primary", "backup"), seed=11)
+    truth = Truth(plant)
+    truth.inject("miner.psu_dead", "miner:m2", 10.0)
+    truth.inject("pool.down", "pool:primary", 60.0, for_s=1200.0)
+    truth.inject("pool.down", "pool:backup", 70.0)
+    dead, down, unused = truth.faults()
+    assert dead.miners == ("m2",)
+    assert (down.counts, down.miners) == (True, ("m1", "m3"))
+    assert (unused.counts, unused.miners) == (False, ()), "nobody has it first"
+    plant.advance(3000.0)
+    dead, down, _ = truth.faults()
+    assert dead.over_at is None
+    assert down.over_at is not None
+    assert down.gone_at == 1260.0
+    assert [down.lasted_at(at) for at in (59.9, 60.0, 1259.9, 1260.0)] == [False, True, True, False]
+    assert [dead.lasted_at(at) for at in (9.9, 10.0, 1e9)] == [False, True, True]
+
+
+def health(*changes: float) -> list[Entry]:
+    """A miner's entries: it falls ill at the first time, is well again at the second, and so on."""
+    return [
+        Entry(at, at, What.HEALTHY if k % 2 else What.UNHEALTHY, M1, None, healthy=not k % 2)
+        for k, at in enumerate(changes)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of_miners", "ended_at", "over_at"),
+    [
+        ([health(100.0, 195.0), health(101.0, 260.0)], None, 260.0),
+        ([health(100.0, 195.0), health(100.0)], None, None),
+        ([health(100.0, 195.0), health(100.0)], 1300.0, 1300.0),
+        ([health(100.0, 195.0), health()], None, 195.0),
+        ([health(), health()], None, None),
+        ([health(), health()], 1300.0, 1300.0),
+        ([health(20.0, 60.0, 100.0, 195.0)], 1300.0, 195.0),
+        ([health(100.0, 195.0, 500.0)], None, 195.0),
+        ([], None, None),
+    ],
+    ids=[
+        "the last one's recovery",
+        "one still suffers",
+        "it ended before one recovered",
+        "one never suffered",
+        "nobody suffers",
+        "nobody suffered",
+        "what was before is another's",
+        "what comes after is another's",
+        "it hits nobody",
+    ],
+)
+def test_what_befalls_many_is_over_when_each_was_well_once_or_it_ended(
+    of_miners: list[list[Entry]], ended_at: float | None, over_at: float | None
+) -> None:
+    assert passed_at(of_miners, 100.0, ended_at) == over_at
