@@ -1,0 +1,157 @@
+"""What must hold along every run of every playbook, one small object each. The explorer that checks them is in verify.
+
+A property watches a run through an abstract state of its own: it begins with one, each move of the run makes it
+another, and at the run's end it says whether the promise was kept. Abstract states are compared and hashed, and there
+must be few of them: the explorer visits every pair of a playbook's state and an abstract one.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from agent.model.action import VERB_TRAITS, Result, Risk, Verb
+from agent.model.playbook import Act, Playbook
+from agent.remediate.graph import End, Exit
+
+A = TypeVar("A", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The promise was kept; `how` is a word or two by which ends are told apart."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The promise was broken; `why` goes on from "this run …"."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Property(Generic[A]):
+    """One promise.
+
+    Attributes:
+        claim: what it promises, in one line.
+        initial: the abstract state a run begins with.
+        step: the abstract state after one more move, or Broken.
+        at_end: the verdict where a run ends.
+    """
+
+    name: str
+    claim: str
+    initial: A
+    step: Callable[[A, Exit], A | Broken]
+    at_end: Callable[[A, End], Kept | Broken]
+
+
+class Outlets(StrEnum):
+    """What is known of the outlets of the incident's miner, from what its run did to them."""
+
+    AS_FOUND = "as found"
+    ON = "on again"
+    OFF = "off"
+    UNKNOWN = "perhaps off"
+
+
+OWED = "owed"
+"""The run is over and the outlets are not known to be on; switching on was recorded as a duty with the switch-off, and
+the agent goes on trying after the run (agent.remediate.duty)."""
+
+
+def outlets(_: Playbook) -> Property[tuple[Outlets, bool]]:
+    """Promise that no run leaves an outlet off.
+
+    Every end finds the outlets as they were or seen to be on again; an escalation may also leave it to the recorded
+    duty, once the run itself has tried. Where a run is handed over from outside, the duty alone is enough: the run was
+    not asked. An act that failed may have switched one of two outlets. The flag says that the run has tried.
+    """
+
+    def step(known: tuple[Outlets, bool], way: Exit) -> tuple[Outlets, bool]:
+        was, _ = known
+        if way.verb is Verb.POWER_OFF:
+            return (Outlets.OFF if way.result is Result.OK else Outlets.UNKNOWN), False
+        if way.verb is not Verb.POWER_ON:
+            return known
+        if way.result is Result.OK:
+            return Outlets.ON, True
+        return (Outlets.UNKNOWN, True) if was in (Outlets.OFF, Outlets.UNKNOWN) else known
+
+    def at_end(known: tuple[Outlets, bool], end: End) -> Kept | Broken:
+        was, tried = known
+        if was in (Outlets.AS_FOUND, Outlets.ON):
+            return Kept(was.value)
+        if end is End.HANDED_OVER or (end is End.ESCALATED and tried):
+            return Kept(OWED)
+        untried = "" if tried else ", and never tries to switch on what it may have switched off"
+        return Broken(f"is {end} with its outlets {was}{untried}")
+
+    return Property(
+        "outlets",
+        "every run ends with the outlets on, or escalates with a recorded duty to switch them on",
+        (Outlets.AS_FOUND, False),
+        step,
+        at_end,
+    )
+
+
+def attempts(playbook: Playbook) -> Property[tuple[tuple[Verb, int], ...]]:
+    """Promise that no run does a thing more often than the table has states that do it.
+
+    A table declares a second attempt by writing it as a state of its own; a run that gets around twice breaks that.
+    """
+    declared = Counter(step.verb for step in playbook.steps.values() if isinstance(step, Act))
+
+    def step(known: tuple[tuple[Verb, int], ...], way: Exit) -> tuple[tuple[Verb, int], ...] | Broken:
+        if way.verb is None:
+            return known
+        done = Counter(dict(known))
+        done[way.verb] += 1
+        if done[way.verb] > declared[way.verb]:
+            return Broken(f"does {way.verb} a {done[way.verb]}. time; {declared[way.verb]} in a run are written out")
+        return tuple(sorted(done.items()))
+
+    return Property(
+        "attempts",
+        "no run does a thing more often than the table has states that do it",
+        (),
+        step,
+        lambda _, __: Kept("kept"),
+    )
+
+
+RISK_EXEMPT = frozenset({Verb.POWER_ON})
+"""Switching on undoes what was done; it is never too much nor too little."""
+
+
+def risk(_: Playbook) -> Property[Risk]:
+    """Promise that a run goes from the mild to the invasive: nothing is done after something riskier."""
+
+    def step(known: Risk, way: Exit) -> Risk | Broken:
+        if way.verb is None or way.verb in RISK_EXEMPT:
+            return known
+        taken = VERB_TRAITS[way.verb].risk
+        if taken < known:
+            return Broken(
+                f"does {way.verb}, of risk {taken.name.lower()}, after something of risk {known.name.lower()}"
+            )
+        return taken
+
+    return Property(
+        "risk",
+        "no action comes after a riskier one; switching on is exempt",
+        Risk.OBSERVE,
+        step,
+        lambda _, __: Kept("kept"),
+    )
+
+
+PropertyOf = Callable[[Playbook], Property[Any]]
+
+PROPERTIES: tuple[PropertyOf, ...] = (outlets, attempts, risk)
+"""Every property a playbook is held to. A new one is a function here, added to this line."""
