@@ -21,7 +21,7 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --f
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench lock vendor clean
 
 help: ## what this file can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -49,6 +49,25 @@ lock: $(DEV) ## resolve the dependencies anew (the only target that may change v
 	$(PIP) "$(UV)"
 	printf '%s\n' '$(BACKEND)' | $(COMPILE) --upgrade pyproject.toml - --output-file requirements.lock
 	printf '%s\n' '$(BACKEND)' | $(COMPILE) --upgrade --extra dev pyproject.toml - --output-file requirements-dev.lock
+
+# What the HTML report brings along. Its version pins stand here alone; the page's tests hold the files to the sums.
+VENDOR := agent/report/vendor
+UPLOT := 1.6.32
+PICO := 2.1.1
+
+vendor: ## fetch the HTML report's style and plot library anew (needs npm; afterwards look at the difference)
+	@set -eu; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	for package in uplot@$(UPLOT) @picocss/pico@$(PICO); do \
+	  mkdir "$$folder/one"; (cd "$$folder/one" && npm pack --silent "$$package" >/dev/null && tar xzf ./*.tgz); \
+	  case "$$package" in \
+	  uplot*) cp "$$folder"/one/package/dist/uPlot.iife.min.js "$$folder"/one/package/dist/uPlot.min.css $(VENDOR)/; \
+	    cp "$$folder/one/package/LICENSE" $(VENDOR)/uPlot.LICENSE;; \
+	  *) cp "$$folder/one/package/css/pico.classless.min.css" $(VENDOR)/; \
+	    cp "$$folder/one/package/LICENSE.md" $(VENDOR)/pico.LICENSE;; \
+	  esac; rm -r "$$folder/one"; \
+	done; \
+	cd $(VENDOR) && sha256sum pico.LICENSE pico.classless.min.css uPlot.LICENSE uPlot.iife.min.js uPlot.min.css >SHA256SUMS
+	@chmod 644 $(VENDOR)/*
 
 clean: ## remove the environment and every cache
 	rm -rf "$(VENV)" build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,6 +1,7 @@
 """The live terminal view: site hashrate, a progress bar, and incidents as they move through their states."""
 
 from collections import deque
+from itertools import islice
 
 import numpy as np
 from rich.console import Console, Group
@@ -13,6 +14,7 @@ from rich.text import Text
 from agent.clock import Stopwatch
 from agent.ledger.fold import State
 from agent.model.action import Verb
+from agent.model.ids import IncidentId
 from agent.model.incident import Incident, Outcome, Phase
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
@@ -56,6 +58,8 @@ class LiveView:
         self._total_s = total_s
         self._rates: deque[float] = deque(maxlen=60)
         self._seen: dict[str, str] = {}
+        self._watched: set[IncidentId] = set()
+        self._known = 0
         self._watch = Stopwatch()
         self._drawn_at = -FRAME_S
         draws = console.is_terminal and not console.is_dumb_terminal
@@ -81,7 +85,9 @@ class LiveView:
             self._live.update(self._picture(site_s), refresh=True)
 
     def _picture(self, site_s: float) -> Group:
-        rate_ph, target_ph, answering = self._site()
+        rate_th, target_th = site_rate(self._view)
+        rate_ph, target_ph = rate_th / 1e3, target_th / 1e3
+        answering = int((self._view.reach == Reach.ANSWERED).sum())
         self._rates.append(rate_ph / target_ph if target_ph else 0.0)
         head = Table.grid(expand=True, padding=(0, 2))
         head.add_column(ratio=1)
@@ -97,16 +103,29 @@ class LiveView:
             ProgressBar(total=self._total_s, completed=site_s),
             Text(f"site time {duration(site_s)} of {duration(self._total_s)}"),
         )
+        still_open = sum(incident.is_open for incident in self._memory.incidents.values())
+        head.add_row(
+            Text(f"incidents: {still_open} open, {len(self._memory.incidents) - still_open} closed"),
+            Text(self._progress(site_s)),
+        )
         title = f"terrahash · {printable(self._view.site.name)} · simulated"
         # The cursor rests on the empty last line, where a ^C that the terminal echoes wraps nothing.
         return Group(Panel(head, title=title, border_style="dim"), self._incidents(), Text())
+
+    def _progress(self, site_s: float) -> str:
+        """Return how far the run is, and how much longer it takes if it goes on as it went."""
+        share = min(1.0, site_s / self._total_s)
+        if not share:
+            return "0%"
+        left_s = self._watch.elapsed_s() * (1.0 - share) / share
+        return f"{share:.0%}, about {f'{left_s:.0f} s' if left_s < 59.5 else duration(left_s)} left"
 
     def _incidents(self) -> Table:
         table = Table(expand=True, box=None, header_style="bold", pad_edge=False)
         for column, least, share in COLUMNS:
             table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=least, ratio=share)
         incidents = list(self._memory.incidents.values())
-        room = max(4, self._console.height - 8)
+        room = max(4, self._console.height - 9)
         for incident in sorted(incidents, key=lambda i: (not i.is_open, i.id))[:room]:
             style = PHASE_STYLE[incident.phase]
             table.add_row(
@@ -118,15 +137,12 @@ class LiveView:
             )
         return table
 
-    def _site(self) -> tuple[float, float, int]:
-        """Return site hashrate and target in PH/s, and how many miners answer. A silent miner's rate is not counted."""
-        view = self._view
-        answers = view.reach == Reach.ANSWERED
-        rate_th = float(np.nansum(np.where(answers, view.hashrate_th.value, 0.0)))
-        return rate_th / 1e3, float(view.target_th().sum()) / 1e3, int(answers.sum())
-
     def _print_changes(self, site_s: float) -> None:
-        for incident in self._memory.incidents.values():
+        """Print what became of the incidents that were open at the last look, and those that have been opened since."""
+        still_open = {incident.id for incident in self._memory.open_incidents}
+        known, self._known = self._known, len(self._memory.incidents)
+        for incident_id in sorted({*self._watched, *still_open, *islice(self._memory.incidents, known, None)}):
+            incident = self._memory.incidents[incident_id]
             line = (
                 f"{incident.id}  {printable(', '.join(incident.members)):<14} {incident.cause:<13} "
                 f"{_state(incident):<17} {_ending(incident)}"
@@ -134,6 +150,13 @@ class LiveView:
             if self._seen.get(incident.id) != line:
                 self._seen[incident.id] = line
                 self._console.print(f"{duration(site_s):>9}  {line}", highlight=False, markup=False, soft_wrap=True)
+        self._watched = still_open
+
+
+def site_rate(view: SiteView) -> tuple[float, float]:
+    """Return site hashrate and target in TH/s. A silent miner's rate is not counted."""
+    rate_th = np.where(view.reach == Reach.ANSWERED, view.hashrate_th.value, 0.0)
+    return float(np.nansum(rate_th)), float(view.target_th().sum())
 
 
 def _state(incident: Incident) -> str:

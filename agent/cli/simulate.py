@@ -1,6 +1,7 @@
 """`terrahash simulate`: scenarios, run in virtual time and judged."""
 
 import io
+import os
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -11,12 +12,15 @@ import click
 from rich.console import Console
 
 from agent.cli.expectations import flattened
-from agent.cli.scenario_run import Played, play_scenario, read_scenario, shipped
+from agent.cli.scenario_run import EPOCH_S, Played, play_scenario, read_scenario, shipped
 from agent.config.errors import ConfigError, Problem
 from agent.config.scenario import Scenario, TierName
 from agent.config.wording import closest
-from agent.report.table import Table, show, write_json
+from agent.model.incident import Outcome
+from agent.report.plots import Fault, SimulatedRun
+from agent.report.table import Table, printable, show, write_json
 from agent.report.text import NOTHING, duration, percent
+from simulators.matching import match
 
 RATES = ("rate", "recall", "precision", "rate_fixable", "rate_inclusive", "target")
 GROUPS = ("truth", "detection", "remediation", "harm", "duty", "cost")
@@ -33,9 +37,22 @@ GROUPS = ("truth", "detection", "remediation", "harm", "duty", "cost")
     metavar="FILE",
     help="Keep the ledger there; it must not exist yet.  [default: it is thrown away]",
 )
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the scoreboard with plots there, as one page that needs nothing else; a file that exists is replaced.",
+)
 @click.pass_context
 def simulate_command(
-    ctx: click.Context, *, source: str, as_json: bool, seed: int | None, tier: str | None, ledger: Path | None
+    ctx: click.Context,
+    *,
+    source: str,
+    as_json: bool,
+    seed: int | None,
+    tier: str | None,
+    ledger: Path | None,
+    html: Path | None,
 ) -> None:
     """Run a scenario, or every scenario (*.yaml) of a folder, and print the scoreboard.
 
@@ -48,16 +65,27 @@ def simulate_command(
         raise click.UsageError("--ledger keeps one run's ledger: name one scenario, not a folder")
     if ledger is not None and ledger.exists():
         raise click.UsageError(f"{ledger} exists: name a file that does not, a simulation begins with an empty ledger")
+    if html is not None:
+        _check_html(html)
     scenarios = _all_read(paths, seed=seed, tier=None if tier is None else TierName(tier))
-    boards = []
-    for scenario in scenarios:
-        played = _play(scenario, ledger)
+    watched = sys.stderr.isatty() and (sys.stdout.isatty() or not as_json)
+    boards, runs = [], []
+    for number, scenario in enumerate(scenarios, 1):
+        if watched and is_folder:
+            click.echo(f"{number} of {len(scenarios)}: {printable(scenario.name)}", err=True)
+        played = _play(scenario, ledger, watched=watched)
         boards.append(played.board)
+        if html is not None:
+            runs.append(simulated_run(played))
         if not as_json:
             show(tables(played.board), sys.stdout)
         _tell(played)
     if as_json:
         write_json(boards if is_folder else boards[0], sys.stdout)
+    if html is not None:
+        from agent.report.page import page  # noqa: PLC0415 - only a page needs its parts
+
+        _write(html, page(runs, title=Path(source).resolve().name if is_folder else runs[0].board["scenario"]))
     if any(board["expect"]["failed"] for board in boards):
         ctx.exit(1)
 
@@ -76,6 +104,28 @@ def tables(board: dict[str, Any]) -> list[Table]:
     headers = ("group", "figure", "value")
     note = f"Simulated: {duration(board['site_s'])} of site time in {board['cost']['wall_s']:.1f} s."
     return [Table(title, headers, rows, frozenset(("value",)), (note,))]
+
+
+def simulated_run(played: Played) -> SimulatedRun:
+    """Return what a run left behind as the page wants it: each fault with whether and how soon it was found."""
+    counted = [incident for incident in played.incidents if incident.outcome is not Outcome.SUPPRESSED]
+    finds = match(played.faults, counted, EPOCH_S).finds
+    faults = []
+    for place, truth in enumerate(played.faults):
+        own = finds[place].own if place in finds else ()
+        faults.append(
+            Fault(
+                kind=truth.kind,
+                category=truth.category,
+                counts=truth.counts,
+                miners=truth.miners,
+                started_s=truth.started_at,
+                over_s=truth.over_at,
+                found=place in finds,
+                delay_s=own[0].spell.detected_at - EPOCH_S - truth.started_at if own else None,
+            )
+        )
+    return SimulatedRun(played.board, EPOCH_S, played.incidents, tuple(faults), played.history)
 
 
 def _figure(name: str, value: float | None) -> str:
@@ -121,10 +171,28 @@ def _all_read(paths: Iterable[Path], *, seed: int | None, tier: TierName | None)
     return scenarios
 
 
-def _play(scenario: Scenario, ledger: Path | None) -> Played:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console = Console(file=io.StringIO())
+def _check_html(path: Path) -> None:
+    """Refuse, before anything is run, a place where no page can be written."""
+    if not path.parent.is_dir():
+        raise click.UsageError(f"--html {path}: there is no folder {path.parent}; make it, or name a file elsewhere")
+    if path.exists() and not path.is_file():
+        raise click.UsageError(f"--html {path}: expected a file or a new name, got something else; name another")
+    if not os.access(path.parent, os.W_OK):
+        raise click.UsageError(f"--html {path}: {path.parent} cannot be written to; name a file elsewhere")
+
+
+def _write(path: Path, text: str) -> None:
+    """Put a file in place whole: whoever opens it meanwhile sees the old one, or the new one."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _play(scenario: Scenario, ledger: Path | None, *, watched: bool) -> Played:
+    console = Console(stderr=True) if watched else Console(file=io.StringIO())
     with tempfile.TemporaryDirectory(prefix="terrahash-simulate-") as folder:
         return play_scenario(scenario, ledger or Path(folder) / "ledger.sqlite3", console=console, log=_Nowhere())
 

@@ -1,8 +1,11 @@
 """`terrahash simulate`, `faults` and `scenarios` as a user runs them; in memory, but for one run on the wire."""
 
+import contextlib
+import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ from agent.config.scenario import TierName
 from agent.ledger import chain
 from agent.ledger.reader import audit, read
 from agent.model.events import AgentStarted
+from agent.report.text import duration
 from simulators.faults import FAULT_KINDS
 
 NETWORK = f"10.{32 + os.getpid() % 30}.0.0/16"
@@ -201,6 +205,73 @@ def test_a_table_shows_every_group(tmp_path: Path) -> None:
     assert all(any(line.startswith(group) for line in done.stdout.splitlines()) for group in GROUPS)
 
 
+def test_a_page_is_written_beside_the_json_and_replaces_an_older_one(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("an older one")
+    done = call("simulate", written(tmp_path, STORY + MET), "--json", "--html", page)
+    assert done.exit_code == 0, done.output
+    board = json.loads(done.stdout)
+    text = page.read_text(encoding="utf-8")
+    (data,) = [json.loads(found) for found in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text)]
+    (stuck, disturbances) = data["groups"]
+    ended = {span[6]: span[5] for span in stuck["spans"]}
+    assert ended == {"inc-000001": "auto_resolved", "inc-000002": "self_recovered"}
+    assert stuck["faults"] == [[60, 1, "miner.process_died", "r1-01"]]
+    assert [span[6] for span in disturbances["spans"]] == ["wire.silent"]
+    assert len(data["at"]) == len(data["rate"]) > 100
+    assert min(data["low"]) < 0.8 * max(data["target"])
+    assert f">{duration(board['detection']['delay_s']['stuck']['p50'])}</td>" in text
+    assert "12 of 12 expectations met" in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "story.yaml"]
+    assert page.stat().st_mode & 0o777 == (tmp_path / "story.yaml").stat().st_mode & 0o777
+
+
+def test_a_folder_has_one_page_and_a_failure_is_on_it(tmp_path: Path) -> None:
+    short = STORY.replace("duration: 25m", "duration: 3m")
+    for name in ("b", "a"):
+        written(tmp_path, short.replace("name: story", f"name: {name}") + "  - {at_end: {faults: 7}}\n", f"{name}.yaml")
+    page = tmp_path / "report.html"
+    done = call("simulate", tmp_path, "--html", page)
+    assert done.exit_code == 1
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r'<a href="(#run-\d)">(\w)</a>', text) == [("#run-1", "a"), ("#run-2", "b")]
+    assert "2 of 2 scenarios did not go as expected" in text
+    assert text.count("1 of 1 expectations not met") >= 2
+
+
+@pytest.mark.parametrize(("arguments", "shows"), [((), True), (("--json",), False)])
+def test_progress_goes_to_a_terminal_unless_json_goes_into_a_pipe(
+    tmp_path: Path, arguments: tuple[str, ...], shows: bool
+) -> None:
+    path = written(tmp_path, STORY.replace("duration: 25m", "duration: 10m").partition("expect:")[0])
+    leader, follower = os.openpty()
+    command = [sys.executable, "-m", "agent.cli.main", "simulate", str(path), *arguments]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
+    with os.fdopen(leader, "rb", buffering=0) as terminal:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower, env=environment) as process:
+            os.close(follower)
+            shown = told_on(terminal)
+            assert process.stdout is not None
+            assert b"story" in process.stdout.read()
+        assert process.returncode == 0
+    words = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    if shows:
+        assert re.search(r"site time .+ of 10 min", words)
+        assert re.search(r"\d+%, about .+ left", words)
+        assert re.search(r"incidents: \d+ open, \d+ closed", words)
+    else:
+        assert words == ""
+
+
+def told_on(terminal: io.RawIOBase) -> str:
+    """Return what is written to a terminal until nobody can write to it any more."""
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux reports the end of a pseudo-terminal as an error
+        while part := terminal.read(65536):
+            shown += part
+    return shown.decode()
+
+
 # -- refused before anything runs --------------------------------------------------------------------------------------
 
 
@@ -230,6 +301,9 @@ def test_a_tier_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ((".", "--ledger", "x.sqlite3"), "name one scenario"),
         (("demo", "--ledger", "story.yaml"), "exists"),
         (("demo", "--tier", "wier"), "wire"),
+        (("story.yaml", "--html", "nowhere/report.html"), "there is no folder nowhere; make it"),
+        (("story.yaml", "--html", "."), "got something else; name another"),
+        (("story.yaml", "--html", "/dev/null"), "got something else; name another"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
