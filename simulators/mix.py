@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from agent.model.incident import Category
 from simulators.faults import FAULT_KINDS, FaultKind, On
-from simulators.faults.kind import Value, miners_of
+from simulators.faults.kind import Value
 from simulators.plant.site import SitePlant
 from simulators.truth import Truth
 
@@ -26,6 +26,9 @@ CATEGORY_SHARES: Mapping[Category, float] = {
     Category.OTHER: 0.05,
 }
 """Share of incidents; KPI reference."""
+
+MIXED = frozenset({Category.STUCK})
+"""The categories that a mix draws from: those whose remedies this version has."""
 
 WEIGHTS: Mapping[str, float] = {
     "miner.process_died": 4.0,
@@ -88,7 +91,7 @@ def drawn(rng: random.Random, unfixable: float | None = None) -> tuple[str, dict
         unfixable: share of faults that nothing remote fixes; UNFIXABLE where None.
     """
     share = UNFIXABLE if unfixable is None else unfixable
-    kinds = [kind for kind in FAULT_KINDS.values() if kind.counts and On.MINER in kind.on]
+    kinds = [k for k in FAULT_KINDS.values() if k.counts and On.MINER in k.on and k.category in MIXED]
     remedied = rng.random() >= share
     # A category without such a kind, as most are without unfixable ones, leaves its share to the others.
     fitting = [kind for kind in kinds if kind.fixable is remedied] or kinds
@@ -104,7 +107,7 @@ async def play(truth: Truth, plant: SitePlant, happenings: Iterable[Happening]) 
         await asyncio.sleep(happening.at_s - loop.time())
         now = loop.time()
         plant.advance(now)
-        well = [target for target in happening.targets if _is_well(plant, happening.kind, target)]
+        well = [target for target in happening.targets if FAULT_KINDS[happening.kind].may_begin(plant, target)]
         for target in well[: happening.count]:
             truth.inject(happening.kind, target, now, for_s=happening.for_s, **happening.params)
         short += 0 if happening.background else max(0, happening.count - len(well))
@@ -114,9 +117,3 @@ async def play(truth: Truth, plant: SitePlant, happenings: Iterable[Happening]) 
 def _weight(kind: FaultKind, among: Sequence[FaultKind]) -> float:
     siblings = [WEIGHTS.get(k.name, 1.0) for k in among if k.category is kind.category]
     return CATEGORY_SHARES[kind.category] * WEIGHTS.get(kind.name, 1.0) / sum(siblings)
-
-
-def _is_well(plant: SitePlant, kind: str, target: str) -> bool:
-    """Whether the fault can begin there: one that counts needs healthy miners, a disturbance none."""
-    chosen = FAULT_KINDS[kind]
-    return not chosen.counts or all(plant.miners[m].healthy for m in miners_of(plant.site, target, chosen.on))

@@ -1,10 +1,6 @@
 """How well the agent did, as one dictionary: its incidents held against the ground truth. Pure; measures nothing.
 
-Matching. An incident belongs to a fault if they share a miner and it was detected between the fault's beginning and its
-end plus MATCH_SLACK_S. Where several fit, faults that count come before disturbances, then the latest. The first
-incident of a fault is the one it is judged by; a relapse re-opens that same incident and so belongs to it. Incidents
-that belong to nothing are false; one that belongs to a disturbance alone is neither false nor a find. Suppressed
-incidents are left out.
+Which incident belongs to which fault is told in `simulators.matching`. Suppressed incidents are left out.
 
 Definitions of rates, times and targets are those of the KPI reference: a rate is auto_resolved over counted minus
 self-recovered, with its Wilson interval; resolution times are taken over every counted incident that was resolved.
@@ -16,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.model.action import Verb
+from agent.model.ids import IncidentId
 from agent.model.incident import Category, Incident, Outcome
+from simulators.matching import Matches, Sighting, match
 from simulators.truth import FaultTruth, Harm
 
 SCHEMA = 1
-MATCH_SLACK_S = 300.0
 Z_95 = 1.959963984540054
 DECIMALS = 3
 
@@ -70,19 +67,6 @@ class Duty:
     during_hold: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Matches:
-    """Which incident belongs to which fault.
-
-    Attributes:
-        of: for each incident, in order of detection, its fault or None.
-        first: for each fault by its place in the truth, the incident it is judged by.
-    """
-
-    of: tuple[tuple[Incident, FaultTruth | None], ...]
-    first: Mapping[int, Incident]
-
-
 def scoreboard(
     run: RunFacts,
     faults: Sequence[FaultTruth],
@@ -98,7 +82,7 @@ def scoreboard(
     `cost` is measured by the caller; its keys are COST_KEYS.
     """
     counted = sorted((i for i in incidents if i.outcome is not Outcome.SUPPRESSED), key=lambda i: (i.detected_at, i.id))
-    matches = match(run, faults, counted)
+    matches = match(faults, counted, run.epoch_s)
     board = {
         "schema": SCHEMA,
         "scenario": run.scenario,
@@ -127,24 +111,6 @@ def scoreboard(
     return rounded
 
 
-def match(run: RunFacts, faults: Sequence[FaultTruth], incidents: Sequence[Incident]) -> Matches:
-    """Decide which incident belongs to which fault, by the rule of this module's docstring."""
-    first: dict[int, Incident] = {}
-    of: list[tuple[Incident, FaultTruth | None]] = []
-    for incident in incidents:
-        at = incident.detected_at - run.epoch_s
-        fitting = [place for place, fault in enumerate(faults) if _fits(fault, incident, at)]
-        best = max(
-            fitting,
-            key=lambda place: (faults[place].counts, faults[place].started_at),
-            default=None,
-        )
-        if best is not None:
-            first.setdefault(best, incident)
-        of.append((incident, None if best is None else faults[best]))
-    return Matches(tuple(of), first)
-
-
 def wilson(hits: int, of: int) -> tuple[float, float]:
     """Return the 95 % Wilson score interval of `hits` out of `of` > 0."""
     share, zz = hits / of, Z_95 * Z_95
@@ -165,11 +131,6 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
-def _fits(fault: FaultTruth, incident: Incident, at: float) -> bool:
-    until = math.inf if fault.over_at is None else fault.over_at + MATCH_SLACK_S
-    return fault.started_at <= at <= until and not set(fault.miners).isdisjoint(incident.members)
-
-
 def _truth(faults: Sequence[FaultTruth]) -> dict[str, Any]:
     real = [fault for fault in faults if fault.counts]
     return {
@@ -187,33 +148,52 @@ def _truth(faults: Sequence[FaultTruth]) -> dict[str, Any]:
 
 
 def _detection(run: RunFacts, faults: Sequence[FaultTruth], matches: Matches) -> dict[str, Any]:
-    real = [place for place, fault in enumerate(faults) if fault.counts]
-    found = [(faults[place], matches.first[place]) for place in real if place in matches.first]
-    false = sum(fault is None for _, fault in matches.of)
-    true = sum(fault is not None and fault.counts for _, fault in matches.of)
+    real = sum(fault.counts for fault in faults)
+    first = [(faults[place], find.own[0]) for place, find in matches.finds.items() if find.own]
+    true, false, false_relapses = _tallied(faults, matches.sightings)
     miner_days = run.miners * run.site_s / 86_400.0
     delays: dict[Category, list[float]] = {}
-    for fault, incident in found:
-        delays.setdefault(fault.category, []).append(incident.detected_at - run.epoch_s - fault.started_at)
+    for fault, seen in first:
+        delays.setdefault(fault.category, []).append(seen.spell.detected_at - run.epoch_s - fault.started_at)
     return {
-        "recall": _ratio(len(found), len(real)),
+        "recall": _ratio(len(matches.finds), real),
         "precision": _ratio(true, true + false),
         "false_incidents": false,
         "false_per_1000_miner_days": false * 1000.0 / miner_days if miner_days else None,
-        "wrong_category": sum(incident.category is not fault.category for fault, incident in found),
-        "wrong_cause": sum(incident.cause not in fault.causes for fault, incident in found),
+        "wrong_category": sum(seen.incident.category is not fault.category for fault, seen in first),
+        "wrong_cause": sum(seen.spell.cause not in fault.causes for fault, seen in first),
         "delay_s": {
             category.value: {"p50": percentile(delays[category], 0.5), "p95": percentile(delays[category], 0.95)}
             for category in _present(delays)
         },
+        "false_relapses": false_relapses,
     }
+
+
+def _tallied(faults: Sequence[FaultTruth], sightings: Iterable[Sighting]) -> tuple[int, int, int]:
+    """Return how many incidents are true, how many false, and how many relapses are false."""
+    true: set[IncidentId] = set()
+    something: set[IncidentId] = set()
+    everything: set[IncidentId] = set()
+    false_relapses = 0
+    for seen in sightings:
+        name = seen.incident.id
+        is_relapse = name in everything
+        everything.add(name)
+        if seen.fault is not None or seen.carries:
+            something.add(name)
+        else:
+            false_relapses += is_relapse
+        if seen.carries or (seen.fault is not None and faults[seen.fault].counts):
+            true.add(name)
+    return len(true), len(everything - something), false_relapses
 
 
 def _remediation(faults: Sequence[FaultTruth], counted: Sequence[Incident], matches: Matches) -> dict[str, Any]:
     hits, of = _resolution(counted)
     by_itself = sum(i.outcome is Outcome.SELF_RECOVERED for i in counted)
-    escalated = [fault for incident, fault in matches.of if incident.escalated_at is not None]
-    right = sum(fault is not None and not fault.fixable for fault in escalated)
+    escalated = [seen for seen in matches.sightings if seen.spell.escalated_at is not None]
+    right = sum(_is_hopeless(faults, seen) for seen in escalated)
     return {
         "rate": _ratio(hits, of),
         "rate_fixable": _rate_fixable(faults, matches),
@@ -230,6 +210,12 @@ def _remediation(faults: Sequence[FaultTruth], counted: Sequence[Incident], matc
     }
 
 
+def _is_hopeless(faults: Sequence[FaultTruth], seen: Sighting) -> bool:
+    """Whether one of the faults behind a spell is one that nothing remote fixes."""
+    behind = (*(() if seen.fault is None else (seen.fault,)), *seen.carries)
+    return any(not faults[place].fixable for place in behind)
+
+
 def _resolution(counted: Iterable[Incident]) -> tuple[int, int]:
     """Return (auto-resolved, counted minus self-recovered)."""
     outcomes = [incident.outcome for incident in counted]
@@ -239,7 +225,7 @@ def _resolution(counted: Iterable[Incident]) -> tuple[int, int]:
 def _rate_fixable(faults: Sequence[FaultTruth], matches: Matches) -> float | None:
     """Return the share of fixable faults that the agent fixed; one it never saw is one it did not fix."""
     fixable = [place for place, fault in enumerate(faults) if fault.counts and fault.fixable]
-    outcomes = [matches.first[place].outcome if place in matches.first else Outcome.OPEN for place in fixable]
+    outcomes = [matches.finds[place].last.outcome if place in matches.finds else Outcome.OPEN for place in fixable]
     of = len(outcomes) - outcomes.count(Outcome.SELF_RECOVERED)
     return _ratio(outcomes.count(Outcome.AUTO_RESOLVED), of)
 

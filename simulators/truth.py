@@ -11,7 +11,7 @@ from agent.model.errors import PolicyError
 from agent.model.ids import MinerId
 from agent.model.incident import Category, Reason
 from agent.model.topology import Bank, Outlet
-from simulators.faults import FAULT_KINDS, FaultKind, miners_of
+from simulators.faults import FAULT_KINDS, FaultKind, On
 from simulators.faults.kind import Value
 from simulators.plant.journal import Entry, What
 from simulators.plant.site import SitePlant
@@ -28,7 +28,10 @@ class FaultTruth:
     Attributes:
         counts, fixable, causes: as its kind declares.
         miners: whom it hits.
-        over_at: the miner really healthy again, or the disturbance ended; None while it lasts.
+        over_at: its miners really healthy again, or the disturbance ended; None while it lasts.
+        gone_at: when a pool was itself again; that may be long after its miners were well with another. None before,
+            and for all faults of anything else.
+        of_pool: it is a pool that is broken.
     """
 
     kind: str
@@ -39,6 +42,13 @@ class FaultTruth:
     miners: tuple[MinerId, ...]
     started_at: float
     over_at: float | None
+    gone_at: float | None = None
+    of_pool: bool = False
+
+    def lasted_at(self, at: float) -> bool:
+        """Whether there was something broken at site time `at`."""
+        until = self.gone_at if self.of_pool else self.over_at
+        return self.started_at <= at and (until is None or at < until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,8 @@ class Harm:
 
     Attributes:
         actions_on_healthy: restarts, reboots and switched-off outlets of miners that hashed well at that moment.
-        useless_power_cycles: cycles after which the miner was no better than before.
+        useless_power_cycles: cycles after which the miner was no better than before. The first on a fault that only a
+            cycle can tell from one that a cycle fixes is not counted; the second is.
         outlets_left_off: relays that were closed at the beginning and are open at the end.
         budget_breaches: cycles sooner or more often than the budget allows, outlets of one bank closed too close
             together, and outlets closed into a bank beyond its share.
@@ -79,6 +90,7 @@ class _Injected:
     target: str
     miners: tuple[MinerId, ...]
     started_at: float
+    masked: bool
     ended_at: float | None = None
 
 
@@ -98,50 +110,60 @@ class Truth:
     def __init__(self, plant: SitePlant) -> None:
         self._plant = plant
         self._injected: list[_Injected] = []
+        self._lasting: dict[tuple[str, str], list[_Injected]] = {}
         outlets = [Outlet(pdu.id, k) for pdu in plant.site.pdus for k in range(1, pdu.outlet_count + 1)]
         self._closed_at_first = [outlet for outlet in outlets if plant.power.relay_on(outlet)]
 
-    def check(self, kind: str, target: str) -> tuple[FaultKind, tuple[MinerId, ...]]:
-        """Return the kind of that name and the miners behind the target; PolicyError where there is none such."""
+    def check(self, kind: str, target: str, **params: Value) -> tuple[FaultKind, tuple[MinerId, ...]]:
+        """Return the kind of that name and the miners it hits; PolicyError where it does not fit the site."""
         if kind not in FAULT_KINDS:
             raise PolicyError(f"no fault kind {kind!r}: expected one of {', '.join(FAULT_KINDS)}")
-        return FAULT_KINDS[kind], miners_of(self._plant.site, target, FAULT_KINDS[kind].on)
+        chosen = FAULT_KINDS[kind]
+        chosen.check(self._plant.site, target, params)
+        return chosen, chosen.victims(self._plant.site, target, params)
 
     def inject(self, kind: str, target: str, now: float, *, for_s: float | None = None, **params: Value) -> None:
         """Begin a fault, and end it `for_s` later where given.
 
-        Raises PolicyError for an unknown kind, target or parameter, and for a fault that counts on a miner that is not
-        healthy: nobody could tell which of two faults was mended.
+        Raises PolicyError for an unknown kind, target or parameter, and for a fault that cannot begin there now.
         """
-        chosen, miners = self.check(kind, target)
+        chosen, victims = self.check(kind, target, **params)
         self._plant.advance(now)
-        if chosen.counts and not all(self._plant.miners[miner].healthy for miner in miners):
+        if not chosen.may_begin(self._plant, target):
             raise PolicyError(f"{kind} at {target}: it is not healthy now; inject it later or elsewhere")
+        if chosen.counts:
+            # Whoever is out of order already is another fault's.
+            victims = tuple(miner for miner in victims if self._plant.miners[miner].healthy)
         chosen.inject(self._plant, target, now, **params)
-        injected = _Injected(chosen, target, miners, now)
+        injected = _Injected(chosen, target, victims, now, chosen.is_masked(params))
         self._injected.append(injected)
+        if not chosen.counts:
+            self._lasting.setdefault((kind, target), []).append(injected)
         if for_s is not None:
             self._plant.clockwork.plan(now + for_s, lambda at: self._end(injected, at))
 
     def faults(self) -> tuple[FaultTruth, ...]:
         """Return every fault so far, in the order of injection."""
-        recoveries: dict[MinerId, list[float]] = {}
-        for entry in self._plant.journal.entries:
-            if entry.what is What.HEALTHY and entry.miner is not None:
-                recoveries.setdefault(entry.miner, []).append(entry.at)
-        return tuple(self._told(injected, recoveries) for injected in self._injected)
+        by_miner = _by_miner(self._plant.journal.entries)
+        return tuple(self._told(injected, by_miner) for injected in self._injected)
 
     def harm(self, budget: Budget | None = None) -> Harm:
         """Return the harm done so far."""
         budget = budget or Budget()
         entries = self._plant.journal.entries
         now = self._plant.now
-        cycles = _cycles(entries, {m.id: m.outlets for m in self._plant.site.miners})
+        cycles = _cycles(entries)
+        telling = self._telling(cycles)
+        by_miner = _by_miner(entries)
         on = What.RELAY_ON
         closings = list({(e.outlet, e.at): e for e in entries if e.what is on and e.outlet is not None}.values())
         return Harm(
             actions_on_healthy=sum(e.healthy for e in entries if e.what in _HARMFUL),
-            useless_power_cycles=sum(self._useless(cycle, entries, now) for cycle in cycles),
+            useless_power_cycles=sum(
+                self._useless(cycle, by_miner[cycle.miner], now)
+                for place, cycle in enumerate(cycles)
+                if place not in telling
+            ),
             outlets_left_off=sum(not self._plant.power.relay_on(outlet) for outlet in self._closed_at_first),
             budget_breaches=_cycles_over_budget(cycles, budget)
             + _spacing_breaches(closings, self._plant.site.bank, budget.on_spacing_s)
@@ -153,38 +175,62 @@ class Truth:
         )
 
     def _end(self, injected: _Injected, at: float) -> None:
+        if injected.ended_at is not None:
+            return
         injected.kind.end(self._plant, injected.target, at)
         injected.ended_at = at
+        # What ends a disturbance of a target ends every one of its kind there.
+        for other in self._lasting.pop((injected.kind.name, injected.target), ()):
+            other.ended_at = at
 
-    def _told(self, injected: _Injected, recoveries: Mapping[MinerId, Sequence[float]]) -> FaultTruth:
+    def _told(self, injected: _Injected, by_miner: Mapping[MinerId, Sequence[Entry]]) -> FaultTruth:
         kind = injected.kind
         over_at = injected.ended_at
-        if kind.counts:
-            healed = [
-                next((at for at in recoveries.get(miner, ()) if at > injected.started_at), None)
-                for miner in injected.miners
-            ]
-            known = [at for at in healed if at is not None]
-            over_at = max(known) if known and len(known) == len(healed) else None
+        of_pool = injected.target.startswith(f"{On.POOL}:")
+        if kind.counts and injected.target.startswith(f"{On.MINER}:"):
+            over_at = _healed_at(by_miner.get(injected.miners[0], ()), injected.started_at)
+        elif kind.counts:
+            of_miners = [by_miner.get(miner, ()) for miner in injected.miners]
+            over_at = passed_at(of_miners, injected.started_at, injected.ended_at)
         return FaultTruth(
             kind.name,
             kind.category,
-            kind.counts,
+            kind.counts and bool(injected.miners),
             kind.fixable,
             kind.causes,
             injected.miners,
             injected.started_at,
             over_at,
+            gone_at=injected.ended_at if of_pool else None,
+            of_pool=of_pool,
         )
 
+    def _telling(self, cycles: Sequence[_Cycle]) -> frozenset[int]:
+        """Return the places of the cycles that told a masked fault from what it looked like: the first of each."""
+        by_miner: dict[MinerId, list[int]] = {}
+        for place, cycle in enumerate(cycles):
+            by_miner.setdefault(cycle.miner, []).append(place)
+        first = (
+            next((place for place in by_miner.get(i.miners[0], ()) if cycles[place].asked_at >= i.started_at), None)
+            for i in self._injected
+            if i.masked and i.miners
+        )
+        return frozenset(place for place in first if place is not None and not cycles[place].was_healthy)
+
     def _useless(self, cycle: _Cycle, entries: Iterable[Entry], now: float) -> bool:
-        """Whether a cycle did not help; one whose miner may still be starting is given the benefit of the doubt."""
+        """Whether a cycle did not help; one whose miner may still be starting is given the benefit of the doubt.
+
+        Args:
+            cycle: the cycle.
+            entries: those of its miner.
+            now: the site time.
+        """
         if cycle.closed_at is None:
             return False
         if cycle.was_healthy:
             return True
         for entry in entries:
-            if entry.miner == cycle.miner and entry.at > cycle.closed_at:
+            if entry.at > cycle.closed_at:
                 if entry.what is What.HEALTHY:
                     return False
                 if entry.what in _HARMFUL:
@@ -212,12 +258,53 @@ class Truth:
 _HARMFUL = frozenset({What.RELAY_OFF, What.RESTART, What.REBOOT})
 
 
-def _cycles(entries: Iterable[Entry], outlets: Mapping[MinerId, tuple[Outlet, ...]]) -> list[_Cycle]:
+def _by_miner(entries: Iterable[Entry]) -> dict[MinerId, list[Entry]]:
+    found: dict[MinerId, list[Entry]] = {}
+    for entry in entries:
+        if entry.miner is not None:
+            found.setdefault(entry.miner, []).append(entry)
+    return found
+
+
+def _healed_at(entries: Sequence[Entry], since: float) -> float | None:
+    """Return when a miner with these entries became healthy after `since`; None if it did not yet."""
+    return next((entry.at for entry in entries if entry.at > since and entry.what is What.HEALTHY), None)
+
+
+def passed_at(of_miners: Iterable[Sequence[Entry]], started_at: float, ended_at: float | None) -> float | None:
+    """Return when a fault that many miners suffer from was over for all of them; None while it lasts.
+
+    Each of them is done with it when it first becomes healthy again, or when the fault itself ended: a later trouble of
+    its own is none of this one's. One that stayed healthy never suffered.
+
+    Args:
+        of_miners: the journal's entries of each miner that it hits.
+        started_at: when the fault began, in site s.
+        ended_at: when it ended, whatever its miners did by then; None where it did not.
+    """
+    over: list[float] = []
+    for entries in of_miners:
+        fell_at = next(
+            (e.at for e in entries if e.at >= started_at and e.what is What.UNHEALTHY),
+            None,
+        )
+        if fell_at is None:
+            continue
+        healed_at = _healed_at(entries, fell_at)
+        at = ended_at if healed_at is None else healed_at
+        if at is None:
+            return None
+        over.append(at)
+    return max(over, default=ended_at)
+
+
+def _cycles(entries: Iterable[Entry]) -> list[_Cycle]:
+    """Return the power cycles of every miner, by the outlets that really fed it."""
     open_outlets: dict[MinerId, set[Outlet]] = {}
     under_way: dict[MinerId, _Cycle] = {}
     cycles: list[_Cycle] = []
     for entry in entries:
-        if entry.miner is None or entry.outlet not in outlets[entry.miner]:
+        if entry.miner is None or entry.outlet is None:
             continue
         opened = open_outlets.setdefault(entry.miner, set())
         if entry.what is What.RELAY_OFF:
@@ -229,6 +316,9 @@ def _cycles(entries: Iterable[Entry], outlets: Mapping[MinerId, tuple[Outlet, ..
             opened.discard(entry.outlet)
             if not opened:
                 under_way.pop(entry.miner).closed_at = entry.at
+        elif entry.what is What.REPLUGGED and opened:
+            opened.clear()
+            under_way.pop(entry.miner).closed_at = entry.at
     return cycles
 
 

@@ -145,11 +145,7 @@ def _actions(what: What, records: Sequence[Record], epoch_s: float) -> list[tupl
 
 def _within(wanted: Never, at_s: float, faults: Sequence[FaultTruth]) -> bool:
     """Whether it was forbidden at that site time: always, or while one of the kinds lasted."""
-    return wanted.during is None or any(
-        fault.kind in wanted.during
-        and fault.started_at <= at_s < (math.inf if fault.over_at is None else fault.over_at)
-        for fault in faults
-    )
+    return wanted.during is None or any(fault.kind in wanted.during and fault.lasted_at(at_s) for fault in faults)
 
 
 def _folded(records: Sequence[Record]) -> State:

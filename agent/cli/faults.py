@@ -66,4 +66,6 @@ def _kinds() -> list[dict[str, Any]]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
     return "true" if value is True else "false" if value is False else NOTHING if value is None else f"{value}"

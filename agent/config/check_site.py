@@ -8,7 +8,7 @@ from agent.config.schema import RiskName
 from agent.config.topology import Figures
 from agent.config.wording import choice, closest, number_text
 from agent.guard.limits import Mode
-from agent.model.site_view import HISTORY_SAMPLES
+from agent.model.columns import HISTORY_SAMPLES
 from agent.model.topology import Family
 
 FAMILIES_WITH_LOGIN = (Family.ANTMINER_STOCK, Family.WHATSMINER)

@@ -72,6 +72,14 @@ def _credential(value: str) -> str:
     return value
 
 
+def _worker(value: str) -> str:
+    text = value.strip()
+    rest = text.replace("{miner}", "")
+    if not text or len(text) > 64 or not text.isprintable() or any(c in "{} " for c in rest):
+        raise refuse("write it without spaces, with {miner} where the miner's id belongs, such as site.{miner}")
+    return text
+
+
 def _host(value: str) -> str:
     text = value.strip()
     if _LOOKS_LIKE_ADDRESS.fullmatch(text):
@@ -157,6 +165,8 @@ Label = Annotated[
 CredentialName = Annotated[str, AfterValidator(_credential), Expect("the name of a credential")]
 FilePath = Annotated[str, AfterValidator(_path), Expect("the path of a file")]
 Host = Annotated[str, AfterValidator(_host), Expect("an IP address or a host name")]
+Truth = Annotated[bool, Strict(), Expect("true or false")]
+Worker = Annotated[str, AfterValidator(_worker), Expect("a worker's name")]
 Mac = Annotated[str, AfterValidator(_mac), Expect("a MAC address")]
 OutletNumbers = Annotated[
     tuple[int, ...],

@@ -16,7 +16,7 @@ class Refused:
 
     Args:
         paths: the refused keys, as problems show them.
-        devices: by section (`pdus`, `switches`), the ids that may be among what was left out; None if one has no
+        devices: by section (`pdus`, `pools` and so on), the ids that may be among what was left out; None if one has no
             readable id.
     """
 
@@ -58,7 +58,7 @@ class Findings:
         self.warnings.append(self._problem(steps, expected, got, remedy))
 
     def may_exist(self, section: str, device: str) -> bool:
-        """Tell whether a device of that section (`pdus`, `switches`) and id may be among what was left out."""
+        """Tell whether a device of that section (`pdus`, `pools` and so on) and id may be among what was left out."""
         names = self.refused.devices[section]
         return names is None or device in names
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from agent.config.check_devices import check_devices
 from agent.config.check_miners import check_miners
+from agent.config.check_pools import check_pools
 from agent.config.check_site import check_site
 from agent.config.errors import ConfigError, Place, Problem
 from agent.config.explain import explain, salvage
@@ -116,7 +117,7 @@ def _inspect(tree: Node, problems: list[Problem]) -> Findings | None:
     A refused part is left out and the rest is checked, so that one slip does not hide the others.
     """
     taken = {problem.place for problem in problems}
-    devices = {section: _devices(tree, section) for section in ("pdus", "switches")}
+    devices = {section: _devices(tree, section) for section in ("pdus", "switches", "pools", "pool_groups")}
     inventory_named = tree.child("inventory") is not None
     for attempt in range(SALVAGE_ROUNDS):
         try:
@@ -132,6 +133,7 @@ def _inspect(tree: Node, problems: list[Problem]) -> Findings | None:
             refused = Refused((problem.path for problem in problems), devices)
             findings = Findings(config, tree, refused)
             check_devices(findings)
+            check_pools(findings)
             check_site(findings, check_miners(findings, ModelTable(config.models)))
             taken |= {problem.place for problem in problems}
             problems += [problem for problem in findings.problems if problem.place not in taken]

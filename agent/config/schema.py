@@ -21,7 +21,9 @@ from agent.config.fields import (
     OutletNumbers,
     OutletRefs,
     PortRef,
+    Truth,
     Whole,
+    Worker,
 )
 from agent.config.wording import Expect
 from agent.detect.stuck import StuckThresholds
@@ -33,6 +35,8 @@ from agent.triage.limits import TriageLimits
 
 DAY_S = 86_400.0
 MAX_MINERS = 50_000
+MAX_POOLS_OF_GROUP = 8
+"""More than any firmware keeps."""
 
 _POLL = PollSettings()
 _STUCK = StuckThresholds()
@@ -214,6 +218,30 @@ class SwitchSection(Section):
     """How to read it."""
 
 
+class PoolSection(Section):
+    """One mining pool's endpoint, stratum V1."""
+
+    id: Id
+    """Name that pool groups refer to."""
+    host: Host
+    """Its host name or address."""
+    port: Whole = Field(ge=1, le=65_535)
+    """Its TCP port."""
+    tls: Truth = False
+    """Whether it is spoken to through TLS."""
+
+
+class PoolGroupSection(Section):
+    """The pools that some of the miners work for."""
+
+    id: Id
+    """Name that the inventory's pool_group refers to."""
+    pools: list[Id] = Field(min_length=1, max_length=MAX_POOLS_OF_GROUP)
+    """Ids of pools in order of priority: the first is the primary, the next the one to fail over to."""
+    worker: Worker = "site.{miner}"
+    """Name under which a miner logs in; {miner} stands for its id."""
+
+
 class LoginSection(Section):
     """How to log in to the miners of one family."""
 
@@ -258,7 +286,7 @@ class MinerSection(Section):
     loop: Label | None = None
     """Coolant loop it hangs on."""
     pool_group: Label | None = None
-    """Group of miners that share pool settings."""
+    """The pool group that names its pools."""
     hashrate_th: Number | None = Field(default=None, ge=0.1, le=5000)
     """Nominal hashrate in TH/s, where it differs from the model's."""
     power_w: Number | None = Field(default=None, ge=1, le=50_000)
@@ -296,6 +324,10 @@ class ConfigFile(Section):
     """The PDUs."""
     switches: list[SwitchSection] = Field(default=[], max_length=4096)
     """The network switches; may be left out."""
+    pools: list[PoolSection] = Field(default=[], max_length=256)
+    """The mining pools; without any the agent knows nothing of pools."""
+    pool_groups: list[PoolGroupSection] = Field(default=[], max_length=256)
+    """Which pools which miners work for, in order of priority."""
     logins: dict[Family, LoginSection] = {}
     """Log-ins to the miners' control interfaces, by family; needed for mode auto."""
     models: dict[str, ModelSection] = {}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from agent.config.models import ModelTable
 from agent.config.schema import ConfigFile, MinerSection, PduSection
 from agent.model.errors import InvariantError
-from agent.model.ids import MinerId, PduId, SwitchId
-from agent.model.topology import Bank, Family, Miner, Outlet, Pdu, Site, Switch
+from agent.model.ids import MinerId, PduId, PoolGroupId, PoolId, SwitchId
+from agent.model.topology import Bank, Family, Miner, Outlet, Pdu, Pool, PoolGroup, Site, Switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,11 @@ def build_site(config: ConfigFile, table: ModelTable) -> Site:
         ),
         switches=tuple(Switch(SwitchId(switch.id), switch.host, switch.ports) for switch in config.switches),
         protected=frozenset(Outlet(PduId(pdu.id), number) for pdu in config.pdus for number in pdu.protected),
+        pools=tuple(Pool(PoolId(pool.id), pool.host, pool.port, pool.tls) for pool in config.pools),
+        pool_groups=tuple(
+            PoolGroup(PoolGroupId(group.id), tuple(PoolId(pool) for pool in group.pools), group.worker)
+            for group in config.pool_groups
+        ),
     )
 
 
@@ -67,5 +72,5 @@ def _miner(section: MinerSection, table: ModelTable) -> Miner:
         position=section.position,
         port=section.port,
         loop=section.loop,
-        pool_group=section.pool_group,
+        pool_group=PoolGroupId(section.pool_group) if section.pool_group is not None else None,
     )

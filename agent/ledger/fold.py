@@ -102,6 +102,8 @@ class State(Memory):
             mitigated_at=None,
             run=None,
             relapses=incident.relapses + 1,
+            earlier=incident.spells,
+            relapsed_at=event.detected_at,
         )
 
     def _move(self, incident_id: IncidentId, to_state: str, at: float) -> None:

@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
-from agent.model.ids import MinerId
+from agent.model.ids import MinerId, PoolId
 from agent.model.topology import Outlet
 
 
@@ -41,6 +41,10 @@ class Verb(StrEnum):
     """Open every listed outlet and verify state and current."""
     POWER_ON = "power_on"
     """Close every listed outlet in sequence and verify each."""
+    SWITCH_POOL = "switch_pool"
+    """Have every target work for the named pool, with its group's others behind it, and read that back."""
+    BOUNCE_PORT = "bounce_port"
+    """Take the miner's switch port down administratively and up again, and see its link come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +65,31 @@ VERB_TRAITS: Mapping[Verb, VerbTraits] = {
     Verb.REBOOT: VerbTraits(Risk.REBOOT, Repeat.PROBE, 60.0),
     Verb.POWER_OFF: VerbTraits(Risk.POWER, Repeat.SAFE, 120.0),
     Verb.POWER_ON: VerbTraits(Risk.POWER, Repeat.SAFE, 120.0),
+    Verb.SWITCH_POOL: VerbTraits(Risk.SOFT, Repeat.SAFE, 60.0),
+    Verb.BOUNCE_PORT: VerbTraits(Risk.SOFT, Repeat.PROBE, 60.0),
 }
 
 
-class Action(msgspec.Struct, frozen=True):
-    """One thing to do to one miner. `outlets` is filled for power verbs and never empty there."""
+class Action(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing to do to one miner, or to many.
+
+    Attributes:
+        miner: the target; the first of them where there are several.
+        outlets: filled for power verbs and never empty there.
+        others: the targets after the first, for verbs that take several.
+        pool: which pool to work for, for SWITCH_POOL.
+    """
 
     verb: Verb
     miner: MinerId
     outlets: tuple[Outlet, ...] = ()
+    others: tuple[MinerId, ...] = ()
+    pool: PoolId | None = None
+
+    @property
+    def targets(self) -> tuple[MinerId, ...]:
+        """Every miner it is done to."""
+        return (self.miner, *self.others)
 
     @property
     def traits(self) -> VerbTraits:

@@ -5,5 +5,7 @@ from typing import NewType
 MinerId = NewType("MinerId", str)
 PduId = NewType("PduId", str)
 SwitchId = NewType("SwitchId", str)
+PoolId = NewType("PoolId", str)
+PoolGroupId = NewType("PoolGroupId", str)
 IncidentId = NewType("IncidentId", str)
 RunId = NewType("RunId", str)

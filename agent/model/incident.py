@@ -43,6 +43,14 @@ class Reason(StrEnum):
     """The management API gives no telemetry."""
     NOT_HASHING = "not_hashing"
     """The API answers; no hashes and no shares."""
+    NO_POOL = "no_pool"
+    """It computes, or could, and nothing it finds is accepted anywhere: its pool is gone."""
+    REJECTS = "rejects"
+    """Of the shares it sends, too many are refused."""
+    FOREIGN_POOL = "foreign_pool"
+    """It works for a pool or under a name that is not the site's."""
+    CUT_OFF = "cut_off"
+    """It draws full power and cannot be reached: the network between, not the miner."""
 
 
 class Outcome(StrEnum):
@@ -106,8 +114,32 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Spell:
+    """One stretch of an incident's life: from a detection until it was taken for solved. A relapse begins another.
+
+    Attributes:
+        detected_at: UTC s at which the symptom reached Firing.
+        cause: what it was seen as when nothing had been done yet.
+        outcome: how this stretch ended, or OPEN.
+        resolved_at: UTC s at which it was taken for solved; None while it is open.
+        escalated_at: UTC s at which a person was asked in it; None if none was.
+    """
+
+    detected_at: float
+    cause: Reason
+    outcome: Outcome
+    resolved_at: float | None
+    escalated_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
-    """One incident. Times are UTC seconds; definitions in the KPI reference."""
+    """One incident. Times are UTC seconds; definitions in the KPI reference.
+
+    Attributes:
+        earlier: the stretches that relapses put an end to, oldest first.
+        relapsed_at: detection of the present stretch's symptom where it is a relapse.
+    """
 
     id: IncidentId
     category: Category
@@ -128,6 +160,17 @@ class Incident:
     relapses: int = 0
     run: Run | None = None
     attempts: tuple[Attempt, ...] = ()
+    earlier: tuple[Spell, ...] = ()
+    relapsed_at: float | None = None
+
+    @property
+    def spells(self) -> tuple[Spell, ...]:
+        """Every stretch of its life, the present one last."""
+        began = self.detected_at if self.relapsed_at is None else self.relapsed_at
+        asked = self.escalated_at
+        if asked is not None and asked < began:
+            asked = None
+        return (*self.earlier, Spell(began, self.cause, self.outcome, self.resolved_at, asked))
 
     @property
     def is_open(self) -> bool:

@@ -5,22 +5,22 @@ never): a field missing in a poll leaves the old value with its old time, and a 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.model.ids import MinerId
+from agent.model.columns import Bools, Counter, Floats, Ints, Signal
+from agent.model.ids import MinerId, PoolId
+from agent.model.probe import ProbeResult
 from agent.model.telemetry import OutletReading, OutletState, PortReading, Reach, Telemetry
 from agent.model.topology import Outlet, Pdu, Port, Site, Switch
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int8]
-
-HISTORY_SAMPLES = 96
-HISTORY_SPACING_S = 4.0
-"""A counter's history reaches back samples x spacing = 384 s or more, whatever the poll interval."""
+POOL_UNKNOWN = -1
+POOL_FOREIGN = -2
+"""Stand in the column `pool` where no pool's place does: the miner did not say, or named one that is not the site's."""
 
 
 class Expected(IntEnum):
@@ -36,81 +36,6 @@ class Expected(IntEnum):
 def _cells(array: Floats) -> "memoryview[float]":
     """Return the same memory for access to single elements, at half of what numpy takes for one."""
     return memoryview(array)  # type: ignore[arg-type] # its element type is known at run time only
-
-
-class Signal:
-    """One measured quantity of n devices: `value` and `at` (UTC s), both float64 of shape (n,), NaN for never."""
-
-    __slots__ = ("_at", "_value", "at", "value")
-
-    def __init__(self, n: int) -> None:
-        self.value: Floats = np.full(n, np.nan)
-        self.at: Floats = np.full(n, np.nan)
-        self._value, self._at = _cells(self.value), _cells(self.at)
-
-    def put(self, row: int, value: float | None, now: float) -> None:
-        """Store a measurement; `None` and NaN change nothing."""
-        if value is not None and not math.isnan(value):
-            self._value[row] = value
-            self._at[row] = now
-
-    def fresh(self, row: int, now: float, max_age_s: float) -> float | None:
-        """Return the value if it was measured within `max_age_s`, else None."""
-        return float(self.value[row]) if now - self.at[row] <= max_age_s else None
-
-
-class Counter:
-    """A device's counter, made monotone over restarts, with a short history.
-
-    `total` only grows while the device counts; when the device's process restarts its counter begins again and the old
-    part is kept. History is a ring of (time, total) per row, shape (n, HISTORY_SAMPLES).
-    """
-
-    __slots__ = ("_base", "_cells", "_head", "_times", "_totals", "at", "grew_at", "raw", "total")
-
-    def __init__(self, n: int) -> None:
-        self.total: Floats = np.full(n, np.nan)
-        self.at: Floats = np.full(n, np.nan)
-        self.grew_at: Floats = np.full(n, np.nan)
-        self.raw: Floats = np.zeros(n)
-        self._times: Floats = np.full((n, HISTORY_SAMPLES), np.nan)
-        self._totals: Floats = np.full((n, HISTORY_SAMPLES), np.nan)
-        self._cells = tuple(map(_cells, (self.total, self.at, self.grew_at, self.raw, self._times, self._totals)))
-        self._base = [0.0] * n
-        self._head = [0] * n
-
-    def put(self, row: int, raw: float | None, now: float, *, restarted: bool) -> None:
-        """Store a counter reading. `restarted`: the device's process is younger than at the reading before."""
-        if raw is None or math.isnan(raw):
-            return
-        totals, at, grew_at, raws, old_times, old_totals = self._cells
-        if restarted:
-            self._base[row] += raws[row]
-        raws[row] = raw
-        before = totals[row]
-        total = self._base[row] + raw
-        if total > before or math.isnan(before):
-            grew_at[row] = now
-        totals[row] = total
-        at[row] = now
-        head = self._head[row]
-        if now - old_times[row, head - 1] < HISTORY_SPACING_S:
-            return
-        old_times[row, head] = now
-        old_totals[row, head] = total
-        self._head[row] = (head + 1) % HISTORY_SAMPLES
-
-    def over(self, row: int, window_s: float) -> tuple[float, float] | None:
-        """Return (growth, seconds) between the newest reading and the latest one at least `window_s` before it.
-
-        None while the history does not reach that far back.
-        """
-        ages = self.at[row] - self._times[row]
-        old_enough = np.flatnonzero(ages >= window_s)
-        if old_enough.size == 0:
-            return None
-        start = int(old_enough[np.argmin(ages[old_enough])])
-        return float(self.total[row] - self._totals[row, start]), float(ages[start])
 
 
 class SiteView:
@@ -138,10 +63,13 @@ class SiteView:
         self.fan_min_rpm = Signal(n)
         self.power_w = Signal(n)
         self.pool_alive = Signal(n)
+        self.pool: NDArray[np.int16] = np.full(n, POOL_UNKNOWN, dtype=np.int16)
+        self.pool_at: Floats = np.full(n, np.nan)
+        self.worker_ok = Signal(n)
         self.suspended = Signal(n)
         self.tuned = Signal(n)
-        self.work_gh = Counter(n)
-        self.accepted = Counter(n)
+        self.work_gh = Counter(n, history=True)
+        self.accepted = Counter(n, history=True)
         self.rejected = Counter(n)
         self.stale = Counter(n)
         self.accepted_diff = Counter(n)
@@ -154,6 +82,8 @@ class SiteView:
         ports = len(self.port_rows)
         self.port_up = Signal(ports)
         self.port_octets = Counter(ports)
+        self.probes: dict[PoolId, ProbeResult] = {}
+        self._pools = _PoolBook(site)
         self.bank_a: dict[str, tuple[float, float]] = {}
 
     # -- written by observe ------------------------------------------------------------------------------------------
@@ -181,6 +111,10 @@ class SiteView:
             (self.tuned, t.tuned),
         ):
             signal.put(row, value, now)
+        if t.pool_url is not None:
+            self.pool[row], worker_ok = self.named_pool(row, t.pool_url, t.pool_user)
+            self.pool_at[row] = now
+            self.worker_ok.put(row, worker_ok, now)
         for counter, raw in (
             (self.work_gh, t.work_gh),
             (self.accepted, t.accepted),
@@ -203,6 +137,40 @@ class SiteView:
         elif math.isnan(self.mute_since[row]):
             self.mute_since[row] = now
 
+    def put_answers(
+        self, where: Bools, at: Floats, polls: NDArray[np.int32], told: Mapping[str, tuple[Bools, Floats]]
+    ) -> None:
+        """Store a whole round of replies as columns; arrays have shape (n,), and only the rows `where` count.
+
+        Args:
+            where: the rows that answered.
+            at: when each reply came, UTC s.
+            polls: how many polls in a row each row has answered since the last round; the newest reply is `told`.
+            told: for each signal or counter by its attribute's name, which of those rows told it, and what. A row whose
+                process is another than at its reply before does not belong here: `put_answer` joins the counters.
+        """
+        np.copyto(self.reach, np.int8(Reach.ANSWERED), where=where)
+        np.copyto(self.polled_at, at, where=where)
+        np.copyto(self.answered_at, at, where=where)
+        np.copyto(self.misses, np.int32(0), where=where)
+        np.add(self.goods, polls, out=self.goods, where=where)
+        np.copyto(self.missing_since, math.nan, where=where)
+        np.copyto(self.mute_since, math.nan, where=where)
+        for name, (said, values) in told.items():
+            column: Signal | Counter = getattr(self, name)
+            column.put_rows(said, values, at)
+
+    def put_misses(self, where: Bools, at: Floats, polls: NDArray[np.int32], reach: Ints) -> None:
+        """Store a whole round of polls that gave no telemetry, as `put_miss` does one; arrays have shape (n,)."""
+        np.copyto(self.reach, reach, where=where)
+        np.copyto(self.polled_at, at, where=where)
+        np.copyto(self.goods, np.int32(0), where=where)
+        np.copyto(self.missing_since, at, where=where & (self.misses == 0))
+        np.add(self.misses, polls, out=self.misses, where=where)
+        speaks = (reach == Reach.ERRORED) | (reach == Reach.REFUSED)
+        np.copyto(self.mute_since, math.nan, where=where & speaks)
+        np.copyto(self.mute_since, at, where=where & ~speaks & np.isnan(self.mute_since))
+
     def put_outlet(self, outlet: Outlet, now: float, reading: OutletReading) -> None:
         """Store one outlet's relay state, current and power. Outlets the site does not know are ignored."""
         row = self.outlet_rows.get(outlet)
@@ -215,6 +183,20 @@ class SiteView:
     def put_bank(self, bank: str, now: float, current_a: float) -> None:
         """Store a bank's measured current in A, under the bank's printed name."""
         self.bank_a[bank] = (current_a, now)
+
+    def put_pools(self, where: Bools, at: Floats, pool: NDArray[np.int16], worker_ok: Floats) -> None:
+        """Store which pool the rows `where` work for, by its place in the site's list, and whether under their name."""
+        np.copyto(self.pool, pool, where=where)
+        np.copyto(self.pool_at, at, where=where)
+        self.worker_ok.put_rows(where & ~np.isnan(worker_ok), worker_ok, at)
+
+    def named_pool(self, row: int, url: str, user: str | None) -> tuple[int, float]:
+        """Return what a row says of its pool: the pool's place, and 1.0 or 0.0 for its name there, NaN if unknown."""
+        return self._pools.code(url), self._pools.worker_fits(row, user)
+
+    def put_probe(self, result: ProbeResult) -> None:
+        """Store what the gateway itself found of a pool."""
+        self.probes[result.pool] = result
 
     def put_port(self, port: Port, now: float, reading: PortReading) -> None:
         """Store one switch port's link state and octet counter. Ports the site does not know are ignored."""
@@ -334,6 +316,33 @@ class MinerRow:
     def expected(self) -> Expected:
         """What it is supposed to be doing."""
         return Expected(int(self.view.expected[self.index]))
+
+
+class _PoolBook:
+    """Recognises the site's pools and workers in what miners say."""
+
+    __slots__ = ("_codes", "_workers")
+
+    def __init__(self, site: Site) -> None:
+        self._codes = {_endpoint(pool.url): place for place, pool in enumerate(site.pools)}
+        groups = [site.pool_group.get(m.pool_group) if m.pool_group is not None else None for m in site.miners]
+        self._workers = [g.worker_of(m.id) if g is not None else None for g, m in zip(groups, site.miners, strict=True)]
+
+    def code(self, url: str) -> int:
+        """Return the pool's place in the site's list; unknown where the site lists none, or the miner names none."""
+        if not self._codes or not url:
+            return POOL_UNKNOWN
+        return self._codes.get(_endpoint(url), POOL_FOREIGN)
+
+    def worker_fits(self, row: int, user: str | None) -> float:
+        """Return 1.0 if the name is the one that the row's group gives it, else 0.0; NaN where that is not known."""
+        wanted = self._workers[row]
+        return math.nan if wanted is None or user is None else float(user == wanted)
+
+
+def _endpoint(url: str) -> str:
+    """Return host and port of a pool's address, whatever scheme it is written with."""
+    return url.rpartition("://")[2].strip("/").lower()
 
 
 def _outlets(site: Site) -> list[tuple[Pdu, int]]:

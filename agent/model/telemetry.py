@@ -36,6 +36,7 @@ class Telemetry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         fans_rpm: fans in rpm, as many as the device reports.
         power_w: power the device reports, in W.
         pool_alive: the active pool's status is exactly "Alive".
+        pool_url, pool_user: the pool worked for, as the device writes its address, and the worker's name there.
         suspended: told to sleep (curtailed): not hashing is what it was asked to do.
         tuned: the family's tuning or frequency ramp has ended.
     """
@@ -54,6 +55,8 @@ class Telemetry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     fans_rpm: tuple[float, ...] = ()
     power_w: float | None = None
     pool_alive: bool | None = None
+    pool_url: str | None = None
+    pool_user: str | None = None
     suspended: bool | None = None
     tuned: bool | None = None
 

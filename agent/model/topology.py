@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from agent.model.ids import MinerId, PduId, SwitchId
+from agent.model.ids import MinerId, PduId, PoolGroupId, PoolId, SwitchId
 
 
 class Family(StrEnum):
@@ -78,7 +78,7 @@ class Miner:
     position: str | None = None
     port: Port | None = None
     loop: str | None = None
-    pool_group: str | None = None
+    pool_group: PoolGroupId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,43 @@ class Switch:
     port_count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One pool endpoint, stratum V1.
+
+    Attributes:
+        tls: it is spoken to through TLS.
+    """
+
+    id: PoolId
+    host: str
+    port: int
+    tls: bool = False
+
+    @property
+    def url(self) -> str:
+        """Return the address as miners take it."""
+        return f"stratum+{'ssl' if self.tls else 'tcp'}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolGroup:
+    """The pools that some miners work for.
+
+    Attributes:
+        pools: in order of priority: the first is the primary.
+        worker: the worker's name at the pool; `{miner}` in it stands for the miner's id.
+    """
+
+    id: PoolGroupId
+    pools: tuple[PoolId, ...]
+    worker: str = "site.{miner}"
+
+    def worker_of(self, miner: MinerId) -> str:
+        """Return the name under which a miner logs in."""
+        return self.worker.replace("{miner}", miner)
+
+
 @dataclass(frozen=True)
 class Site:
     """The whole site, with the look-ups the stages need. A miner's row is its place in `miners`."""
@@ -124,6 +161,8 @@ class Site:
     pdus: tuple[Pdu, ...] = ()
     switches: tuple[Switch, ...] = ()
     protected: frozenset[Outlet] = field(default_factory=frozenset)
+    pools: tuple[Pool, ...] = ()
+    pool_groups: tuple[PoolGroup, ...] = ()
 
     @cached_property
     def rows(self) -> Mapping[MinerId, int]:
@@ -148,6 +187,21 @@ class Site:
             for outlet in miner.outlets:
                 fed[outlet] = (*fed.get(outlet, ()), miner.id)
         return fed
+
+    @cached_property
+    def pool(self) -> Mapping[PoolId, Pool]:
+        """Pools by id."""
+        return {pool.id: pool for pool in self.pools}
+
+    @cached_property
+    def pool_group(self) -> Mapping[PoolGroupId, PoolGroup]:
+        """Pool groups by id."""
+        return {group.id: group for group in self.pool_groups}
+
+    def pools_of(self, miner: Miner) -> tuple[Pool, ...]:
+        """Return a miner's pools in order of priority; none where its group is not configured."""
+        group = self.pool_group.get(miner.pool_group) if miner.pool_group is not None else None
+        return () if group is None else tuple(self.pool[pool] for pool in group.pools)
 
     def miner(self, miner_id: MinerId) -> Miner:
         """Return the miner with that id; KeyError if the inventory has none."""

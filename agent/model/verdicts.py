@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.model.columns import Floats, Ints
 from agent.model.incident import Category, Evidence, Reason
-from agent.model.site_view import Floats, Ints, SiteView
+from agent.model.site_view import SiteView
 
 
 class Explains(Protocol):

@@ -1,18 +1,20 @@
 """What a fault kind declares: its ground truth, what it does to the plant, what it looks like. No kind lives here."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import assert_never
 
 from agent.model.action import Verb
-from agent.model.errors import PolicyError
-from agent.model.ids import MinerId, PduId
+from agent.model.errors import InvariantError, PolicyError
+from agent.model.ids import MinerId, PduId, PoolId, SwitchId
 from agent.model.incident import Category, Reason
-from agent.model.topology import Outlet, Site
+from agent.model.topology import Outlet, Port, Site
 from simulators.plant.miner import MinerPlant
 from simulators.plant.site import SitePlant
 
-Value = str | int | float | bool | None
+Value = str | int | float | bool | None | tuple[int | float, ...]
 Values = Mapping[str, Value]
 
 
@@ -25,6 +27,12 @@ class On(StrEnum):
     """`pdu:c1-p2`"""
     OUTLET = "outlet"
     """`outlet:c1-p2/7`"""
+    POOL = "pool"
+    """`pool:primary`"""
+    SWITCH = "switch"
+    """`switch:c1-sw`"""
+    PORT = "port"
+    """`port:c1-sw/12`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +44,30 @@ class Knob:
         meaning: one sentence, with the unit.
         choices: the allowed values where there are only a few.
         span: least and greatest allowed number.
+        whole: numbers must be whole ones.
+        length: it is a list of so many numbers, each within `span`; None where it is a single value.
     """
 
     default: Value
     meaning: str
     choices: tuple[Value, ...] = ()
     span: tuple[float, float] | None = None
+    whole: bool = False
+    length: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.length is not None or self.whole) and self.span is None:
+            raise InvariantError("a knob of whole numbers or of a list of numbers needs their span")
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a parameter that is right by itself does not fit the target it is meant for; words as in other refusals."""
+
+    knob: str
+    expected: str
+    got: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -59,6 +85,10 @@ class FaultKind:
         signature: what it looks like from outside.
         knobs: its parameters.
         on: what it can be aimed at.
+        hits: the miners that it really concerns, where that is not everybody behind the target.
+        objects: what is wrong with parameters at a target, where that takes a look at the site; None where nothing is.
+        masked: whether, with these parameters, nothing outside the miner tells it from a fault that a power cycle
+            fixes, so that one cycle is the only way to find out. None: never.
         start, stop: begin it and end it at a site time; ending is a person's repair, or the disturbance passing.
     """
 
@@ -73,6 +103,13 @@ class FaultKind:
     start: Callable[[SitePlant, str, float, Values], None]
     stop: Callable[[SitePlant, str, float], None]
     knobs: Mapping[str, Knob] = field(default_factory=dict)
+    hits: Callable[[Site, str, Values], tuple[MinerId, ...]] | None = None
+    objects: Callable[[Site, str, Values], Objection | None] | None = None
+    masked: Callable[[Values], bool] | None = None
+
+    def is_masked(self, params: Values) -> bool:
+        """Whether one power cycle is the only way to tell it from a fault that a cycle fixes."""
+        return self.masked is not None and self.masked(self._complete(params))
 
     @property
     def fixable(self) -> bool:
@@ -81,19 +118,47 @@ class FaultKind:
 
     def inject(self, plant: SitePlant, target: str, now: float, **params: Value) -> None:
         """Begin it at `target`. Raises PolicyError for a target or a parameter that does not fit."""
-        miners_of(plant.site, target, self.on)
-        values = {name: knob.default for name, knob in self.knobs.items()}
-        for name, value in params.items():
-            values[name] = self._checked(name, value)
+        self.check(plant.site, target, params)
         plant.advance(now)
-        self.start(plant, target, now, values)
+        self.start(plant, target, now, self._complete(params))
+
+    def check(self, site: Site, target: str, params: Values) -> None:
+        """Raise PolicyError for a target of the site or a parameter that does not fit."""
+        miners_of(site, target, self.on)
+        for name, value in params.items():
+            self._check(name, value)
+        if (objection := self.objection(site, target, params)) is not None:
+            told = f"expected {objection.knob} to be {objection.expected}; got {objection.got}: {objection.remedy}"
+            raise PolicyError(f"{self.name} at {target}: {told}")
+
+    def objection(self, site: Site, target: str, params: Values) -> Objection | None:
+        """Tell what keeps parameters, each right by itself, from fitting a target of the site; None if nothing does."""
+        return None if self.objects is None else self.objects(site, target, self._complete(params))
+
+    def victims(self, site: Site, target: str, params: Values) -> tuple[MinerId, ...]:
+        """Return the miners it concerns at a target and with parameters that fit."""
+        complete = self._complete(params)
+        return miners_of(site, target, self.on) if self.hits is None else self.hits(site, target, complete)
+
+    def may_begin(self, plant: SitePlant, target: str) -> bool:
+        """Whether it can begin at a target now.
+
+        One that counts needs a miner that is well: nobody could tell which of two faults was mended. What befalls a
+        pool, a switch or a PDU asks nobody.
+        """
+        if not self.counts or not target.startswith(f"{On.MINER}:"):
+            return True
+        return miner_at(plant, target).healthy
 
     def end(self, plant: SitePlant, target: str, now: float) -> None:
         """End it at `target`."""
         plant.advance(now)
         self.stop(plant, target, now)
 
-    def _checked(self, name: str, value: Value) -> Value:
+    def _complete(self, params: Values) -> Values:
+        return {name: knob.default for name, knob in self.knobs.items()} | dict(params)
+
+    def _check(self, name: str, value: Value) -> None:
         knob = self.knobs.get(name)
         if knob is None:
             known = ", ".join(self.knobs) or "none"
@@ -101,25 +166,68 @@ class FaultKind:
         if knob.choices and value not in knob.choices:
             allowed = ", ".join(str(choice) for choice in knob.choices)
             raise PolicyError(f"{self.name}: expected {name} to be one of {allowed}; got {value!r}")
-        if knob.span is not None and value is not None:
-            least, most = knob.span
-            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-                raise PolicyError(f"{self.name}: expected {name} to be a number from {least} to {most}; got {value!r}")
-        return value
+        if knob.span is None or (value is None and knob.default is None):
+            return
+        least, most = knob.span
+        number = "whole number" if knob.whole else "number"
+        if knob.length is not None:
+            fits = isinstance(value, tuple) and len(value) == knob.length and all(_within(v, knob) for v in value)
+            want = f"a list of {knob.length} {number}s, each from {least} to {most}"
+        else:
+            fits = _within(value, knob)
+            want = f"a {number} from {least} to {most}"
+        if not fits:
+            raise PolicyError(f"{self.name}: expected {name} to be {want}; got {value!r}")
+
+
+def number(values: Values, name: str) -> float:
+    """Return the parameter of that name as a number; 0.0 where it is None."""
+    value = values[name]
+    if isinstance(value, tuple):
+        raise InvariantError(f"{name} is a list of numbers, not one")
+    return float(value or 0.0)
+
+
+def numbers(values: Values, name: str) -> tuple[float, ...]:
+    """Return the parameter of that name as the list of numbers it was declared as."""
+    value = values[name]
+    if not isinstance(value, tuple):
+        raise InvariantError(f"{name} is no list of numbers")
+    return value
+
+
+def _within(value: Value, knob: Knob) -> bool:
+    least, most = knob.span or (-math.inf, math.inf)
+    right = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+    return right and not (knob.whole and isinstance(value, float) and not value.is_integer())
 
 
 def miners_of(site: Site, target: str, on: frozenset[On] = frozenset(On)) -> tuple[MinerId, ...]:
-    """Return the miners behind a target; PolicyError if it is not of the form or not on the site."""
+    """Return the miners behind a target; PolicyError if it is not of the form or not on the site.
+
+    Those behind a pool are the ones that have it first in their group; behind a switch, those at its ports.
+    """
     word, _, name = target.partition(":")
     if word not in on:
         forms = ", ".join(f"{form.value}:…" for form in On if form in on)
         raise PolicyError(f"expected a target of the form {forms}; got {target!r}")
-    if word == On.MINER:
-        if name not in site.rows:
-            raise PolicyError(f"the site has no miner {name!r}: name one of its inventory")
-        return (MinerId(name),)
-    outlets = outlets_of(site, target)
-    return tuple(dict.fromkeys(miner for outlet in outlets for miner in site.fed_by.get(outlet, ())))
+    match On(word):
+        case On.MINER:
+            if name not in site.rows:
+                raise PolicyError(f"the site has no miner {name!r}: name one of its inventory")
+            return (MinerId(name),)
+        case On.PDU | On.OUTLET:
+            fed = (miner for outlet in outlets_of(site, target) for miner in site.fed_by.get(outlet, ()))
+            return tuple(dict.fromkeys(fed))
+        case On.POOL:
+            if PoolId(name) not in site.pool:
+                raise PolicyError(f"the site has no pool {name!r}: name one of its configuration")
+            return tuple(miner.id for miner in site.miners if [p.id for p in site.pools_of(miner)[:1]] == [name])
+        case On.SWITCH | On.PORT:
+            ports = frozenset(ports_of(site, target))
+            return tuple(miner.id for miner in site.miners if miner.port in ports)
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def outlets_of(site: Site, target: str) -> tuple[Outlet, ...]:
@@ -134,6 +242,20 @@ def outlets_of(site: Site, target: str) -> tuple[Outlet, ...]:
     if not number.isdecimal() or not 1 <= int(number) <= pdu.outlet_count:
         raise PolicyError(f"{pdu.id} has outlets 1 to {pdu.outlet_count}; got {number!r}")
     return (Outlet(pdu.id, int(number)),)
+
+
+def ports_of(site: Site, target: str) -> tuple[Port, ...]:
+    """Return the ports of a target `switch:…` or `port:…/n`; PolicyError if the site has none such."""
+    word, _, name = target.partition(":")
+    switch_name, _, number = name.partition("/")
+    switch = next((switch for switch in site.switches if switch.id == SwitchId(switch_name)), None)
+    if switch is None:
+        raise PolicyError(f"the site has no switch {switch_name!r}: name one of its configuration")
+    if word == On.SWITCH:
+        return tuple(Port(switch.id, k) for k in range(1, switch.port_count + 1))
+    if not number.isdecimal() or not 1 <= int(number) <= switch.port_count:
+        raise PolicyError(f"{switch.id} has ports 1 to {switch.port_count}; got {number!r}")
+    return (Port(switch.id, int(number)),)
 
 
 def miner_at(plant: SitePlant, target: str) -> MinerPlant:

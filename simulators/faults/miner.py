@@ -2,7 +2,7 @@
 
 from agent.model.action import Verb
 from agent.model.incident import Category, Reason
-from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at
+from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number
 from simulators.plant.site import SitePlant
 
 _GONE = frozenset({Reason.UNRESPONSIVE})
@@ -29,8 +29,11 @@ def _psu_latched(plant: SitePlant, target: str, now: float, _: Values) -> None:
 
 
 def _psu_dead(plant: SitePlant, target: str, now: float, values: Values) -> None:
-    miner_at(plant, target).kill_psu(now, standby_w=float(values["standby_w"] or 0.0))
+    miner_at(plant, target).kill_psu(now, standby_w=number(values, "standby_w"))
 
+
+NO_DRAW_W = 3.0
+"""A supply that draws more than this looks like a latched one; below, no working supply ever is."""
 
 MINER_FAULTS = (
     FaultKind(
@@ -105,5 +108,6 @@ MINER_FAULTS = (
         start=_psu_dead,
         stop=_repair,
         knobs={"standby_w": Knob(0.0, "what it still draws, in W", span=(0.0, 15.0))},
+        masked=lambda values: number(values, "standby_w") > NO_DRAW_W,
     ),
 )

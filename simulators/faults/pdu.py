@@ -1,7 +1,12 @@
-"""Faults of a PDU: replies that are not what happened, and slowness. Disturbances, never incidents of their own."""
+"""Faults of a PDU: replies that are not what happened, slowness, cords that are not where the inventory has them.
 
+Disturbances, never incidents of their own: until somebody acts on them, every miner is well.
+"""
+
+from agent.model.ids import MinerId, PduId
 from agent.model.incident import Category
-from simulators.faults.kind import FaultKind, Knob, On, Values, outlets_of
+from agent.model.topology import Outlet, Site
+from simulators.faults.kind import FaultKind, Knob, Objection, On, Values, number, numbers, outlets_of
 from simulators.plant.power import PduPlant
 from simulators.plant.site import SitePlant
 
@@ -14,8 +19,7 @@ def _set_lies(plant: SitePlant, target: str, _: float, values: Values) -> None:
     pdu = _pdu_at(plant, target)
     lying = pdu.lies_accept if values["mode"] == "accept" else pdu.lies_refuse
     lying.update(outlets_of(plant.site, target))
-    sets = values["sets"]
-    pdu.lies_left = None if sets is None else int(sets)
+    pdu.lies_left = None if values["sets"] is None else int(number(values, "sets"))
 
 
 def _stop_lying(plant: SitePlant, target: str, _: float) -> None:
@@ -24,12 +28,43 @@ def _stop_lying(plant: SitePlant, target: str, _: float) -> None:
 
 def _slow(plant: SitePlant, target: str, _: float, values: Values) -> None:
     _pdu_at(plant, target).slow_down(
-        reply_delay_s=float(values["reply_delay_s"] or 0.0), relay_delay_s=float(values["relay_delay_s"] or 0.0)
+        reply_delay_s=number(values, "reply_delay_s"), relay_delay_s=number(values, "relay_delay_s")
     )
 
 
 def _speed_up(plant: SitePlant, target: str, _: float) -> None:
     _pdu_at(plant, target).speed_up()
+
+
+def _swapped(target: str, values: Values) -> tuple[Outlet, Outlet]:
+    pdu = PduId(target.partition(":")[2])
+    one, other = numbers(values, "swap")
+    return Outlet(pdu, int(one)), Outlet(pdu, int(other))
+
+
+def _swap(plant: SitePlant, target: str, now: float, values: Values) -> None:
+    plant.power.swap_cords(*_swapped(target, values), now)
+
+
+def _unswap(plant: SitePlant, target: str, now: float) -> None:
+    plant.power.restore_cords(_pdu_at(plant, target).id, now)
+
+
+def _on_swapped(site: Site, target: str, values: Values) -> tuple[MinerId, ...]:
+    fed = (miner for outlet in _swapped(target, values) for miner in site.fed_by.get(outlet, ()))
+    return tuple(dict.fromkeys(fed))
+
+
+def _cannot_swap(site: Site, target: str, values: Values) -> Objection | None:
+    one, other = _swapped(target, values)
+    count = site.pdu[one.pdu].outlet_count
+    got = f"[{one.number}, {other.number}]"
+    if max(one.number, other.number) > count:
+        want = f"two outlets of {one.pdu}, which has 1 to {count}"
+        return Objection("swap", want, got, "name outlets that the PDU has")
+    if one == other:
+        return Objection("swap", "two outlets", got, "name a second one; an outlet cannot be swapped with itself")
+    return None
 
 
 PDU_FAULTS = (
@@ -46,7 +81,7 @@ PDU_FAULTS = (
         stop=_stop_lying,
         knobs={
             "mode": Knob("accept", "accept without moving, or refuse and move", choices=("accept", "refuse")),
-            "sets": Knob(None, "how many SETs lie; all until it ends where not given", span=(1, 1000)),
+            "sets": Knob(None, "how many SETs lie; all until it ends where not given", span=(1, 1000), whole=True),
         },
     ),
     FaultKind(
@@ -64,5 +99,22 @@ PDU_FAULTS = (
             "reply_delay_s": Knob(2.1, "until a request is answered, in s", span=(0.0, 60.0)),
             "relay_delay_s": Knob(8.0, "from a SET until its relay moves, in s", span=(0.0, 120.0)),
         },
+    ),
+    FaultKind(
+        name="pdu.outlet_map_wrong",
+        category=Category.OTHER,
+        counts=False,
+        remedy=None,
+        causes=frozenset(),
+        does="Two cords are the wrong way round: each outlet feeds what the inventory has on the other.",
+        signature="Switching an outlet moves the neighbour's watts and port; its own miner stays as it is.",
+        on=frozenset({On.PDU}),
+        start=_swap,
+        stop=_unswap,
+        knobs={
+            "swap": Knob((1, 2), "the two outlets, as printed on the PDU", span=(1, 512), whole=True, length=2),
+        },
+        hits=_on_swapped,
+        objects=_cannot_swap,
     ),
 )

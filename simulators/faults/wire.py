@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent.model.incident import Category, Reason
-from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at
+from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number
 from simulators.plant.site import SitePlant
 from simulators.plant.state import WireFault, WireFaultKind
 
@@ -12,13 +12,20 @@ _PROBABILITY = Knob(1.0, "share of the connections it hits", span=(0.0, 1.0))
 
 def _disturb(kind: WireFaultKind) -> Callable[[SitePlant, str, float, Values], None]:
     def start(plant: SitePlant, target: str, _: float, values: Values) -> None:
-        miner_at(plant, target).wire = WireFault(kind, float(values.get("probability", 1.0) or 0.0))
+        probability = number(values, "probability") if "probability" in values else 1.0
+        miner_at(plant, target).wire = WireFault(kind, probability)
 
     return start
 
 
-def _clear(plant: SitePlant, target: str, _: float) -> None:
-    miner_at(plant, target).wire = None
+def _clear(kind: WireFaultKind) -> Callable[[SitePlant, str, float], None]:
+    def stop(plant: SitePlant, target: str, _: float) -> None:
+        # A later disturbance of another kind took this one's place, and lasts for as long as it was meant to.
+        miner = miner_at(plant, target)
+        if miner.wire is not None and miner.wire.kind is kind:
+            miner.wire = None
+
+    return stop
 
 
 def _wire_fault(kind: WireFaultKind, *, does: str, signature: str, knobs: dict[str, Knob]) -> FaultKind:
@@ -32,7 +39,7 @@ def _wire_fault(kind: WireFaultKind, *, does: str, signature: str, knobs: dict[s
         signature=signature,
         on=frozenset({On.MINER}),
         start=_disturb(kind),
-        stop=_clear,
+        stop=_clear(kind),
         knobs=knobs,
     )
 

@@ -2,12 +2,20 @@
 
 Computed when somebody looks, in closed form over pieces in which the rate is constant or rises evenly. Chance enters in
 two places, each from its own stream and in an order that does not depend on who looks when: one draw per 5 s of hashing
-(how many nonces were found) and one per share (when the next one comes). Only a look after more than half an hour takes
-a short cut: one draw for the whole gap, so that a week costs what a minute costs.
+(how many nonces were found) and one per share (when the next one comes, and its fate). Only a look after more than half
+an hour takes a short cut: one draw for the whole gap, so that a week costs what a minute costs.
+
+What the surroundings do, blocks and share difficulties, comes from `history`; a difficulty changes with a 5 s cell.
 """
 
 import math
-import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.model.ids import MinerId
+from simulators.plant.history import History
 
 GH_PER_DIFF1 = 2**32 / 1e9
 """Expected hashes behind one share of difficulty 1, in GH."""
@@ -20,6 +28,12 @@ TAUS_S = (5.0, 60.0, 300.0, 900.0, 1800.0)
 BULK_S = 1800.0
 BULK_TAIL_S = 60.0
 SHARES_PER_S = 0.3
+SETTLED_S = 300.0
+"""Full rate for so long counts as steady. What is ignored then: the 5, 15 and 30 min averages, not yet risen wholly."""
+
+_KEPT = tuple(math.exp(-CELL_S / tau) for tau in TAUS_S)
+_AHEAD = 32
+"""Draws taken from a stream at a time."""
 
 
 def share_difficulty(full_gh: float) -> float:
@@ -30,36 +44,72 @@ def share_difficulty(full_gh: float) -> float:
     return max(1.0, round(full_gh / (SHARES_PER_S * GH_PER_DIFF1) / 1000.0)) * 1000.0
 
 
+@dataclass(slots=True)
+class Totals:
+    """The counters of one mining process; `shares_ever` over all processes, `last_share_at` in site seconds."""
+
+    work_gh: float
+    hashing_s: float
+    accepted: int
+    rejected: int
+    stale: int
+    accepted_diff: float
+    rejected_diff: float
+    stale_diff: float
+    shares_ever: int
+    last_share_at: float | None
+
+
 class Hashing:
     """Counters and averages of one mining process; `reset` begins the next one.
 
     Attributes:
+        full_gh: rate once the ramp is over, in GH/s.
+        base_diff: share difficulty at its base. diff: the present one.
+        cell_sigma: relative standard deviation of the work of 5 s in an average shift; over `dt` seconds it is
+            cell_sigma · sqrt(5 / dt).
+        reject_share: share of the shares sent that is rejected for what it is.
+        stale_share: share that is stale on average. stale_window_s: for so long after a block all are; 0 where the
+            history has no blocks and they go stale evenly.
         rates_gh: exponential averages in GH/s for the time constants TAUS_S.
         work_gh: hashes computed, in GH.
         hashing_s: seconds spent hashing.
+        ramp_end: site time in s at which the full rate is reached, or was.
         shares_ever: shares sent over all processes.
     """
 
     def __init__(
         self,
+        miner: MinerId,
         *,
         full_gh: float,
         diff: float,
         reject_share: float,
         stale_share: float,
         freezes: bool,
-        nonce_rng: random.Random,
-        share_rng: random.Random,
+        history: History,
+        nonce_rng: np.random.Generator,
+        share_rng: np.random.Generator,
     ) -> None:
         self.full_gh = full_gh
-        self.diff = diff
-        self._reject_share = reject_share
-        self._stale_share = stale_share
-        self._freezes = freezes
-        self._nonces = nonce_rng
-        self._shares = share_rng
-        self._cell_sigma = 1.0 / math.sqrt(max(full_gh / (GH_PER_DIFF1 * NONCE_DIFF) * CELL_S, 1.0))
+        self.base_diff = self.diff = diff
+        self.reject_share = reject_share
+        self.stale_share = stale_share
+        self.stale_window_s = history.stale_window_s(stale_share)
+        self.cell_sigma = 1.0 / math.sqrt(max(full_gh / (GH_PER_DIFF1 * NONCE_DIFF) * CELL_S, 1.0))
         self.shares_ever = 0
+        self._miner = miner
+        self._freezes = freezes
+        self._history = history
+        self._nonces, self._shares = nonce_rng, share_rng
+        self._lucks: list[float] = []
+        self._waits: list[float] = []
+        self._fates: list[float] = []
+        self._wanted = True
+        self._recall: Callable[[], tuple[float, Totals]] | None = None
+        self._sigma = self.cell_sigma
+        self._terms_from, self._terms_until = math.inf, -math.inf
+        self._block, self._next_block = math.inf, -math.inf
         self.reset(0.0)
 
     def reset(self, now: float) -> None:
@@ -69,21 +119,22 @@ class Hashing:
         self.work_gh = 0.0
         self.hashing_s = 0.0
         self.accepted = self.rejected = self.stale = 0
+        self.accepted_diff = self.rejected_diff = self.stale_diff = 0.0
         self.last_share_at: float | None = None
         self._frozen_av: float | None = None
         self._t = now
         self._begun_at: float | None = None
-        self._ramp_end = now
+        self.ramp_end = now
         self._ramp_from = 1.0
         self._cell_end = now
         self._luck = 1.0
-        self._until_share = self._shares.expovariate(1.0)
+        self._next_share()
 
     def begin(self, now: float, ramp_s: float, ramp_from: float) -> None:
         """Compute from `now` on, rising evenly from `ramp_from` of the full rate within `ramp_s`."""
         self.advance(now)
         self._begun_at = self._cell_end = now
-        self._ramp_end = now + ramp_s
+        self.ramp_end = now + ramp_s
         self._ramp_from = ramp_from
         self._frozen_av = None
 
@@ -94,13 +145,72 @@ class Hashing:
             self._frozen_av = self.average_gh(now)
         self._begun_at = None
 
+    def want(self, now: float, wanted: bool) -> None:
+        """Let shares reach a pool from `now` on, or nobody: then they are computed and never counted."""
+        self.advance(now)
+        self._wanted = wanted
+
+    def reject(self, now: float, share: float) -> None:
+        """Have that share of the shares rejected from `now` on."""
+        self.advance(now)
+        self.reject_share = share
+
+    # -- steady state handed over and back ---------------------------------------------------------------------------
+
+    def is_steady(self, now: float) -> bool:
+        """Whether it computes at full rate, and has for SETTLED_S; its shares reach a pool."""
+        return self._begun_at is not None and self._wanted and now - self.ramp_end >= SETTLED_S
+
+    def totals(self, now: float) -> Totals:
+        """Return the counters at `now`."""
+        self.advance(now)
+        return Totals(
+            self.work_gh,
+            self.hashing_s,
+            self.accepted,
+            self.rejected,
+            self.stale,
+            self.accepted_diff,
+            self.rejected_diff,
+            self.stale_diff,
+            self.shares_ever,
+            self.last_share_at,
+        )
+
+    def lend(self, now: float, recall: Callable[[], tuple[float, Totals]]) -> Totals:
+        """Let somebody else keep the counters from `now` on; return them.
+
+        `recall` is called as soon as anything is asked of this process or happens to it, and returns until when the
+        counters were kept, and what they are.
+        """
+        totals = self.totals(now)
+        self._recall = recall
+        return totals
+
+    def take_over(self, now: float, totals: Totals) -> None:
+        """Go on at `now` from counters that somebody else kept while the process was steady.
+
+        No chance is drawn for the gap: averages are where a constant full rate has brought them since the last look.
+        """
+        dt = max(0.0, now - self._t)
+        for i, tau in enumerate(TAUS_S):
+            self.rates_gh[i] = self.full_gh + (self.rates_gh[i] - self.full_gh) * math.exp(-dt / tau)
+        self.work_gh, self.hashing_s = totals.work_gh, totals.hashing_s
+        self.accepted, self.rejected, self.stale = totals.accepted, totals.rejected, totals.stale
+        self.accepted_diff, self.rejected_diff = totals.accepted_diff, totals.rejected_diff
+        self.stale_diff = totals.stale_diff
+        self.shares_ever, self.last_share_at = totals.shares_ever, totals.last_share_at
+        self._t = self._cell_end = now
+
+    # -- what it shows -----------------------------------------------------------------------------------------------
+
     def level(self, now: float) -> float:
         """Return the share of the full rate computed at `now`, from 0 to 1, without chance."""
         if self._begun_at is None:
             return 0.0
-        if now >= self._ramp_end:
+        if now >= self.ramp_end:
             return 1.0
-        risen = (now - self._begun_at) / (self._ramp_end - self._begun_at)
+        risen = (now - self._begun_at) / (self.ramp_end - self._begun_at)
         return self._ramp_from + (1.0 - self._ramp_from) * risen
 
     def average_gh(self, now: float) -> float:
@@ -114,20 +224,25 @@ class Hashing:
         """Return how many nonces of NONCE_DIFF the process's work stands for."""
         return self.work_gh / (GH_PER_DIFF1 * NONCE_DIFF)
 
+    # -- time passes -------------------------------------------------------------------------------------------------
+
     def advance(self, now: float) -> None:
         """Bring counters and averages up to site time `now`; a time in the past changes nothing."""
+        if self._recall is not None:
+            recall, self._recall = self._recall, None
+            self.take_over(*recall())
+        if now <= self._t:
+            return
         if self._begun_at is None:
             self._rest(now)
             return
-        if now - max(self._t, self._ramp_end) > BULK_S:
-            self._cells(self._ramp_end)
+        if now - max(self._t, self.ramp_end) > BULK_S:
+            self._cells(self.ramp_end)
             self._bulk(now - BULK_TAIL_S)
         self._cells(now)
 
     def _rest(self, now: float) -> None:
         dt = now - self._t
-        if dt <= 0:
-            return
         self.rates_gh[0] *= math.exp(-dt / TAUS_S[0])
         if not self._freezes:
             for i in range(1, len(TAUS_S)):
@@ -137,12 +252,49 @@ class Hashing:
     def _cells(self, now: float) -> None:
         while self._t < now:
             if self._t >= self._cell_end:
-                self._luck = max(0.0, self._nonces.gauss(1.0, self._cell_sigma))
-                self._cell_end += CELL_S
+                self._open_cell()
+                if self._cell_end <= now and self._t >= self.ramp_end:
+                    self._whole_cell()
+                    continue
             end = min(now, self._cell_end)
-            if self._t < self._ramp_end:
-                end = min(end, self._ramp_end)
+            if self._t < self.ramp_end:
+                end = min(end, self.ramp_end)
             self._step(end)
+
+    def _open_cell(self) -> None:
+        if not self._terms_from <= self._t < self._terms_until:
+            self._new_terms(self._t)
+        if not self._lucks:
+            self._lucks = self._nonces.standard_normal(_AHEAD).tolist()
+        self._luck = max(0.0, 1.0 + self._sigma * self._lucks.pop())
+        self._cell_end = self._t + CELL_S
+
+    def _new_terms(self, at: float) -> float:
+        """Look up what holds from `at` on, share difficulty and the shift's noise; return how long the first does."""
+        factor, diff_until = self._history.difficulty_factor(self._miner, at)
+        noise, shift_until = self._history.noise_factor(at)
+        self.diff = self.base_diff * factor
+        self._sigma = self.cell_sigma * noise
+        self._terms_from, self._terms_until = at, min(diff_until, shift_until)
+        return diff_until
+
+    def _whole_cell(self) -> None:
+        """Pass one cell at full rate: what `_step` does, with the lags' factors known beforehand."""
+        g = self.full_gh * self._luck
+        k0, k1, k2, k3, k4 = _KEPT
+        r0, r1, r2, r3, r4 = self.rates_gh
+        self.rates_gh = [
+            g + (r0 - g) * k0,
+            g + (r1 - g) * k1,
+            g + (r2 - g) * k2,
+            g + (r3 - g) * k3,
+            g + (r4 - g) * k4,
+        ]
+        start, work = self._t, g * CELL_S
+        self.work_gh += work
+        self.hashing_s += CELL_S
+        self._t = self._cell_end
+        self._find_shares(work, start, CELL_S)
 
     def _step(self, end: float) -> None:
         start, dt = self._t, end - self._t
@@ -159,46 +311,71 @@ class Hashing:
         self._t = end
         self._find_shares(work, start, dt)
 
+    def _next_share(self) -> None:
+        if not self._waits:
+            self._waits = self._shares.standard_exponential(_AHEAD).tolist()
+            self._fates = self._shares.random(_AHEAD).tolist()
+        self._until_share = self._waits.pop()
+
     def _find_shares(self, work_gh: float, start: float, dt: float) -> None:
-        expected = work_gh / (self.diff * GH_PER_DIFF1)
-        reached = self._until_share
-        while reached <= expected:
-            self._send(start + dt * reached / expected)
-            reached += self._shares.expovariate(1.0)
-        self._until_share = reached - expected
+        left = expected = work_gh / (self.diff * GH_PER_DIFF1)
+        while self._until_share <= left:
+            left -= self._until_share
+            self._send(start + dt * (1.0 - left / expected))
+            self._next_share()
+        self._until_share -= left
 
     def _send(self, at: float) -> None:
-        fate = self._shares.random()
-        if fate < self._reject_share:
-            self.rejected += 1
-        elif fate < self._reject_share + self._stale_share:
+        fate = self._fates.pop()
+        if not self._wanted:
+            return
+        if not self._block <= at < self._next_block:
+            self._block, self._next_block = self._history.around(at)
+        if at - self._block < self.stale_window_s or fate >= 1.0 - self._even_stale(at):
             self.stale += 1
+            self.stale_diff += self.diff
+        elif fate < self.reject_share:
+            self.rejected += 1
+            self.rejected_diff += self.diff
         else:
             self.accepted += 1
+            self.accepted_diff += self.diff
         self.shares_ever += 1
         self.last_share_at = at
 
+    def _even_stale(self, at: float) -> float:
+        """Return the share that goes stale at any time: all of it where the history knows no blocks at `at`."""
+        return 0.0 if self.stale_window_s and at >= self._history.start_s else self.stale_share
+
     def _bulk(self, now: float) -> None:
         dt = now - self._t
-        luck = max(0.0, self._nonces.gauss(1.0, self._cell_sigma * math.sqrt(CELL_S / dt)))
-        work = self.full_gh * luck * dt
+        diff_until = self._new_terms(self._t)
+        luck = max(0.0, self._nonces.normal(1.0, self._sigma * math.sqrt(CELL_S / dt)))
         for i, tau in enumerate(TAUS_S):
             self.rates_gh[i] = self.full_gh + (self.rates_gh[i] - self.full_gh) * math.exp(-dt / tau)
-        mean = work / (self.diff * GH_PER_DIFF1)
-        sent = max(0, round(self._shares.gauss(mean, math.sqrt(mean))))
-        rejected = _part(self._shares, sent, self._reject_share)
-        stale = _part(self._shares, sent - rejected, self._stale_share)
-        self.rejected += rejected
-        self.stale += stale
-        self.accepted += sent - rejected - stale
-        self.shares_ever += sent
-        self.work_gh += work
+        self.work_gh += self.full_gh * luck * dt
         self.hashing_s += dt
-        self._t = self._cell_end = now
-        if sent:
-            self.last_share_at = now - min(self._shares.expovariate(mean / dt), dt)
+        while self._t < now:
+            # A piece for each difficulty held; shares go stale at the average share.
+            end = min(now, diff_until)
+            self._send_many(self.full_gh * luck / (self.diff * GH_PER_DIFF1), end)
+            self._t = end
+            diff_until = self._new_terms(end)
+        self._cell_end = now
 
-
-def _part(rng: random.Random, n: int, p: float) -> int:
-    """Draw how many of `n` have a property of probability `p`, by the normal approximation."""
-    return min(n, max(0, round(rng.gauss(n * p, math.sqrt(n * p * (1.0 - p))))))
+    def _send_many(self, per_s: float, end: float) -> None:
+        dt = end - self._t
+        sent = int(self._shares.poisson(per_s * dt))
+        if not sent or not self._wanted:
+            return
+        stale = int(self._shares.binomial(sent, self.stale_share))
+        rejected = int(self._shares.binomial(sent - stale, self.reject_share))
+        accepted = sent - stale - rejected
+        self.stale += stale
+        self.rejected += rejected
+        self.accepted += accepted
+        self.stale_diff += stale * self.diff
+        self.rejected_diff += rejected * self.diff
+        self.accepted_diff += accepted * self.diff
+        self.shares_ever += sent
+        self.last_share_at = end - min(self._shares.standard_exponential() / per_s, dt)

@@ -15,13 +15,19 @@ class What(StrEnum):
     RESTART = "restart"
     REBOOT = "reboot"
     BREAKER_TRIP = "breaker_trip"
+    REPLUGGED = "replugged"
+    """One of the miner's cords went into that outlet, out of another; no miner's, where the outlet is empty now."""
+    SET_POOLS = "set_pools"
+    """The miner was told another list of pools."""
+    SWITCH_POOL = "switch_pool"
+    """The miner was told to work for another pool of its list."""
     HEALTHY = "healthy"
-    """The miner reached 95 % of its target."""
+    """The miner reached 95 % of its target, and works for a pool of the site that is sound."""
     UNHEALTHY = "unhealthy"
-    """The miner fell below 95 % of its target."""
+    """The miner fell below 95 % of its target, or its work is of no use."""
 
 
-ACTIONS = frozenset({What.RELAY_OFF, What.RELAY_ON, What.RESTART, What.REBOOT})
+ACTIONS = frozenset({What.RELAY_OFF, What.RELAY_ON, What.RESTART, What.REBOOT, What.SET_POOLS, What.SWITCH_POOL})
 """Entries that somebody's command caused directly."""
 
 

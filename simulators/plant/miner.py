@@ -1,45 +1,39 @@
 """One miner: power supply, control board, mining process, hashboards, and what each does over time.
 
-What it says on the wire is not here; servers ask `board`, `process`, `wire` and `readings`.
+What it says on the wire is not here; servers ask `board`, `process`, `wire` and `readings`. Its rules for choosing a
+pool are its client's.
 """
 
 import math
 import random
-import zlib
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from agent.model.ids import MinerId
 from agent.model.topology import Miner, Outlet
 from simulators.plant.clockwork import Clockwork, Happening
+from simulators.plant.firmware import firmware_of, profile_of
+from simulators.plant.hardware import Figures, Hardware
 from simulators.plant.hashing import Hashing, share_difficulty
+from simulators.plant.history import History
 from simulators.plant.journal import Journal, What
-from simulators.plant.profile import PROFILES, Span
+from simulators.plant.lines import Chatter, Mains
+from simulators.plant.pool_client import PoolClient
+from simulators.plant.pools import HIGH_REJECTS, PoolLine, PoolsPlant
 from simulators.plant.readings import Readings
-from simulators.plant.state import Board, HungDraw, MinerFaults, Process, WireFault, WireFaultKind
-
-__all__ = ["Board", "MinerPlant", "Process", "Readings", "WireFault", "WireFaultKind"]
+from simulators.plant.state import Board, HungDraw, MinerFaults, Process, WireFault
 
 HEALTHY_LEVEL = 0.95
 """A miner is healthy at this share of its target or more: the clear condition of facts "detection", section 7."""
 
-COLD_S = 30.0
-"""A latched supply forgets after so long without any mains: facts "control", section 2."""
+ROUNDING = 1e-6
+"""What a level may fall short of the one it was planned to have reached."""
 
-AMBIENT_C = 25.0
-HEAT_TAU_S = 75.0
-"""Thermal time constant of an air-cooled miner: facts "detection", section 5."""
+FED_RAMP_S, FED_RAMP_FROM = 10.0, 0.5
+"""Warm boards that get work again are back at full rate after so long, from that share of it. An estimate."""
 
-LATCH_DRAW_W: Span = (10.0, 18.0)
 SHARE_OCTETS = 220
-CHATTER_OCTETS_PER_S = 6.0
-"""What a board with a living operating system sends by itself (ARP, NTP, TCP acknowledgements)."""
-
-
-@dataclass(slots=True)
-class _Feeds:
-    """The miner's outlets: which have voltage, and when one last lost it."""
-
-    live: set[Outlet] = field(default_factory=set)
-    lost_at: float = math.inf
 
 
 class MinerPlant:
@@ -52,11 +46,13 @@ class MinerPlant:
     Times are site seconds. Every method that takes `now` first lets happen what is due by then.
 
     Attributes:
-        spec: the miner of the inventory. profile: its family's figures.
+        spec: the miner of the inventory. firmware: what it runs. profile: its family's figures under that firmware.
+        hashing: its mining process's counters. client: the pool client. full_w: its draw at full rate.
         board, process, fault, wire: its present state; servers read these after `SitePlant.advance`.
-        healthy: hashes at 95 % of its target or more.
+        healthy: hashes at 95 % of its target or more, for a pool of the site that takes its shares.
         suspended: told to sleep.
         api_octets: octets of API replies; whoever answers for the miner adds them.
+        on_change: called before anything about it changes but counters.
     """
 
     def __init__(
@@ -65,14 +61,18 @@ class MinerPlant:
         *,
         clockwork: Clockwork,
         journal: Journal,
+        history: History,
+        pools: PoolsPlant,
         rng: random.Random,
-        nonce_rng: random.Random,
-        share_rng: random.Random,
+        nonce_rng: np.random.Generator,
+        share_rng: np.random.Generator,
     ) -> None:
         self.spec = spec
-        self.profile = PROFILES[spec.family]
+        self.firmware = firmware_of(spec.id, spec.family, history)
+        self.profile = profile_of(spec.family, self.firmware)
         self.fault = MinerFaults()
-        self.wire: WireFault | None = None
+        self.on_change: Callable[[MinerId], None] | None = None
+        self._wire: WireFault | None = None
         self.board = Board.UP
         self.process = Process.RUNNING
         self.healthy = True
@@ -82,47 +82,44 @@ class MinerPlant:
         self._journal = journal
         self._rng = rng
         self._plans = 0
-        self._feeds = _Feeds(set(spec.outlets))
-        self._draw_figures()
+        self._mains = Mains(spec.outlets)
+        figures = Figures.drawn(spec, self.profile, rng)
+        self.full_w = figures.full_w
         self.target_gh = spec.hashrate_th * 1000.0
         full_gh = self.target_gh * rng.uniform(0.985, 1.015)
-        self._hashing = Hashing(
+        self.hashing = Hashing(
+            spec.id,
             full_gh=full_gh,
             diff=share_difficulty(self.target_gh),
             reject_share=self.profile.reject_share,
             stale_share=self.profile.stale_share,
             freezes=self.profile.freezes,
+            history=history,
             nonce_rng=nonce_rng,
             share_rng=share_rng,
         )
-        self._live_s = 0.0
-        self._live_since: float | None = None
-        self._boards_off_at = math.inf
-        self._heat = 1.0
-        self._heat_at = clockwork.now
+        self.client = PoolClient(
+            spec.id,
+            pools.lines_for(spec),
+            owner=self,
+            pools=pools,
+            hashing=self.hashing,
+            clockwork=clockwork,
+            rng=rng,
+        )
+        self._hardware = Hardware(figures, self.profile, self.hashing, clockwork.now)
         self._run_since_long_ago(clockwork.now)
-
-    def _draw_figures(self) -> None:
-        p, rng = self.profile, self._rng
-        self._idle_w = rng.uniform(*p.idle_w)
-        self._standby_w = rng.uniform(*p.standby_w)
-        self._latch_w = rng.uniform(*LATCH_DRAW_W)
-        self._full_w = self.spec.power_w * rng.uniform(0.98, 1.01)
-        self._chip_c = tuple(rng.uniform(*p.chip_c) for _ in range(p.boards))
-        self._pcb_c = tuple(c - p.pcb_below_c for c in self._chip_c)
-        self._fan_rpm = tuple(rng.uniform(*p.fan_rpm) for _ in range(p.fans))
-        weights = [rng.uniform(0.97, 1.03) for _ in range(p.boards)]
-        self._board_shares = tuple(w / sum(weights) for w in weights)
-        self._noise_key = f"{self.spec.id}/{rng.random()}"
 
     def _run_since_long_ago(self, now: float) -> None:
         age = self._rng.uniform(3600.0, 10 * 86_400.0)
         started = now - age
         self._booted_at = started - self._rng.uniform(*self.profile.boot_s)
-        self._live_since = self._booted_at
-        self._hashing.reset(started)
-        self._hashing.begin(started + self._rng.uniform(*self.profile.init_s), 0.0, 1.0)
-        self._hashing.advance(now)
+        self._chatter = Chatter(self._booted_at)
+        self.hashing.reset(started)
+        self.hashing.begin(started + self._rng.uniform(*self.profile.init_s), 0.0, 1.0)
+        self.hashing.advance(now)
+        self.client.start(now)
+        self.client.clear(now)
 
     # -- what happens to it ------------------------------------------------------------------------------------------
 
@@ -134,15 +131,13 @@ class MinerPlant:
     def set_feed(self, outlet: Outlet, on: bool, now: float) -> None:
         """Give voltage to one of its outlets, or take it away."""
         self._clock.advance(now)
-        feeds = self._feeds
+        self._changed()
         was_up = self.energised
-        if on and not feeds.live and self.fault.psu_latched and now - feeds.lost_at >= COLD_S:
-            self.fault.psu_latched = False
         if on:
-            feeds.live.add(outlet)
-        elif outlet in feeds.live:
-            feeds.live.discard(outlet)
-            feeds.lost_at = now
+            self.fault.psu_latched &= not self._mains.is_cold(now)
+            self._mains.give(outlet)
+        else:
+            self._mains.take(outlet, now)
         if self.energised and not was_up:
             self._power_up(now)
         elif was_up and not self.energised:
@@ -172,15 +167,37 @@ class MinerPlant:
         self._clock.advance(now)
         if self.process is Process.RUNNING:
             self._halt(now)
-            self._boards_off_at = now
+            self._hardware.boards_off_at = now
             self.suspended = True
 
     def resume(self, now: float) -> None:
         """Wake a sleeping miner."""
         self._clock.advance(now)
         if self.suspended:
+            self._changed()
             self.suspended = False
-            self._begin(now)
+            self._work(now)
+
+    def set_pools(self, now: float, lines: Sequence[PoolLine]) -> bool:
+        """Give it another list of pools; return whether that reached a living control board.
+
+        Some families start another mining process for it, others connect anew.
+        """
+        self._clock.advance(now)
+        if self.board is not Board.UP:
+            return False
+        self._journal.note(now, What.SET_POOLS, miner=self.spec.id, healthy=self.healthy)
+        self._configure_pools(now, lines)
+        return True
+
+    def switch_pool(self, now: float, index: int) -> bool:
+        """Have it work for one line of its list; return whether there is such a line and a process that hears it."""
+        self._clock.advance(now)
+        was_healthy = self.healthy
+        switched = self.board is Board.UP and self.client.switch(index, now)
+        if switched:
+            self._journal.note(now, What.SWITCH_POOL, miner=self.spec.id, healthy=was_healthy)
+        return switched
 
     # -- what breaks it ----------------------------------------------------------------------------------------------
 
@@ -190,7 +207,7 @@ class MinerPlant:
         if self.board is not Board.UP:
             return
         self._halt(now)
-        self.process = Process.DEAD
+        self._end_process(Process.DEAD, now)
         self.fault.process_dead = True
         self._lose_heartbeat(now)
         if watchdog and self.profile.watchdog_s is not None:
@@ -210,9 +227,9 @@ class MinerPlant:
         if self.board is Board.OFF:
             return
         self._halt(now)
-        self._stop_chatter(now)
+        self._chatter.end(now)
         self.board = Board.HUNG
-        self.process = Process.STOPPED
+        self._end_process(Process.STOPPED, now)
         self.fault.board_hung = True
         self.fault.hung_draw = draw
         self._lose_heartbeat(now)
@@ -230,6 +247,19 @@ class MinerPlant:
         self.fault.standby_w = standby_w
         self._power_down(now)
 
+    def spoil_shares(self, now: float, share: float, *, until_restart: bool) -> None:
+        """Let that share of its shares be bad: any pool rejects them; a new process may or may not cure it."""
+        self._clock.advance(now)
+        self._changed()
+        self.fault.bad_shares = share
+        self.fault.bad_until_restart = until_restart
+        self.pool_changed(now)
+
+    def hijack(self, now: float, lines: Sequence[PoolLine]) -> None:
+        """Let somebody who has no business there give it another list of pools."""
+        self._clock.advance(now)
+        self._configure_pools(now, lines)
+
     def repair(self, now: float) -> None:
         """Let a person put right whatever is broken, and start it afresh; a sound miner is left alone."""
         self._clock.advance(now)
@@ -243,52 +273,75 @@ class MinerPlant:
     # -- what it shows -----------------------------------------------------------------------------------------------
 
     @property
+    def wire(self) -> WireFault | None:
+        """What disturbs its API's connections, None when nothing does."""
+        return self._wire
+
+    @wire.setter
+    def wire(self, fault: WireFault | None) -> None:
+        self._changed()
+        self._wire = fault
+
+    def is_steady(self, now: float) -> bool:
+        """Whether nothing about it changes but counters: up, hashing in full for a while, and nothing wrong."""
+        return (
+            self.board is Board.UP
+            and self.process is Process.RUNNING
+            and self.healthy
+            and not self.suspended
+            and self._wire is None
+            and self.energised
+            and not self.fault.any()
+            and self.hashing.is_steady(now)
+        )
+
+    @property
     def energised(self) -> bool:
         """All its outlets have voltage."""
-        return len(self._feeds.live) == len(self.spec.outlets)
+        return self._mains.whole
 
     @property
     def live_feeds(self) -> int:
         """How many of its outlets have voltage."""
-        return len(self._feeds.live)
+        return self._mains.live
 
     def hashing_ratio(self) -> float:
         """Return the share of its target that it computes now, without chance."""
-        return self._hashing.level(self._clock.now) * self._hashing.full_gh / self.target_gh
+        return self.hashing.level(self._clock.now) * self.hashing.full_gh / self.target_gh
 
     def power_w(self) -> float:
         """Return what it draws from all its outlets now, in W."""
-        if not self._feeds.live:
+        if not self._mains.live:
             return 0.0
         if self.fault.psu_dead:
             return self.fault.standby_w
         if self.fault.psu_latched:
-            return self._latch_w
+            return self._hardware.figures.latch_w
         if not self.energised:
-            return self._standby_w
-        return self._drawn_w() * self._flicker()
+            return self._hardware.figures.standby_w
+        return self._hardware.drawn_w(self._clock.now, self.board, self.process, self.fault.hung_draw)
 
     def octets_sent(self) -> int:
         """Return how many octets it has ever put on the network."""
         now = self._clock.now
-        self._hashing.advance(now)
-        live_s = self._live_s + (now - self._live_since if self._live_since is not None else 0.0)
-        return int(live_s * CHATTER_OCTETS_PER_S) + self._hashing.shares_ever * SHARE_OCTETS + self.api_octets
+        self.hashing.advance(now)
+        return self._chatter.octets(now) + self.hashing.shares_ever * SHARE_OCTETS + self.api_octets
 
     def readings(self, now: float) -> Readings:
         """Return what its displays show at `now`; meaningful while the board is UP."""
         self._clock.advance(now)
-        h = self._hashing
+        h = self.hashing
         h.advance(now)
-        alive = self.process in {Process.STARTING, Process.RUNNING}
-        heat = self._warmth(now)
-        fans_on = self.board is not Board.OFF
+        alive = self.process is Process.RUNNING or self.process is Process.STARTING
+        rate_5s, rate_1m, rate_5m, rate_15m, rate_30m = h.rates_gh
+        line = self.client.line
         return Readings(
-            rate_5s=h.rates_gh[0],
-            rate_1m=h.rates_gh[1],
-            rate_5m=h.rates_gh[2],
-            rate_15m=h.rates_gh[3],
-            rate_30m=h.rates_gh[4],
+            at=now,
+            rate_5s=rate_5s,
+            rate_1m=rate_1m,
+            rate_5m=rate_5m,
+            rate_15m=rate_15m,
+            rate_30m=rate_30m,
             rate_av=h.average_gh(now),
             elapsed_s=int(now - h.started_at) if alive else 0,
             uptime_s=int(now - self._booted_at) if self.board is Board.UP else 0,
@@ -296,25 +349,49 @@ class MinerPlant:
             rejected=h.rejected,
             stale=h.stale,
             diff=h.diff,
-            accepted_diff=h.accepted * h.diff,
-            rejected_diff=h.rejected * h.diff,
-            stale_diff=h.stale * h.diff,
+            accepted_diff=h.accepted_diff,
+            rejected_diff=h.rejected_diff,
+            stale_diff=h.stale_diff,
             work_gh=h.work_gh,
             hw_errors=int(h.nonces() * self.profile.hw_error_share),
             last_share_at=h.last_share_at,
-            board_rates_gh=tuple(h.rates_gh[0] * share for share in self._board_shares),
-            chips_ok=now < self._boards_off_at and self.board is Board.UP,
-            chip_temp_c=tuple(_warm(c, heat) for c in self._chip_c),
-            pcb_temp_c=tuple(_warm(c, heat) for c in self._pcb_c),
-            fans_rpm=tuple(self._fan(rpm, heat) if fans_on else 0 for rpm in self._fan_rpm),
+            chips_ok=now < self._hardware.boards_off_at and self.board is Board.UP,
             power_w=self.power_w(),
             target_gh=self.target_gh,
             upfreq_complete=h.level(now) >= 1.0,
             suspended=self.suspended,
-            pool_url="stratum+tcp://pool.example.com:3333",
-            pool_user=f"site.{self.spec.id}",
-            pool_alive=self.process is Process.RUNNING,
+            pool_url=line.url if line is not None else "",
+            pool_user=line.user if line is not None else "",
+            pool_alive=self.client.alive,
+            build=self._hardware.figures.build,
+            heat=self._hardware.warmth(now),
+            flicker=self._hardware.figures.flicker(now),
+            fans_on=self.board is not Board.OFF,
+            pool_book=self.client.book(),
         )
+
+    # -- what its pool client tells it -------------------------------------------------------------------------------
+
+    def pool_changes(self) -> None:
+        """Hear that the client's state is about to change."""
+        self._changed()
+
+    def pool_changed(self, now: float) -> None:
+        """Let shares go where the client sends them now, and be taken as the pool takes them."""
+        taken = (1.0 - self.profile.reject_share) * (1.0 - self.client.reject_share) * (1.0 - self.fault.bad_shares)
+        self.hashing.want(now, self.client.wanted)
+        self.hashing.reject(now, 1.0 - taken)
+        self._judge(now)
+
+    def starve(self, now: float) -> None:
+        """Run out of work: the boards keep their power and compute nothing."""
+        self._hardware.halt(now)
+        self._judge(now)
+
+    def feed(self, now: float) -> None:
+        """Get work again."""
+        if not self.suspended and not self.fault.hashing_stopped:
+            self._work(now, warm=self.hashing.hashing_s > 0.0)
 
     # -- its own life ------------------------------------------------------------------------------------------------
 
@@ -326,10 +403,10 @@ class MinerPlant:
 
     def _power_down(self, now: float) -> None:
         self._halt(now)
-        self._stop_chatter(now)
+        self._chatter.end(now)
         self.board = Board.OFF
-        self.process = Process.STOPPED
-        self._boards_off_at = now
+        self._end_process(Process.STOPPED, now)
+        self._hardware.boards_off_at = now
         self._mend_by_power_loss()
 
     def _mend_by_power_loss(self) -> None:
@@ -339,49 +416,77 @@ class MinerPlant:
     def _mend_by_restart(self) -> None:
         self.fault.process_dead = self.fault.hashing_stopped = False
         self.suspended = False
+        if self.fault.bad_until_restart:
+            self.fault.bad_shares, self.fault.bad_until_restart = 0.0, False
 
     def _booted(self, now: float) -> None:
         self.board = Board.UP
-        self._booted_at = self._live_since = now
+        self._booted_at = now
+        self._chatter.begin(now)
         self._start_process(now)
 
     def _start_process(self, now: float) -> None:
         self._halt(now)
         self._mend_by_restart()
-        self.process = Process.STARTING
-        self._boards_off_at = math.inf
-        self._hashing.reset(now)
+        self._end_process(Process.STARTING, now)
+        self._hardware.boards_off_at = math.inf
+        self.hashing.reset(now)
+        self.client.clear(now)
         self._plan(now + self._rng.uniform(*self.profile.init_s), self._begin)
 
-    def _begin(self, now: float) -> None:
-        self._warmth(now)
-        self.process = Process.RUNNING
-        self._boards_off_at = math.inf
-        ramp_s, ramp_from = self._rng.uniform(*self.profile.ramp_s), self.profile.ramp_from
-        self._hashing.begin(now, ramp_s, ramp_from)
-        wanted = HEALTHY_LEVEL * self.target_gh / self._hashing.full_gh
-        self._plan(now + ramp_s * max(0.0, wanted - ramp_from) / (1.0 - ramp_from), self._recovered)
+    def _end_process(self, process: Process, now: float) -> None:
+        self.process = process
+        self.client.stop(now)
 
-    def _recovered(self, now: float) -> None:
-        self.healthy = True
-        self._journal.note(now, What.HEALTHY, miner=self.spec.id)
+    def _begin(self, now: float) -> None:
+        self._changed()
+        self.process = Process.RUNNING
+        self.client.start(now)
+        self.pool_changed(now)
+        self._work(now)
+
+    def _work(self, now: float, *, warm: bool = False) -> None:
+        """Compute, if there is work: cold hashboards after the family's ramp, warm ones within seconds."""
+        self._hardware.boards_off_at = math.inf
+        if self.client.starved:
+            return
+        ramp_s, ramp_from = self._rng.uniform(*self.profile.ramp_s), self.profile.ramp_from
+        if warm:
+            ramp_s, ramp_from = min(ramp_s, FED_RAMP_S), FED_RAMP_FROM
+        self._hardware.compute(now, ramp_s, ramp_from)
+        wanted = HEALTHY_LEVEL * self.target_gh / self.hashing.full_gh
+        self._plan(now + ramp_s * max(0.0, wanted - ramp_from) / (1.0 - ramp_from), self._judge)
+
+    def _configure_pools(self, now: float, lines: Sequence[PoolLine]) -> None:
+        self._changed()
+        self.client.configure(lines, now)
+        if self.profile.pools_restart and self.process in {Process.RUNNING, Process.STARTING}:
+            self._start_process(now)
+
+    def _judge(self, now: float) -> None:
+        """Tell whether it is healthy, and note when that changes."""
+        level = self.hashing.level(now) * self.hashing.full_gh / self.target_gh
+        useful = self.client.earning and self.fault.bad_shares < HIGH_REJECTS
+        healthy = self.process is Process.RUNNING and useful and level >= HEALTHY_LEVEL - ROUNDING
+        if healthy != self.healthy:
+            what = What.HEALTHY if healthy else What.UNHEALTHY
+            self._journal.note(now, what, miner=self.spec.id, healthy=self.healthy)
+            self.healthy = healthy
+
+    def _changed(self) -> None:
+        """Tell whoever advances steady miners, before anything is touched: its counters may have to come back."""
+        if self.on_change is not None:
+            self.on_change(self.spec.id)
 
     def _halt(self, now: float) -> None:
         """Stop hashing, whatever it was doing, and forget what it was about to do."""
+        self._changed()
         self._plans += 1
-        self._warmth(now)
-        self._hashing.stop(now)
-        if self.healthy:
-            self.healthy = False
-            self._journal.note(now, What.UNHEALTHY, miner=self.spec.id, healthy=True)
+        self._hardware.halt(now)
+        self._judge(now)
 
     def _lose_heartbeat(self, now: float) -> None:
-        self._boards_off_at = now + self._rng.uniform(*self.profile.heartbeat_s)
-
-    def _stop_chatter(self, now: float) -> None:
-        if self._live_since is not None:
-            self._live_s += now - self._live_since
-            self._live_since = None
+        self._hardware.boards_off_at = now + self._rng.uniform(*self.profile.heartbeat_s)
 
     def _plan(self, at: float, step: Happening) -> None:
         """Plan the next step of its life; any later turn of events cancels it."""
@@ -393,38 +498,3 @@ class MinerPlant:
                 step(now)
 
         self._clock.plan(at, happen)
-
-    def _drawn_w(self) -> float:
-        now, full = self._clock.now, self._full_w
-        boards_on = now < self._boards_off_at
-        if self.board is Board.HUNG and self.fault.hung_draw == "full":
-            return full
-        if self.board in {Board.OFF, Board.BOOTING} or (self.process is Process.STOPPED and self.board is Board.UP):
-            return self._idle_w
-        if self.process is Process.STARTING:
-            return max(self._idle_w, full * self.profile.init_share)
-        level = self._hashing.level(now)
-        if level > 0.0:
-            return self._idle_w + (full - self._idle_w) * level
-        return max(self._idle_w, full * self.profile.unfed_share) if boards_on else self._idle_w
-
-    def _flicker(self) -> float:
-        """Return a factor within 1 % of one that changes every second, the same whoever looks."""
-        return 0.99 + 0.02 * zlib.crc32(f"{self._noise_key}/{int(self._clock.now)}".encode()) / 2**32
-
-    def _warmth(self, now: float) -> float:
-        """Bring the heat, 1 at full rate and 0 when cold, up to `now` and return it."""
-        dt = now - self._heat_at
-        if dt > 0:
-            level = self._hashing.level(now)
-            self._heat = level + (self._heat - level) * math.exp(-dt / HEAT_TAU_S)
-            self._heat_at = now
-        return self._heat
-
-    def _fan(self, full_rpm: float, heat: float) -> int:
-        rpm = self.profile.idle_rpm + (full_rpm - self.profile.idle_rpm) * min(1.0, max(0.0, heat))
-        return round(rpm * self._flicker() / 30.0) * 30
-
-
-def _warm(full_c: float, heat: float) -> float:
-    return round(AMBIENT_C + (full_c - AMBIENT_C) * heat, 1)

@@ -4,6 +4,7 @@ Meters are exact here; resolution and units are a protocol's business.
 """
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.model.ids import MinerId, PduId
@@ -94,6 +95,8 @@ class PowerPlant:
             Outlet(p.id, k): _Relay(moved_at=clockwork.now) for p in site.pdus for k in range(1, p.outlet_count + 1)
         }
         self._fed = {outlet: [miners[m] for m in fed] for outlet, fed in site.fed_by.items()}
+        self._cord_at: dict[Outlet, Outlet] = {}
+        """For outlets with another cord than the inventory's: the outlet that the inventory gives that cord."""
         self._tripped: set[Bank] = set()
         self._inrush: dict[Bank, deque[tuple[float, float]]] = {}
 
@@ -133,6 +136,26 @@ class PowerPlant:
             if self._relays[outlet].closed:
                 self._feed(outlet, True, now)
 
+    def swap_cords(self, one: Outlet, other: Outlet, now: float) -> None:
+        """Have two cords the wrong way round: each outlet feeds what the inventory says hangs on the other.
+
+        Nobody loses power by it where both outlets are alike. Cords that are the wrong way round already stay so.
+        """
+        self._clock.advance(now)
+        if self._cord_at.get(one) == other and self._cord_at.get(other) == one:
+            return
+        at_one, at_other = self._cord_at.get(one, one), self._cord_at.get(other, other)
+        self._plug({one: at_other, other: at_one}, now)
+
+    def restore_cords(self, pdu: PduId, now: float) -> None:
+        """Have every cord of a PDU where the inventory says it is."""
+        self._clock.advance(now)
+        self._plug({outlet: outlet for outlet in self._cord_at if outlet.pdu == pdu}, now)
+
+    def fed_from(self, outlet: Outlet) -> Sequence[MinerPlant]:
+        """Return the miners whose cord really is in that outlet."""
+        return self._fed.get(self._cord_at.get(outlet, outlet), ())
+
     # -- meters ------------------------------------------------------------------------------------------------------
 
     def relay_on(self, outlet: Outlet) -> bool:
@@ -160,7 +183,7 @@ class PowerPlant:
         """Return the outlet's draw now, in W."""
         if not self.energised(outlet):
             return 0.0
-        return sum(m.power_w() / m.live_feeds for m in self._fed.get(outlet, ()) if m.live_feeds)
+        return sum(m.power_w() / m.live_feeds for m in self.fed_from(outlet) if m.live_feeds)
 
     def current_a(self, outlet: Outlet) -> float:
         """Return the outlet's current now, in A, at unity power factor."""
@@ -176,7 +199,7 @@ class PowerPlant:
         what = What.RELAY_ON if on else What.RELAY_OFF
         bank = self._site.bank.get(outlet)
         load = (self.bank_current_a(bank) + self._nominal_a(outlet)) / bank.rating_a if on and bank else 0.0
-        fed: list[MinerPlant | None] = [*self._fed.get(outlet, ())] or [None]
+        fed: list[MinerPlant | None] = [*self.fed_from(outlet)] or [None]
         for miner in fed:
             self._journal.note(
                 at,
@@ -197,7 +220,7 @@ class PowerPlant:
         self._feed(outlet, on, at)
 
     def _nominal_a(self, outlet: Outlet) -> float:
-        watts = sum(m.spec.power_w / len(m.spec.outlets) for m in self._fed.get(outlet, ()))
+        watts = sum(m.spec.power_w / len(m.spec.outlets) for m in self.fed_from(outlet))
         return watts / self._site.pdu[outlet.pdu].voltage_v
 
     def _trips(self, bank: Bank, outlet: Outlet, at: float) -> bool:
@@ -210,15 +233,28 @@ class PowerPlant:
     def _trip(self, bank: Bank, at: float) -> None:
         for outlet in self._outlets_of(bank):
             if self._relays[outlet].closed:
-                for miner in self._fed.get(outlet, ()):
+                for miner in self.fed_from(outlet):
                     self._journal.note(at, What.BREAKER_TRIP, miner=miner.spec.id, outlet=outlet, healthy=miner.healthy)
         self._tripped.add(bank)
         for outlet in self._outlets_of(bank):
             self._feed(outlet, False, at)
 
     def _feed(self, outlet: Outlet, on: bool, at: float) -> None:
-        for miner in self._fed.get(outlet, ()):
-            miner.set_feed(outlet, on, at)
+        cord = self._cord_at.get(outlet, outlet)
+        for miner in self.fed_from(outlet):
+            miner.set_feed(cord, on, at)
+
+    def _plug(self, cords: Mapping[Outlet, Outlet], at: float) -> None:
+        for outlet, cord in cords.items():
+            self._cord_at[outlet] = cord
+            if cord == outlet:
+                del self._cord_at[outlet]
+        for outlet in cords:
+            fed: list[MinerPlant | None] = [*self.fed_from(outlet)] or [None]
+            for miner in fed:
+                name, healthy = (None, False) if miner is None else (miner.spec.id, miner.healthy)
+                self._journal.note(at, What.REPLUGGED, miner=name, outlet=outlet, healthy=healthy)
+            self._feed(outlet, self.energised(outlet), at)
 
     def _outlets_of(self, bank: Bank) -> list[Outlet]:
         return [Outlet(bank.pdu, number) for number in bank.outlets]

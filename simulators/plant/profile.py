@@ -25,6 +25,7 @@ class FamilyProfile:
         boards, chips, fans: how many, chips per board.
         chip_c: hottest chip sensor at full rate in 25 °C air. pcb_below_c: how much cooler its board is.
         fan_rpm: at full rate. idle_rpm: with cold boards.
+        pools_restart: another list of pools means another mining process; else it connects anew.
         reject_share, stale_share: of the shares sent, when all is well.
         hw_error_share: of nonces at difficulty 256.
     """
@@ -47,6 +48,7 @@ class FamilyProfile:
     pcb_below_c: float
     fan_rpm: Span
     idle_rpm: float
+    pools_restart: bool = True
     reject_share: float = 0.0025
     stale_share: float = 0.0005
     hw_error_share: float = 0.0003
@@ -92,6 +94,7 @@ PROFILES: Mapping[Family, FamilyProfile] = {
         pcb_below_c=0.0,
         fan_rpm=(1900.0, 4200.0),
         idle_rpm=1200.0,
+        pools_restart=False,
         hw_error_share=0.0001,
     ),
     Family.WHATSMINER: FamilyProfile(

@@ -1,29 +1,125 @@
-"""What a miner would show on its own displays at one moment, before any protocol dresses it. Data only."""
+"""What a miner would show on its own displays at one moment, before any protocol dresses it. Data and its arithmetic.
+
+Somebody asks for readings of every miner every few seconds and then uses a part of them, so what takes work to put
+together is put together when it is asked for.
+"""
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+AMBIENT_C = 25.0
+NOTIFY_S = 13.0
+"""Mean distance of a pool's jobs; each counts as a getwork."""
+TRIED_GETWORKS = 3
+"""What a pool counts that was only ever connected to."""
+
+
+class Tally(NamedTuple):
+    """Shares since a process started, by their fate, and their difficulties; `last_share_at` in site seconds."""
+
+    accepted: int = 0
+    rejected: int = 0
+    stale: int = 0
+    accepted_diff: float = 0.0
+    rejected_diff: float = 0.0
+    stale_diff: float = 0.0
+    last_share_at: float | None = None
+
+    def since(self, earlier: "Tally") -> "Tally":
+        """Return what came between an earlier tally and this one."""
+        return Tally(
+            self.accepted - earlier.accepted,
+            self.rejected - earlier.rejected,
+            self.stale - earlier.stale,
+            self.accepted_diff - earlier.accepted_diff,
+            self.rejected_diff - earlier.rejected_diff,
+            self.stale_diff - earlier.stale_diff,
+            self.last_share_at if self.last_share_at != earlier.last_share_at else None,
+        )
+
+    def plus(self, more: "Tally") -> "Tally":
+        """Return this tally with later shares added."""
+        return Tally(
+            self.accepted + more.accepted,
+            self.rejected + more.rejected,
+            self.stale + more.stale,
+            self.accepted_diff + more.accepted_diff,
+            self.rejected_diff + more.rejected_diff,
+            self.stale_diff + more.stale_diff,
+            self.last_share_at if more.last_share_at is None else more.last_share_at,
+        )
+
+
+class PoolReading(NamedTuple):
+    """One configured pool, as a display shows it.
+
+    Attributes:
+        priority: 0 is tried first.
+        alive: the client believes so.
+        active: it is the one worked for. stratum_active: and connected to.
+        tally: its shares since the process started.
+        active_s: for how long it has been the active one.
+        get_failures: connections lost.
+    """
+
+    url: str
+    user: str
+    priority: int
+    alive: bool
+    active: bool
+    stratum_active: bool
+    tally: Tally
+    active_s: float
+    get_failures: int
+
+    @property
+    def getworks(self) -> int:
+        """Jobs received."""
+        return TRIED_GETWORKS + int(self.active_s // NOTIFY_S)
+
+
+class PoolBook(NamedTuple):
+    """A client's pools when anything last changed: their figures then, the process's tally, and the site time."""
+
+    pools: tuple[PoolReading, ...] = ()
+    marked: Tally = Tally()
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class Build:
+    """What is particular to one miner's hardware at full rate: rpm of each fan, °C and share of each hashboard."""
+
+    chip_c: tuple[float, ...]
+    pcb_c: tuple[float, ...]
+    fan_rpm: tuple[float, ...]
+    idle_rpm: float
+    board_shares: tuple[float, ...]
+
+
+class Readings(NamedTuple):
     """One miner's true counters and gauges.
 
     Attributes:
+        at: site time in s.
         rate_5s, rate_1m, rate_5m, rate_15m, rate_30m: exponential averages in GH/s with that time constant.
         rate_av: work since the process started over its age, in GH/s.
         elapsed_s: age of the mining process in s; 0 while there is none.
         uptime_s: age of the control board's boot in s.
-        accepted, rejected, stale: shares since the process started.
+        accepted, rejected, stale: shares since the process started; the same with `_diff`: their difficulties, summed.
         diff: the pool's share difficulty.
         work_gh: hashes computed since the process started, in GH.
         last_share_at: site time in s of the last share sent, None before the first.
-        board_rates_gh: rate of each hashboard in GH/s, over about 5 s.
         chips_ok: every chip answers its controller.
-        chip_temp_c, pcb_temp_c: hottest sensor of each hashboard in °C.
         target_gh: the rate the device itself aims at, in GH/s.
         upfreq_complete: the start-up ramp is over.
         suspended: told to sleep.
+        pool_url, pool_user, pool_alive: of the pool worked for.
+        build, heat, flicker, fans_on: what temperatures and fans follow from; heat is 1 at full rate and 0 when cold.
+        pool_book: what `pools` follows from.
     """
 
+    at: float
     rate_5s: float
     rate_1m: float
     rate_5m: float
@@ -42,11 +138,7 @@ class Readings:
     work_gh: float
     hw_errors: int
     last_share_at: float | None
-    board_rates_gh: tuple[float, ...]
     chips_ok: bool
-    chip_temp_c: tuple[float, ...]
-    pcb_temp_c: tuple[float, ...]
-    fans_rpm: tuple[int, ...]
     power_w: float
     target_gh: float
     upfreq_complete: bool
@@ -54,3 +146,56 @@ class Readings:
     pool_url: str
     pool_user: str
     pool_alive: bool
+    build: Build
+    heat: float
+    flicker: float
+    fans_on: bool
+    pool_book: PoolBook
+
+    @property
+    def board_rates_gh(self) -> tuple[float, ...]:
+        """Rate of each hashboard in GH/s, over about 5 s."""
+        return tuple([self.rate_5s * share for share in self.build.board_shares])
+
+    @property
+    def chip_temp_c(self) -> tuple[float, ...]:
+        """Hottest chip sensor of each hashboard in °C."""
+        return tuple([round(AMBIENT_C + (c - AMBIENT_C) * self.heat, 1) for c in self.build.chip_c])
+
+    @property
+    def pcb_temp_c(self) -> tuple[float, ...]:
+        """Hottest sensor of each hashboard's board in °C."""
+        return tuple([round(AMBIENT_C + (c - AMBIENT_C) * self.heat, 1) for c in self.build.pcb_c])
+
+    @property
+    def fans_rpm(self) -> tuple[int, ...]:
+        """Speed of each fan, in steps of 30 rpm."""
+        if not self.fans_on:
+            return (0,) * len(self.build.fan_rpm)
+        idle, heat, scale = self.build.idle_rpm, min(1.0, max(0.0, self.heat)), self.flicker / 30.0
+        return tuple([round((idle + (rpm - idle) * heat) * scale) * 30 for rpm in self.build.fan_rpm])
+
+    @property
+    def pools(self) -> tuple[PoolReading, ...]:
+        """Every configured pool, in the order of the configuration."""
+        book = self.pool_book
+        return tuple(
+            [
+                pool._replace(tally=pool.tally.plus(self._since(book)), active_s=pool.active_s + self.at - book.at)
+                if pool.active
+                else pool
+                for pool in book.pools
+            ]
+        )
+
+    def _since(self, book: PoolBook) -> Tally:
+        tally = Tally(
+            self.accepted,
+            self.rejected,
+            self.stale,
+            self.accepted_diff,
+            self.rejected_diff,
+            self.stale_diff,
+            self.last_share_at,
+        )
+        return tally.since(book.marked)

@@ -3,12 +3,16 @@
 import hashlib
 import random
 
+import numpy as np
+
 from agent.model.ids import MinerId
 from agent.model.topology import Site
 from simulators.plant.clockwork import Clockwork
+from simulators.plant.history import History, HistorySettings
 from simulators.plant.journal import Journal
 from simulators.plant.miner import MinerPlant
 from simulators.plant.network import NetworkPlant
+from simulators.plant.pools import PoolsPlant
 from simulators.plant.power import PowerPlant
 
 
@@ -19,24 +23,29 @@ class SitePlant:
     loop). Everything random follows from `seed`, each part from a stream of its own.
 
     Attributes:
-        site: the inventory. miners, power, network: the parts.
+        site: the inventory. miners, power, network, pools: the parts.
         journal: what was done to the plant, and who was healthy when.
         clockwork: what the plant will do by itself.
+        history: the surroundings: blocks, share difficulties, shifts.
     """
 
-    def __init__(self, site: Site, *, seed: int, start_s: float = 0.0) -> None:
+    def __init__(self, site: Site, *, seed: int, start_s: float = 0.0, history: HistorySettings | None = None) -> None:
         self.site = site
         self.seed = seed
         self.clockwork = Clockwork(start_s)
         self.journal = Journal()
+        self.history = History(history or HistorySettings(), seed=seed, start_s=start_s)
+        self.pools = PoolsPlant(site, self.clockwork)
         self.miners: dict[MinerId, MinerPlant] = {
             spec.id: MinerPlant(
                 spec,
                 clockwork=self.clockwork,
                 journal=self.journal,
+                history=self.history,
+                pools=self.pools,
                 rng=self.rng(f"miner/{spec.id}"),
-                nonce_rng=self.rng(f"nonces/{spec.id}"),
-                share_rng=self.rng(f"shares/{spec.id}"),
+                nonce_rng=self.generator(f"nonces/{spec.id}"),
+                share_rng=self.generator(f"shares/{spec.id}"),
             )
             for spec in site.miners
         }
@@ -50,8 +59,14 @@ class SitePlant:
 
     def rng(self, name: str) -> random.Random:
         """Return a random stream of its own for `name`; the same name and seed give the same stream."""
-        digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
-        return random.Random(int.from_bytes(digest[:8]))  # noqa: S311 -- a simulation wants repeatable chance
+        return random.Random(self._key(name))  # noqa: S311 -- a simulation wants repeatable chance
+
+    def generator(self, name: str) -> np.random.Generator:
+        """Return a stream as `rng` does, for many draws at once."""
+        return np.random.Generator(np.random.PCG64(self._key(name)))
+
+    def _key(self, name: str) -> int:
+        return int.from_bytes(hashlib.sha256(f"{self.seed}/{name}".encode()).digest()[:8])
 
     def advance(self, now: float) -> None:
         """Bring everything up to site time `now`; a time in the past changes nothing."""

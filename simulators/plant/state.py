@@ -54,6 +54,7 @@ class MinerFaults:
 
     Attributes:
         standby_w: what a dead supply still draws.
+        bad_shares: share of its shares that any pool rejects. bad_until_restart: a new process is well again.
     """
 
     process_dead: bool = False
@@ -63,8 +64,10 @@ class MinerFaults:
     psu_latched: bool = False
     psu_dead: bool = False
     standby_w: float = 0.0
+    bad_shares: float = 0.0
+    bad_until_restart: bool = False
 
     def any(self) -> bool:
         """Whether anything is broken."""
         dead_or_off = self.psu_latched or self.psu_dead
-        return self.process_dead or self.hashing_stopped or self.board_hung or dead_or_off
+        return self.process_dead or self.hashing_stopped or self.board_hung or dead_or_off or self.bad_shares > 0.0

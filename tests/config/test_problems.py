@@ -23,7 +23,7 @@ class Slip:
 AUTO = "site: {name: north}\nmode: auto"
 SLIPS = [
     Slip(
-        "unknown key", "site: {name: north}", "site: {name: north}\npool: {}", "2:1", ("unknown key 'pool'", "'poll'")
+        "unknown key", "site: {name: north}", "site: {name: north}\npool: {}", "2:1", ("unknown key 'pool'", "'pools'")
     ),
     Slip(
         "unit of the key",

@@ -13,6 +13,7 @@ from agent.cli.scenario_run import catalogue, read_scenario, shipped
 from agent.config.scenario import Rated, Scenario, TierName, Timed, load_scenario
 from agent.config.scenario.entry import seconds, written
 from agent.config.scenario.faults import COMMON
+from agent.config.scenario.history import HistoryPlan
 from agent.guard.limits import Mode
 from agent.model.action import Risk
 from agent.model.topology import Family, Outlet
@@ -32,28 +33,30 @@ def scenario(folder: Path, text: str) -> Scenario:
 # -- sites -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_documented_site_is_made_as_documented(tmp_path: Path) -> None:
-    made = scenario(
-        tmp_path,
-        """\
+DOCUMENTED = """\
 name: pdu-trip-at-noon
-seed: 7
-duration: 2h
-tier: memory
-site:
+seed: 7                      # everything random follows from it
+duration: 2h                 # site time
+tier: memory                 # wire | memory | fast-forward
+site:                        # either a generated site …
   generate: {miners: 480, containers: 2, racks_per_container: 5, miners_per_pdu: 24, pdus: apc_rpdu2,
              cooling: hydro, families: {antminer_stock: 0.5, whatsminer: 0.3, luxos: 0.2}, pools: 2}
-agent: {}
+# inventory: ../config.yaml  # … or the operator's own
+agent: {}                    # overrides of any configuration key
 faults:
   - {at: 10m, kind: miner.control_board_hung, target: "miner:r3-*", count: 5}
-  - {at: 30m, kind: pdu.slow, target: "pdu:c1-p2", for: 20m}
-  - {rate: 1.0/miner/month, kind: mix}
-expect:
+  - {at: 30m, kind: pool.down, target: "pool:primary", for: 20m}
+  - {rate: 1.0/miner/month, kind: mix}            # background, by the category shares of kpis.md
+  - {at: 60m, kind: pdu.outlet_map_wrong, target: "pdu:c1-p2", swap: [3, 4]}
+expect:                      # optional: turns the scenario into a test
   - {by: 20m, incident: {category: stuck, outcome: auto_resolved}, count: 5}
-  - {never: {action: power_off, while: "pdu.slow"}}
+  - {never: {action: power_off, while: "pool.down"}}
   - {at_end: {outlets_off: 0, open_incidents: 0}}
-""",
-    )
+"""
+
+
+def test_the_documented_example_is_read_as_documented(tmp_path: Path) -> None:
+    made = scenario(tmp_path, DOCUMENTED)
     site = made.settings.site
     assert (made.name, made.seed, made.duration_s, made.tier) == ("pdu-trip-at-noon", 7, 7200.0, TierName.MEMORY)
     assert Counter(m.family for m in site.miners) == {
@@ -65,15 +68,100 @@ expect:
     assert (site.miners[0].id, site.miners[-1].id) == ("r1-01", "r10-48")
     assert {p.id for p in site.pdus} == {f"c{c}-p{p}" for c in (1, 2) for p in range(1, 11)}
     assert {m.loop for m in site.miners} == {"c1-loop", "c2-loop"}
-    assert made.pools == ("primary", "backup")
-    timed, slow, mix = made.faults
-    assert isinstance(timed, Timed)
-    assert (timed.at_s, timed.count, len(timed.targets)) == (600.0, 5, 48)
-    assert isinstance(slow, Timed)
-    assert slow.for_s == 1200.0
+    assert [pool.url for pool in site.pools] == [
+        *("stratum+tcp://primary.pool.example:3333", "stratum+tcp://backup.pool.example:3333"),
+    ]
+    assert {tuple(pool.id for pool in site.pools_of(miner)) for miner in site.miners} == {("primary", "backup")}
+    hung, down, mix, swapped = made.faults
+    assert isinstance(hung, Timed)
+    assert (hung.at_s, hung.count, len(hung.targets)) == (600.0, 5, 48)
+    assert isinstance(down, Timed)
+    assert (down.targets, down.for_s) == (("pool:primary",), 1200.0)
     assert isinstance(mix, Rated)
     assert mix.per_s == pytest.approx(480 / (30 * 86_400))
+    assert isinstance(swapped, Timed)
+    assert (swapped.targets, swapped.params) == (("pdu:c1-p2",), {"swap": (3, 4)})
     assert len(made.expect) == 4
+
+
+@pytest.mark.parametrize("tier", ["", "tier: wire\n", "tier: memory\n", "tier: fast-forward\n"])
+@pytest.mark.parametrize("agent", ["", "agent:\n", "agent: {}\n", "agent: {tick_s: 4}\n"])
+@pytest.mark.parametrize(
+    "site",
+    [
+        "site: {generate: {miners: 12, pools: 2}}\n",
+        "site: {inventory: site.yaml}\n",
+        "inventory: site.yaml\n",
+        "site:\ninventory: site.yaml\n",
+        "inventory: example\n",
+    ],
+)
+def test_the_documented_keys_go_together_in_any_combination(tmp_path: Path, tier: str, agent: str, site: str) -> None:
+    site_written(tmp_path, TEN_LINES, TEN_LINES_CSV)
+    for rest in ("", "name: x\nseed: 3\nfaults: []\nexpect: []\nhistory: {}\n", "faults:\nexpect:\nhistory:\n"):
+        made = scenario(tmp_path, f"# a comment\nduration: 1h  # another\n{tier}{agent}{site}{rest}")
+        assert made.tier == (tier[len("tier: ") : -1] or "wire")
+        assert made.settings.tick_s == (4.0 if "tick_s" in agent else 2.0)
+        assert (made.faults, made.expect) == ((), ())
+
+
+def test_every_pool_of_a_generated_site_has_its_name_and_its_place(tmp_path: Path) -> None:
+    site = scenario(tmp_path, "duration: 1h\nsite: {generate: {miners: 3, pools: 4}}\n").settings.site
+    assert [pool.id for pool in site.pools] == ["primary", "backup", "pool-3", "pool-4"]
+    assert [(group.id, group.pools) for group in site.pool_groups] == [
+        ("pools", ("primary", "backup", "pool-3", "pool-4"))
+    ]
+
+
+# -- cadence and history ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tier", list(TierName))
+@pytest.mark.parametrize(
+    ("duration", "agent", "figures"),
+    [
+        ("6h", "", (2.0, 8.0, 30.0, 60.0)),
+        ("6h1s", "", (30.0, 30.0, 30.0, 60.0)),
+        ("30d", "{}", (30.0, 30.0, 30.0, 60.0)),
+        ("30d", "{guard: {cooldown_s: 1800}}", (30.0, 30.0, 30.0, 60.0)),
+        ("30d", "{tick_s: 5}", (5.0, 8.0, 30.0, 60.0)),
+        ("30d", "{poll: {interval_s: 12}}", (2.0, 12.0, 30.0, 60.0)),
+        ("30d", "{poll: {}}", (2.0, 8.0, 30.0, 60.0)),
+    ],
+)
+def test_a_long_scenario_looks_less_often_unless_it_says_how(
+    tmp_path: Path, tier: TierName, duration: str, agent: str, figures: tuple[float, ...]
+) -> None:
+    text = f"duration: {duration}\ntier: {tier}\nsite: {{generate: {{miners: 3}}}}\nagent: {agent}\n"
+    made = scenario(tmp_path, text).settings
+    poll = made.poll
+    assert (made.tick_s, poll.interval_s, poll.pdu_interval_s, poll.switch_interval_s) == figures
+
+
+@pytest.mark.parametrize(("own", "tick_s"), [("", 30.0), ("tick_s: 3\n", 3.0), ("poll: {interval_s: 20}\n", 2.0)])
+def test_what_an_operators_own_configuration_says_of_the_cadence_holds(tmp_path: Path, own: str, tick_s: float) -> None:
+    site_written(tmp_path, own + TEN_LINES, TEN_LINES_CSV)
+    assert scenario(tmp_path, "duration: 1d\ninventory: site.yaml\n").settings.tick_s == tick_s
+
+
+@pytest.mark.parametrize(
+    ("text", "plan"),
+    [
+        ("", HistoryPlan(True, 0.0, 43_200.0, (0.5, 1.5, 1.0))),
+        (
+            "{blocks: true, lost_polls: 0.001, difficulty_changes: 2/day, shifts: {night: 0.5, day: 1.5, evening: 1}}",
+            HistoryPlan(True, 0.001, 43_200.0, (0.5, 1.5, 1.0)),
+        ),
+        (
+            "{blocks: false, difficulty_changes: 0, shifts: {day: 0}}",
+            HistoryPlan(False, 0.0, None, (0.5, 0.0, 1.0)),
+        ),
+        ("{difficulty_changes: 0/week}", HistoryPlan(True, 0.0, None, (0.5, 1.5, 1.0))),
+        ("{difficulty_changes: 1.5 / hour}", HistoryPlan(True, 0.0, 2400.0, (0.5, 1.5, 1.0))),
+    ],
+)
+def test_history_is_plain_numbers(tmp_path: Path, text: str, plan: HistoryPlan) -> None:
+    assert scenario(tmp_path, f"{SMALL}history: {text}\n").history == plan
 
 
 SIZES = st.fixed_dictionaries(
@@ -151,6 +239,16 @@ def test_without_a_count_every_target_that_matches_is_hit(tmp_path: Path) -> Non
     assert isinstance(fault, Timed)
     assert (fault.targets, fault.count) == (("miner:r1-01", "miner:r1-02", "miner:r1-03"), 3)
     assert fault.params == {"standby_w": 3}
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "count"),
+    [("pdu.outlet_map_wrong", "pdu:*", 2), ("pdu.set_lies", "outlet:c1-p1/1?", 10), ("wire.silent", "miner:r1-0*", 9)],
+)
+def test_a_pattern_means_everything_of_its_word(tmp_path: Path, kind: str, target: str, count: int) -> None:
+    text = f"duration: 1h\nsite: {{generate: {{miners: 48}}}}\nfaults: [{{at: 0, kind: {kind}, target: '{target}'}}]\n"
+    (fault,) = scenario(tmp_path, text).faults
+    assert len(fault.targets) == count
 
 
 def test_a_rate_counts_units_of_the_site(tmp_path: Path) -> None:

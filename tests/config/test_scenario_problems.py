@@ -7,6 +7,9 @@ import pytest
 from agent.cli.scenario_run import catalogue
 from agent.config.errors import ConfigError, Problem
 from agent.config.scenario import load_scenario
+from agent.config.scenario.entry import Entry
+from agent.config.scenario.targets import matching
+from agent.config.yaml_source import parse_yaml
 
 HEAD = "duration: 1h\nsite: {generate: {miners: 12}}\n"
 
@@ -61,7 +64,85 @@ FAULTS = [
     ("{rate: 1/miner/day, kind: wire.drop}", "4:5: faults[0]", "for: 10m"),
     ("{rate: 1/miner/day, kind: mix, unfixable: 3}", "4:47: faults[0].unfixable", "from 0 to 1"),
     ("nothing", "4:5: faults[0]", "a mapping"),
+    ("{at: .nan, kind: miner.psu_dead, target: 'miner:*'}", "4:10: faults[0].at", "a duration such as 90s"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:*', count: .inf}", "4:62: faults[0].count", "a whole number"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:*', count: 1e30}", "4:62: faults[0].count", "a whole number"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:*', standby_w: .nan}", "4:66: faults[0].standby_w", "from 0 to 15"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:*', standby_w: [3]}", "4:66: faults[0].standby_w", "got [3]"),
+    ("{at: 1m, kind: miner.psu_dead, target: [miner]}", "4:44: faults[0].target", "the form miner:…"),
+    ("{at: 99999999999d, kind: miner.psu_dead, target: 'miner:*'}", "4:10: faults[0].at", "a duration such as"),
+    (
+        "{at: 1m, kind: pdu.set_lies, target: 'pdu:*', sets: 1.5}",
+        "4:57: faults[0].sets",
+        "a whole number from 1 to 1000",
+    ),
+    ("{rate: 999999/miner/hour, kind: mix}", "4:12: faults[0].rate", "at most 1000000 faults"),
+    ("{rate: nan/miner/hour, kind: mix}", "4:12: faults[0].rate", "1.0/miner/month"),
 ]
+
+SWAPS = [
+    ("[3, 3]", "two outlets, got [3, 3]; name a second one"),
+    ("[3, 13]", "two outlets of c1-p1, which has 1 to 12, got [3, 13]"),
+    ("[3]", "a list of 2 whole numbers from 1 to 512, got [3]"),
+    ("[3, 4, 5]", "got [3, 4, 5]"),
+    ("[]", "got []"),
+    ("3", "a list of 2 whole numbers from 1 to 512, got 3; write it as [1, 2]"),
+    ("[3, four]", "got [3, 'four']"),
+    ("[3, 4.5]", "a list of 2 whole numbers"),
+    ("[3, true]", "got [3, true]"),
+    ("[0, 1]", "from 1 to 512"),
+    ("[3, .nan]", "got [3, '.nan']"),
+    ("[3, 1e300]", "from 1 to 512"),
+    ("[[3, 4], 5]", "got [a list, 5]"),
+    ("{3: 4}", "a list of 2"),
+    ("[1,1,1,1,1,1,1,1,1,1,1,1]", "got [1, 1, 1, 1, 1, 1, 1, 1, …]"),
+]
+
+
+@pytest.mark.parametrize(("swap", "says"), SWAPS, ids=[swap for swap, _ in SWAPS])
+def test_outlets_that_cannot_be_swapped_are_refused(tmp_path: Path, swap: str, says: str) -> None:
+    line = f"{{at: 1m, kind: pdu.outlet_map_wrong, target: 'pdu:*', swap: {swap}}}"
+    (problem,) = problems(tmp_path, f"{HEAD}faults:\n  - {line}\n")
+    assert told(problem, tmp_path).startswith("4:65: faults[0].swap: expected ")
+    assert says in str(problem)
+
+
+def test_the_default_swap_is_held_to_the_site_too(tmp_path: Path) -> None:
+    line = "{at: 1m, kind: pdu.outlet_map_wrong, target: 'pdu:*'}"
+    (problem,) = problems(tmp_path, f"{HEAD.replace('12', '1')}faults:\n  - {line}\n")
+    assert told(problem, tmp_path).startswith("4:5: faults[0]: expected two outlets of c1-p1, which has 1 to 1")
+
+
+HISTORIES = [
+    ("{blocks: 1}", "history.blocks", "true or false"),
+    ("{lost_polls: 2}", "history.lost_polls", "from 0 to 1"),
+    ("{lost_polls: -0.1}", "history.lost_polls", "from 0 to 1"),
+    ("{lost_polls: .nan}", "history.lost_polls", "from 0 to 1"),
+    ("{difficulty_changes: 2}", "history.difficulty_changes", "write it as 2/day"),
+    ("{difficulty_changes: 2/month}", "history.difficulty_changes", "NUMBER/hour|day|week"),
+    ("{difficulty_changes: 99999/hour}", "history.difficulty_changes", "at most 60/hour"),
+    ("{shifts: {noon: 1}}", "history.shifts.noon", "night, day or evening"),
+    ("{shifts: {day: 1000}}", "history.shifts.day", "from 0 to 100"),
+    ("{shifts: [1, 1, 1]}", "history.shifts", "a mapping"),
+    ("{block: true}", "history.block", "did you mean 'blocks'?"),
+    ("often", "history", "a mapping"),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "says"), HISTORIES, ids=[text for text, _, _ in HISTORIES])
+def test_surroundings_that_cannot_be_are_refused(tmp_path: Path, text: str, path: str, says: str) -> None:
+    (problem,) = problems(tmp_path, f"{HEAD}history: {text}\n")
+    assert (problem.place.line, problem.path) == (3, path)
+    assert says in str(problem)
+
+
+def test_everything_that_is_wrong_with_one_fault_is_told_at_once(tmp_path: Path) -> None:
+    line = "{at: 2h, kind: pdu.outlet_map_wrong, target: 'pdu:x', count: 99999999, for: 0s, swap: [1], swop: [1, 2]}"
+    found = problems(tmp_path, f"{HEAD}faults:\n  - {line}\n  - {{kind: miner.psu_dead, standby_w: -1}}\n")
+    assert [p.path.removeprefix("faults") for p in found] == [
+        *("[0].at", "[0].target", "[0].count", "[0].for", "[0].swap", "[0].swop"),
+        *("[1]", "[1]", "[1].standby_w"),
+    ]
 
 
 @pytest.mark.parametrize(("line", "place", "says"), FAULTS, ids=[line for line, _, _ in FAULTS])
@@ -149,3 +230,40 @@ expects: []
 @pytest.mark.parametrize("text", ["- a\n- b\n", "just text\n", "", "name: [\n", "a: 1\na: 2\n"])
 def test_what_is_no_mapping_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
     assert problems(tmp_path, text)[0].place.line >= 1
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("pool:primery", "did you mean 'primary'?"),
+        ("pool:third", "the site has primary or backup"),
+        ("pools:primary", "write it as pool:primary"),
+        ("pool:", "an empty selector; name it, or write pool:* for every pool"),
+        ("primary", "write it as pool:primary"),
+    ],
+)
+def test_a_pool_that_the_site_lacks_is_refused(tmp_path: Path, target: str, says: str) -> None:
+    path = tmp_path / "scenario.yaml"
+    path.write_text("duration: 1h\nsite: {generate: {miners: 12, pools: 2}}\n")
+    site = load_scenario(path, catalogue()).settings.site
+    tree, _ = parse_yaml(f"target: '{target}'", "x.yaml")
+    entry = Entry(tree, (), [])
+    assert matching(entry, "target", site, ("pool",)) == ()
+    (problem,) = entry.problems
+    assert says in str(problem)
+
+
+def test_a_pattern_means_pools_switches_and_ports_too(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.yaml"
+    path.write_text("duration: 1h\nsite: {generate: {miners: 12, containers: 2, pools: 3}}\n")
+    site = load_scenario(path, catalogue()).settings.site
+    found = {}
+    for target in ("pool:*", "pool:p*", "switch:c?-sw", "port:c1-sw/[1-3]"):
+        tree, _ = parse_yaml(f"target: '{target}'", "x.yaml")
+        found[target] = matching(Entry(tree, (), []), "target", site, (target.partition(":")[0],))
+    assert found == {
+        "pool:*": ("pool:primary", "pool:backup", "pool:pool-3"),
+        "pool:p*": ("pool:primary", "pool:pool-3"),
+        "switch:c?-sw": ("switch:c1-sw", "switch:c2-sw"),
+        "port:c1-sw/[1-3]": ("port:c1-sw/1", "port:c1-sw/2", "port:c1-sw/3"),
+    }

@@ -1,6 +1,7 @@
 """Reads `faults`: what goes wrong, where, when or how often."""
 
 import re
+from collections.abc import Mapping, Sequence
 
 from agent.config.scenario.entry import Entry
 from agent.config.scenario.plan import MIX, Catalogue, FaultPlan, KindLike, KnobLike, Rated, Timed, Value
@@ -20,6 +21,11 @@ PERIODS_S = {
     "year": 365 * 86_400.0,
 }
 SITE = "site"
+MOST_FAULTS = 1_000_000
+"""Faults by rate that one line may be expected to make: three a day on each of 10,000 miners for a month."""
+
+MAX_SHOWN = 8
+"""Items of a refused list that the message repeats."""
 
 _RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)\s*/\s*([a-z]+)\s*/\s*([a-z]+)")
 
@@ -42,33 +48,33 @@ def _read(entry: Entry, catalogue: Catalogue, site: Site | None, duration_s: flo
         return None
     kind = entry.raw("kind")
     if kind == MIX and rated:
-        return _read_mix(entry, catalogue, site)
+        return _read_mix(entry, catalogue, site, duration_s)
     known = catalogue.kinds.get(kind) if isinstance(kind, str) else None
     if known is None:
         _refuse_kind(entry, kind, catalogue, rated=rated)
         return None
     keys = ("rate", "kind", "target", "for") if rated else ("at", "kind", "target", "count", "for")
-    complete = entry.check_keys((*keys, *known.knobs), required=("rate",) if rated else ("at", "target"))
+    entry.check_keys((*keys, *known.knobs), required=("rate",) if rated else ("at", "target"))
     params = _params(entry, known)
     for_s = entry.duration("for", least_s=1.0)
-    if not complete:
-        return None
     if rated:
-        if not known.counts and for_s is None:
+        if not known.counts and "for" not in entry.keys:
             remedy = "add for: 10m, or another time it lasts"
             entry.refuse(expected="for, because a disturbance does not end by itself", got="none", remedy=remedy)
-        per_s, targets = _rate(entry, site, tuple(known.on))
+        per_s, targets = _rate(entry, site, tuple(known.on), duration_s) if "rate" in entry.keys else (0.0, ())
+        _check_fit(entry, known, site, targets, params)
         return Rated(str(kind), per_s, targets, for_s, params, None)
     at_s = entry.duration("at", most_s=duration_s)
-    targets = matching(entry, "target", site, known.on)
+    targets = matching(entry, "target", site, known.on) if "target" in entry.keys else ()
     count = _count(entry, len(targets))
+    _check_fit(entry, known, site, targets, params)
     return Timed(str(kind), at_s or 0.0, targets, count, for_s, params)
 
 
-def _read_mix(entry: Entry, catalogue: Catalogue, site: Site | None) -> FaultPlan:
+def _read_mix(entry: Entry, catalogue: Catalogue, site: Site | None, duration_s: float) -> FaultPlan:
     entry.check_keys(MIX_KEYS)
     words = {word for kind in catalogue.kinds.values() if kind.counts for word in kind.on} & {"miner"}
-    per_s, targets = _rate(entry, site, tuple(words))
+    per_s, targets = _rate(entry, site, tuple(words), duration_s)
     unfixable = entry.number("unfixable", 0, 1, default=0.0) if "unfixable" in entry.keys else None
     return Rated(MIX, per_s, targets, entry.duration("for", least_s=1.0), {}, unfixable)
 
@@ -100,7 +106,7 @@ def _count(entry: Entry, matches: int) -> int:
     return count
 
 
-def _rate(entry: Entry, site: Site | None, words: tuple[str, ...]) -> tuple[float, tuple[str, ...]]:
+def _rate(entry: Entry, site: Site | None, words: tuple[str, ...], duration_s: float) -> tuple[float, tuple[str, ...]]:
     """Return the rate in faults per second over all targets, and the targets."""
     units = (*sorted(words), SITE)
     text = entry.raw("rate")
@@ -119,7 +125,11 @@ def _rate(entry: Entry, site: Site | None, words: tuple[str, ...]) -> tuple[floa
     else:
         default = unit if unit != SITE else "miner" if "miner" in words else sorted(words)[0]
         targets = matching(_with_target(entry, f"{default}:*"), "target", site, (default,))
-    return number / PERIODS_S[period] * (1 if unit == SITE else len(targets)), targets
+    per_s = number / PERIODS_S[period] * (1 if unit == SITE else len(targets))
+    if per_s * duration_s > MOST_FAULTS:
+        got = f"{shown(text)}, which makes {per_s * duration_s:.3g}"
+        entry.refuse("rate", expected=f"at most {MOST_FAULTS} faults in the run", got=got, remedy="lower it")
+    return per_s, targets
 
 
 def _with_target(entry: Entry, target: str) -> Entry:
@@ -136,16 +146,41 @@ def _params(entry: Entry, kind: KindLike) -> dict[str, Value]:
     for name, knob in kind.knobs.items():
         if name not in entry.keys:
             continue
-        value = entry.raw(name)
+        raw = entry.raw(name)
+        value = tuple(raw) if isinstance(raw, list) else raw
         want = wanted(knob)
-        if isinstance(value, str | int | float | bool) and _fits(value, knob):
+        if isinstance(value, str | int | float | bool | tuple) and _fits(value, knob):
             params[name] = value
             continue
         number = converted(name, value) if isinstance(value, str) else None
         close = closest(value, [str(c) for c in knob.choices]) if isinstance(value, str) and knob.choices else None
-        remedy = f"write {number}" if number else f"did you mean {close!r}?" if close else "write what is expected"
-        entry.refuse(name, expected=want, got=shown(value), remedy=remedy)
+        usual = "write a number in that range" if knob.span is not None else "write what is expected"
+        remedy = f"write {number}" if number else f"did you mean {close!r}?" if close else usual
+        if isinstance(knob.default, tuple):
+            remedy = f"write it as {_shown(list(knob.default))}"
+        entry.refuse(name, expected=want, got=_shown(raw), remedy=remedy)
     return params
+
+
+def _check_fit(
+    entry: Entry, kind: KindLike, site: Site | None, targets: Sequence[str], params: Mapping[str, Value]
+) -> None:
+    """Note what keeps parameters from fitting a target; the first such target is enough."""
+    if site is None or any(name in entry.keys and name not in params for name in kind.knobs):
+        return
+    for target in targets:
+        objection = kind.objection(site, target, params)
+        if objection is not None:
+            steps = (objection.knob,) if objection.knob in entry.keys else ()
+            entry.refuse(*steps, expected=objection.expected, got=objection.got, remedy=objection.remedy)
+            return
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        more = ", …" if len(value) > MAX_SHOWN else ""
+        return f"[{', '.join(shown(item) for item in value[:MAX_SHOWN])}{more}]"
+    return shown(value)
 
 
 def wanted(knob: KnobLike) -> str:
@@ -154,18 +189,29 @@ def wanted(knob: KnobLike) -> str:
         return choice("true" if c is True else "false" if c is False else str(c) for c in knob.choices)
     if knob.span is not None:
         least, most = knob.span
-        return f"a number from {number_text(least)} to {number_text(most)}"
+        number = "whole number" if knob.whole else "number"
+        bounds = f"from {number_text(least)} to {number_text(most)}"
+        return f"a {number} {bounds}" if knob.length is None else f"a list of {knob.length} {number}s {bounds}"
     return {bool: "true or false", int: "a number", float: "a number"}.get(type(knob.default), "a text")
 
 
 def _fits(value: Value, knob: KnobLike) -> bool:
+    if isinstance(value, tuple) or knob.length is not None:
+        return isinstance(value, tuple) and len(value) == knob.length and all(_is_in(v, knob) for v in value)
     if knob.choices:
         return any(value == c and isinstance(value, bool) is isinstance(c, bool) for c in knob.choices)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if knob.span is not None:
-        return is_number and knob.span[0] <= float(value or 0) <= knob.span[1]
+        return _is_in(value, knob)
     if isinstance(knob.default, bool):
         return isinstance(value, bool)
     if isinstance(knob.default, int | float):
-        return is_number
+        return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, str) or knob.default is None
+
+
+def _is_in(value: Value, knob: KnobLike) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool) or knob.span is None:
+        return False
+    least, most = knob.span
+    # NaN is within no bounds, and a whole number may be of any size: compared, never converted.
+    return least <= value <= most and not (knob.whole and isinstance(value, float) and not value.is_integer())

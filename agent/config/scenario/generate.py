@@ -1,7 +1,8 @@
 """Makes the configuration of a generated site, as an operator would have written it. Nothing here is random.
 
 Ids: miners `r<rack>-<position>` with racks counted through the whole site, PDUs `c<container>-p<number>`, switches
-`c<container>-sw`. The same section always gives the same site, whatever the seed.
+`c<container>-sw`, pools `primary`, `backup`, `pool-3` and so on. The same section always gives the same site, whatever
+the seed.
 """
 
 import ipaddress
@@ -34,6 +35,10 @@ MAX_BANKS = 64
 MAX_MINERS = 50_000
 NETWORK = "10.64.0.0/12"
 POOLS = ("primary", "backup")
+POOL_GROUP = "pools"
+"""The one group of a generated site: every pool in order of priority, every miner."""
+
+POOL_PORT = 3333
 
 KEYS = (
     "miners",
@@ -104,6 +109,8 @@ def configuration(made: Generated) -> dict[str, Any]:
         },
         "pdus": [],
         "switches": [],
+        "pools": [{"id": pool, "host": f"{pool}.pool.example", "port": POOL_PORT} for pool in made.pools],
+        "pool_groups": [{"id": POOL_GROUP, "pools": list(made.pools)}],
         "inventory": [],
     }
     families = _dealt(made.families, made.miners)
@@ -134,7 +141,7 @@ def configuration(made: Generated) -> dict[str, Any]:
             figures = table.get(model)
             watts.append(figures.power_w if figures is not None else 0.0)
             row.update(host=next(hosts), model=model, family=family.value, port=f"{switch}/{place + 1}")
-            row["pool_group"] = made.pools[0]
+            row["pool_group"] = POOL_GROUP
             if made.cooling != "air":
                 row["loop"] = f"c{container + 1}-loop"
         tree["pdus"] += _connected(made, container + 1, rows, watts, hosts)

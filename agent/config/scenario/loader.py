@@ -11,6 +11,7 @@ from agent.config.scenario.entry import LONGEST_S, Entry
 from agent.config.scenario.expect import read_expectations
 from agent.config.scenario.faults import read_faults
 from agent.config.scenario.generate import as_node, configuration, read_generated
+from agent.config.scenario.history import read_history
 from agent.config.scenario.plan import Catalogue, Scenario, TierName
 from agent.config.settings import Settings
 from agent.config.source import Node, read_text
@@ -19,10 +20,15 @@ from agent.config.yaml_source import parse_yaml
 from agent.guard.limits import Mode
 from agent.model.errors import PolicyError
 
-KEYS = ("name", "seed", "duration", "tier", "site", "inventory", "agent", "faults", "expect")
+KEYS = ("name", "seed", "duration", "tier", "site", "inventory", "agent", "history", "faults", "expect")
 SITE_KEYS = ("generate", "inventory")
 MAX_SEED = 2**63 - 1
 SHORTEST_S = 10.0
+LONG_S = 6 * 3600.0
+LONG_CADENCE = {"tick_s": 30.0, "poll": {"interval_s": 30.0, "pdu_interval_s": 30.0, "switch_interval_s": 60.0}}
+"""How often the agent decides and looks in a scenario longer than LONG_S that says nothing of it. The rule knows the
+duration alone, so that all tiers do the same."""
+
 EXAMPLE = "example"
 """In place of a path to a configuration: the example that is shipped."""
 
@@ -51,10 +57,11 @@ def load_scenario(
     own_seed = top.whole("seed", 0, MAX_SEED, default=0)
     duration_s = top.duration("duration", least_s=SHORTEST_S)
     own_tier = top.choice("tier", [str(t) for t in TierName]) or TierName.WIRE
-    settings, pools = _site(top, path.parent)
+    settings = _site(top, path.parent, duration_s or 0.0)
     # Where site or duration was refused, the rest is checked as far as it can be.
     site = settings.site if settings is not None else None
     span_s = LONGEST_S if duration_s is None else duration_s
+    history = read_history(top)
     faults = read_faults(top, catalogue, site, span_s)
     expect = read_expectations(top, catalogue, site, span_s)
     if problems or settings is None or duration_s is None:
@@ -68,12 +75,12 @@ def load_scenario(
         settings=settings,
         faults=faults,
         expect=expect,
-        pools=pools,
+        history=history,
     )
 
 
-def _site(top: Entry, folder: Path) -> tuple[Settings | None, tuple[str, ...]]:
-    """Return the settings of the scenario's site and its pools; None where it was refused."""
+def _site(top: Entry, folder: Path, duration_s: float) -> Settings | None:
+    """Return the settings of the scenario's site; None where it was refused."""
     section = top.mapping("site")
     if section is not None:
         section.check_keys(SITE_KEYS)
@@ -84,23 +91,23 @@ def _site(top: Entry, folder: Path) -> tuple[Settings | None, tuple[str, ...]]:
         remedy = "write site: {generate: {miners: 24}}, or site: {inventory: config.yaml}"
         where = ("site",) if "site" in top.keys else ()
         top.refuse(*where, expected="generate or inventory", got=got, remedy=remedy)
-        return None, ()
+        return None
     (source, key) = sources[0]
     agent = top.mapping("agent")
     if key == "inventory":
-        return _configured(source, agent, folder), ()
+        return _configured(source, agent, folder, duration_s)
     generate = source.mapping("generate")
     if generate is None:
         if source.raw("generate") is None:
             source.refuse("generate", expected="a mapping", got="nothing", remedy="write generate: {miners: 24}")
-        return None, ()
+        return None
     made = read_generated(generate)
     if made is None:
-        return None, ()
-    return _settings(as_node(configuration(made), generate.node), [], top, agent, folder), made.pools
+        return None
+    return _settings(as_node(configuration(made), generate.node), [], top, agent, folder=folder, duration_s=duration_s)
 
 
-def _configured(source: Entry, agent: Entry | None, folder: Path) -> Settings | None:
+def _configured(source: Entry, agent: Entry | None, folder: Path, duration_s: float) -> Settings | None:
     named = source.text("inventory", "the path of a configuration")
     if not named:
         return None
@@ -115,10 +122,12 @@ def _configured(source: Entry, agent: Entry | None, folder: Path) -> Settings | 
     except PolicyError as error:
         source.refuse("inventory", expected="the example configuration", got="nothing", remedy=str(error))
         return None
-    return _settings(tree, problems, source, agent, path.parent)
+    return _settings(tree, problems, source, agent, folder=path.parent, duration_s=duration_s)
 
 
-def _settings(tree: Node, problems: list[Problem], top: Entry, agent: Entry | None, folder: Path) -> Settings | None:
+def _settings(
+    tree: Node, problems: list[Problem], top: Entry, agent: Entry | None, *, folder: Path, duration_s: float
+) -> Settings | None:
     """Return what configuration and overrides amount to; None where they were refused."""
     overridden = set(agent.keys) if agent is not None else set()
     # Taken down before anything is checked: what is refused is cut out of the tree on the way.
@@ -127,6 +136,8 @@ def _settings(tree: Node, problems: list[Problem], top: Entry, agent: Entry | No
         if "trust" in overridden and isinstance(tree.value, dict):
             tree.value.pop("trust", None)
         _override(tree, agent.node)
+    if duration_s > LONG_S:
+        _pace(tree)
     try:
         settings = settings_of(tree, problems, folder)
     except ConfigError as error:
@@ -140,6 +151,13 @@ def _settings(tree: Node, problems: list[Problem], top: Entry, agent: Entry | No
         if "trust" not in overridden:
             settings = dataclasses.replace(settings, trust={})
     return settings
+
+
+def _pace(tree: Node) -> None:
+    """Have the agent look and decide at the cadence of long scenarios, where nothing is said of either."""
+    if isinstance(tree.value, dict) and "tick_s" not in tree.value and "poll" not in tree.value:
+        for key, value in LONG_CADENCE.items():
+            tree.value[key] = as_node(value, tree)
 
 
 def _override(tree: Node, by: Node) -> None:

@@ -1,18 +1,20 @@
 """A scenario as the program uses it: checked and immutable. How it is written in YAML is its readers' business."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from agent.config.errors import Place
+from agent.config.scenario.history import HistoryPlan
 from agent.config.settings import Settings
 from agent.model.action import Verb
 from agent.model.ids import MinerId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
+from agent.model.topology import Site
 
-Value = str | int | float | bool | None
+Value = str | int | float | bool | None | tuple[int | float, ...]
 
 MIX = "mix"
 """The kind that stands for a mixture of all kinds, by the shares of the categories."""
@@ -44,6 +46,34 @@ class KnobLike(Protocol):
     def span(self) -> tuple[float, float] | None:
         """Least and greatest allowed number."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether numbers must be whole ones."""
+
+    @property
+    def length(self) -> int | None:
+        """It is a list of so many numbers; None where it is a single value."""
+
+
+class ObjectionLike(Protocol):
+    """Why a parameter that is right by itself does not fit the target it is meant for."""
+
+    @property
+    def knob(self) -> str:
+        """The parameter's name."""
+
+    @property
+    def expected(self) -> str:
+        """What would fit, in words."""
+
+    @property
+    def got(self) -> str:
+        """What came, in words."""
+
+    @property
+    def remedy(self) -> str:
+        """What to write."""
+
 
 class KindLike(Protocol):
     """What must be known of a fault kind to check a scenario."""
@@ -59,6 +89,9 @@ class KindLike(Protocol):
     @property
     def knobs(self) -> Mapping[str, KnobLike]:
         """Its parameters."""
+
+    def objection(self, site: Site, target: str, params: Mapping[str, Value]) -> ObjectionLike | None:
+        """Tell what keeps parameters, each right by itself, from fitting a target of the site; None if nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +242,8 @@ class Scenario:
 
     Attributes:
         duration_s: site time in s.
+        history: what the site's surroundings do.
         settings: the agent's, with the scenario's overrides; the mode is that of the simulation.
-        pools: what the pools of a generated site are called, in order of priority.
     """
 
     name: str
@@ -221,4 +254,4 @@ class Scenario:
     settings: Settings
     faults: tuple[FaultPlan, ...]
     expect: tuple[Expectation, ...]
-    pools: tuple[str, ...] = field(default=())
+    history: HistoryPlan

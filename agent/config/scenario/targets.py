@@ -21,7 +21,7 @@ NAMES: Mapping[str, Callable[[Site], list[str]]] = {
     "port": lambda site: [f"{switch.id}/{k}" for switch in site.switches for k in range(1, switch.port_count + 1)],
     "rack": lambda site: _distinct(miner.rack for miner in site.miners),
     "loop": lambda site: _distinct(miner.loop for miner in site.miners),
-    "pool": lambda site: _distinct(miner.pool_group for miner in site.miners),
+    "pool": lambda site: [pool.id for pool in site.pools],
 }
 """What there is of each word that a target can begin with, by name, in the site's order."""
 

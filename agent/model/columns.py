@@ -1,0 +1,121 @@
+"""Columns: one measured quantity of many devices, one row each, with the time it was last really measured.
+
+Two writers of the same columns: `put` takes one device's reading, `put_rows` a whole round of them.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int8]
+Bools = NDArray[np.bool_]
+
+HISTORY_SAMPLES = 96
+HISTORY_SPACING_S = 4.0
+"""A counter's history reaches back samples x spacing = 384 s or more, whatever the poll interval."""
+
+
+def _cells(array: Floats) -> "memoryview[float]":
+    """Return the same memory for access to single elements, at half of what numpy takes for one."""
+    return memoryview(array)  # type: ignore[arg-type] # its element type is known at run time only
+
+
+class Signal:
+    """One measured quantity of n devices: `value` and `at` (UTC s), both float64 of shape (n,), NaN for never."""
+
+    __slots__ = ("_at", "_value", "at", "value")
+
+    def __init__(self, n: int) -> None:
+        self.value: Floats = np.full(n, np.nan)
+        self.at: Floats = np.full(n, np.nan)
+        self._value, self._at = _cells(self.value), _cells(self.at)
+
+    def put(self, row: int, value: float | None, now: float) -> None:
+        """Store a measurement; `None` and NaN change nothing."""
+        if value is not None and not math.isnan(value):
+            self._value[row] = value
+            self._at[row] = now
+
+    def put_rows(self, where: Bools, value: Floats, at: Floats) -> None:
+        """Store the measurements of the rows `where`, none of them NaN; all shapes (n,), `at` in UTC s."""
+        np.copyto(self.value, value, where=where)
+        np.copyto(self.at, at, where=where)
+
+    def fresh(self, row: int, now: float, max_age_s: float) -> float | None:
+        """Return the value if it was measured within `max_age_s`, else None."""
+        return float(self.value[row]) if now - self.at[row] <= max_age_s else None
+
+
+class Counter:
+    """A device's counter, made monotone over restarts, with a short history where it is asked for.
+
+    `total` only grows while the device counts; when the device's process restarts its counter begins again and the old
+    part is kept. `grew_at` is when a reading last showed growth. History is a ring of (time, total) per row, shape
+    (HISTORY_SAMPLES, n).
+    """
+
+    __slots__ = ("_base", "_cells", "_head", "_noted_at", "_times", "_totals", "at", "grew_at", "raw", "total")
+
+    def __init__(self, n: int, *, history: bool = False) -> None:
+        self.total: Floats = np.full(n, np.nan)
+        self.at: Floats = np.full(n, np.nan)
+        self.grew_at: Floats = np.full(n, np.nan)
+        self.raw: Floats = np.zeros(n)
+        self._base: Floats = np.zeros(n)
+        self._times: Floats = np.full((HISTORY_SAMPLES if history else 0, n), np.nan)
+        self._totals: Floats = np.full_like(self._times, np.nan)
+        self._noted_at: Floats = np.full(n, -math.inf if history else math.inf)
+        self._head: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
+        self._cells = tuple(map(_cells, (self.total, self.at, self.grew_at, self.raw, self._base, self._noted_at)))
+
+    def put(self, row: int, raw: float | None, now: float, *, restarted: bool) -> None:
+        """Store a counter reading. `restarted`: the device's process is younger than at the reading before."""
+        if raw is None or math.isnan(raw):
+            return
+        totals, at, grew_at, raws, base, noted_at = self._cells
+        if restarted:
+            base[row] += raws[row]
+        raws[row] = raw
+        before = totals[row]
+        total = base[row] + raw
+        if total > before or math.isnan(before):
+            grew_at[row] = now
+        totals[row] = total
+        at[row] = now
+        if now - noted_at[row] < HISTORY_SPACING_S:
+            return
+        noted_at[row] = now
+        head = self._head[row]
+        self._times[head, row] = now
+        self._totals[head, row] = total
+        self._head[row] = (head + 1) % HISTORY_SAMPLES
+
+    def put_rows(self, where: Bools, raw: Floats, at: Floats) -> None:
+        """Store the readings of the rows `where`, none of them NaN, each of the process that counted before."""
+        total = self._base + raw
+        np.copyto(self.raw, raw, where=where)
+        np.copyto(self.grew_at, at, where=where & ~(total <= self.total))
+        np.copyto(self.total, total, where=where)
+        np.copyto(self.at, at, where=where)
+        due = np.flatnonzero(where & ~(at - self._noted_at < HISTORY_SPACING_S))
+        if due.size and self._times.size:
+            heads = self._head[due]
+            cells = heads * len(at) + due
+            self._noted_at[due] = at[due]
+            self._times.put(cells, at[due])
+            self._totals.put(cells, total[due])
+            self._head[due] = (heads + 1) % HISTORY_SAMPLES
+
+    def over(self, row: int, window_s: float) -> tuple[float, float] | None:
+        """Return (growth, seconds) between the newest reading and the latest one at least `window_s` before it.
+
+        None while the history does not reach that far back.
+        """
+        ages = self.at[row] - self._times[:, row]
+        old_enough = np.flatnonzero(ages >= window_s)
+        if old_enough.size == 0:
+            return None
+        start = int(old_enough[np.argmin(ages[old_enough])])
+        return float(self.total[row] - self._totals[start, row]), float(ages[start])
