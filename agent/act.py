@@ -3,18 +3,33 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Protocol, assert_never
 
 import structlog
 
-from agent.drivers.miners import MinerDriver
-from agent.drivers.pdus import PduDriver
 from agent.model.action import Action, Result, Verb
 from agent.model.errors import AgentError, DeviceError, PolicyError, RefusedError
 from agent.model.ids import PduId
-from agent.model.topology import Bank, Family, Outlet, Site
+from agent.model.topology import Bank, Family, Miner, Outlet, Site
 
 _log = structlog.get_logger(__name__)
+
+
+class MinerControl(Protocol):
+    """What is done to a miner of one family. That it returns means the device accepted it, no more."""
+
+    async def restart(self, miner: Miner) -> None:
+        """Restart the mining process; raises an error of the agent's tree where that was not accepted."""
+
+    async def reboot(self, miner: Miner) -> None:
+        """Reboot the control board; raises an error of the agent's tree where that was not accepted."""
+
+
+class OutletControl(Protocol):
+    """What is done to the outlets of one PDU."""
+
+    async def switch(self, outlet: int, on: bool) -> None:
+        """Switch one outlet and return once that is verified; raises an error of the agent's tree otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +50,8 @@ class Actor:
     def __init__(
         self,
         site: Site,
-        miner_drivers: Mapping[Family, MinerDriver],
-        pdu_drivers: Mapping[PduId, PduDriver],
+        miner_drivers: Mapping[Family, MinerControl],
+        pdu_drivers: Mapping[PduId, OutletControl],
         on_spacing_s: float,
     ) -> None:
         self._site = site
@@ -74,6 +89,8 @@ class Actor:
                     await self._switch(outlet, on=False)
             case Verb.POWER_ON:
                 await self._switch_on(action.outlets)
+            case Verb.SWITCH_POOL | Verb.BOUNCE_PORT:
+                raise PolicyError(f"expected a driver that can {action.verb}; no playbook asks for it yet")
             case _:
                 assert_never(action.verb)
 

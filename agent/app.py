@@ -13,16 +13,10 @@ import structlog
 
 import playbooks
 from agent import __version__
-from agent.act import Actor
 from agent.act import Outcome as ActionOutcome
 from agent.clock import Clock
 from agent.config import Settings
 from agent.detect.stuck import StuckDetector
-from agent.drivers.miners import miner_drivers, pyasic_adapter
-from agent.drivers.net import Credentials, Dialer
-from agent.drivers.pdus import pdu_driver
-from agent.drivers.snmp import SnmpClient
-from agent.drivers.switches import switch_driver
 from agent.guard.limits import Mode
 from agent.ledger.fold import State
 from agent.ledger.store import Ledger
@@ -40,12 +34,11 @@ from agent.model.events import (
 )
 from agent.model.incident import Category, Phase
 from agent.model.playbook import Playbook
-from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
-from agent.observe.observer import Observer
 from agent.remediate.machine import Table
 from agent.remediate.settle import settled
 from agent.stages import Stages
+from agent.touch import Touch
 
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +65,7 @@ class Agent:
     """One site's agent.
 
     Args:
+        touch: its devices.
         simulated: what the ledger says about the site.
         on_auto: act within the guards whatever the settings' mode is; by default on a simulated site, and only there.
 
@@ -87,39 +81,25 @@ class Agent:
         ledger: Ledger,
         clock: Clock,
         *,
-        dialer: Dialer,
-        credentials: Credentials,
+        touch: Touch,
         simulated: bool,
         on_auto: bool | None = None,
     ) -> None:
-        site = settings.site
-        self.view = SiteView(site)
+        self.view = touch.view
+        self.observer = touch.observer
         self.memory = State()
         self.ticks = 0
+        self._touch = touch
         self._settings = settings
         self._ledger = ledger
         self._clock = clock
         self._simulated = simulated
         self._on_auto = simulated if on_auto is None else on_auto
         self._tables = load_playbooks()
-        self._snmp = SnmpClient(dialer, credentials)
-        miners = miner_drivers(dialer, credentials, settings.logins)
-        pdus = {pdu.id: pdu_driver(pdu, settings.pdu_access[pdu.id], self._snmp) for pdu in site.pdus}
-        switches = {s.id: switch_driver(s, settings.switch_access[s.id], self._snmp) for s in site.switches}
-        self.observer = Observer(
-            self.view,
-            clock,
-            dialer,
-            miner_drivers=miners,
-            pdu_drivers=pdus,
-            switch_drivers=switches,
-            settings=settings.poll,
-        )
-        self._actor = Actor(site, miners, pdus, settings.guard.on_spacing_s)
         self._stages = Stages(
             self.view,
             self.memory,
-            [StuckDetector(len(site.miners), settings.stuck)],
+            [StuckDetector(len(settings.site.miners), settings.stuck)],
             self._tables,
             modes=_modes(settings, on_auto=self._on_auto),
             guard=settings.guard,
@@ -138,9 +118,7 @@ class Agent:
             last_at = record.at
         if behind_s := self._clock.not_before(last_at):
             _log.warning("clock_was_behind_the_ledger", behind_s=round(behind_s, 1))
-        await self._snmp.warm_up()
-        if self._may_act():
-            pyasic_adapter.warm_up()
+        await self._touch.warm_up(acting=self._may_act())
         await self.observer.start()
         await self.observer.first_full_poll()
         await self._commit([self._started()])
@@ -186,7 +164,7 @@ class Agent:
             task.cancel()
         await asyncio.gather(*self._acting, return_exceptions=True)
         await self.observer.stop()
-        self._snmp.close()
+        self._touch.close()
         await self._commit([AgentStopped(reason=reason)])
 
     def _may_act(self) -> bool:
@@ -224,7 +202,7 @@ class Agent:
             self._failed.set_exception(error)
 
     async def _carry_out(self, intent: Intended) -> None:
-        outcome = await self._actor.perform(intent.action)
+        outcome = await self._touch.actor.perform(intent.action)
         await self._settle(intent, outcome)
 
     async def _settle(self, intent: Intended, outcome: ActionOutcome) -> None:

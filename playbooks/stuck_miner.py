@@ -56,8 +56,7 @@ would come after the on that was to undo it. Six times what a PDU is given (fact
 PROOF_S = 480.0
 """The clear window (300 s) and what the slowest poll and ramp add to it."""
 
-FIRST_DWELL_S = 30.0
-SECOND_DWELL_S = 60.0
+DWELL_S = 60.0
 
 
 def recovered(s: Situation) -> bool:
@@ -109,6 +108,14 @@ def wants_power(s: Situation) -> bool:
     """Nothing milder can reach it or is left, and something outside it says that it does not hash."""
     nothing_milder = is_mute(s) or s.tried(Verb.REBOOT) > 0
     return _is_not_hashing(s) and nothing_milder and not _may_be_booting(s) and _are_on(s)
+
+
+def supply_did_not_start(s: Situation) -> bool:
+    """Cold for long enough, on again, and not even its control board has power: the supply is dead, not latched."""
+    draw_w = _draw_w(s)
+    port = _port(s)
+    is_dark = s.row.reach is Reach.SILENT and port is not None and port.up is False
+    return is_dark and _are_on(s) and draw_w is not None and draw_w < s.miner.power_w * IDLE_SHARE
 
 
 def restart_was_ineffective(s: Situation) -> bool:
@@ -217,13 +224,15 @@ _STEPS: dict[str, Step] = {
     "gather_power": Check((Arm(evidence_is_fresh, "gathered"),), GATHER_S, "unread"),
     "judge_power": Check((*_UNFIT, Arm(wants_power, "power")), JUDGE_S, "undecided"),
     "power_off": Act(Verb.POWER_OFF, "is_off", "failed"),
-    "dwell": Wait(FIRST_DWELL_S, "discharged"),
+    "dwell": Wait(DWELL_S, "discharged"),
     "power_on": Act(Verb.POWER_ON, "is_on", "failed"),
     "after_power": Check((), recovery_s, "not_recovered"),
     "gather_again": Check((Arm(evidence_is_fresh, "gathered"),), GATHER_S, "unread"),
-    "judge_again": Check((*_UNFIT, Arm(wants_power, "power")), JUDGE_S, "undecided"),
+    "judge_again": Check(
+        (*_UNFIT, Arm(supply_did_not_start, "no_start"), Arm(wants_power, "power")), JUDGE_S, "undecided"
+    ),
     "power_off_again": Act(Verb.POWER_OFF, "is_off", "failed"),
-    "dwell_again": Wait(SECOND_DWELL_S, "discharged"),
+    "dwell_again": Wait(DWELL_S, "discharged"),
     "power_on_again": Act(Verb.POWER_ON, "is_on", "failed"),
     "after_power_again": Check((), recovery_s, "not_recovered"),
     "late_off": Wait(LATE_S, "waited"),
@@ -235,6 +244,7 @@ _STEPS: dict[str, Step] = {
     "resolved": Resolve(),
     "ask_outlet_off": Escalate("outlet_off"),
     "ask_no_draw": Escalate("no_power_draw"),
+    "ask_no_start": Escalate("supply_did_not_start"),
     "ask_link_down": Escalate("link_down"),
     "ask_undecided": Escalate("evidence_missing"),
     "ask_pdu": Escalate("pdu_failed"),
@@ -281,6 +291,7 @@ _TRANSITIONS = (
     Transition("not_recovered", "after_power", "gather_again"),
     Transition("gathered", "gather_again", "judge_again"),
     Transition("unread", "gather_again", "judge_again"),
+    Transition("no_start", "judge_again", "ask_no_start"),
     Transition("power", "judge_again", "power_off_again"),
     Transition("is_off", "power_off_again", "dwell_again"),
     Transition("failed", "power_off_again", "late_off_again"),

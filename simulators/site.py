@@ -12,6 +12,7 @@ from simulators.devices.host import Timing
 from simulators.devices.miners import MinerServers
 from simulators.devices.snmp_devices import SnmpDevices, SnmpLogin
 from simulators.loopback import LoopbackDialer
+from simulators.plant.history import HistorySettings
 from simulators.plant.site import SitePlant
 from simulators.secrets import SimulatedSecrets
 from simulators.truth import Truth
@@ -40,10 +41,11 @@ class SimulatedSite:
         logins: Mapping[Family, tuple[str, str]],
         pdu_access: Mapping[PduId, SnmpLogin],
         switch_access: Mapping[SwitchId, SnmpLogin],
+        history: HistorySettings | None = None,
     ) -> None:
         self.secrets = SimulatedSecrets(seed)
         self.dialer = LoopbackDialer()
-        self.plant = SitePlant(site, seed=seed, start_s=asyncio.get_running_loop().time())
+        self.plant = SitePlant(site, seed=seed, start_s=asyncio.get_running_loop().time(), history=history)
         self.truth = Truth(self.plant)
         self._miners = MinerServers(self.plant, self.secrets, logins, timing=Timing(epoch_s=epoch_s))
         self._snmp = SnmpDevices(self.plant, self.secrets, pdu_access, switch_access)

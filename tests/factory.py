@@ -1,10 +1,12 @@
 """Small sites and readings for tests of the deciding column."""
 
+from dataclasses import replace
+
 from agent.model.action import Risk
-from agent.model.ids import MinerId, PduId, SwitchId
+from agent.model.ids import MinerId, PduId, PoolGroupId, PoolId, SwitchId
 from agent.model.site_view import SiteView
 from agent.model.telemetry import OutletReading, OutletState, PortReading, Telemetry
-from agent.model.topology import Bank, Family, Miner, Outlet, Pdu, Port, Site, Switch
+from agent.model.topology import Bank, Family, Miner, Outlet, Pdu, Pool, PoolGroup, Port, Site, Switch
 
 PDU = PduId("pdu-1")
 SWITCH = SwitchId("sw-1")
@@ -38,6 +40,14 @@ def site(
     )
     pdu = Pdu(PDU, "10.0.1.1", "apc_rpdu2", 24, 240.0, banks)
     return Site("test", chosen, (pdu,), (Switch(SWITCH, "10.0.2.1", 48),), frozenset(Outlet(PDU, k) for k in protected))
+
+
+def pooled(site: Site, *names: str) -> Site:
+    """The site with these pools, all its miners working for them in that order."""
+    pools = tuple(Pool(PoolId(name), f"{name}.pool.example", 3333) for name in names)
+    group = PoolGroup(PoolGroupId("pools"), tuple(pool.id for pool in pools))
+    miners = tuple(replace(m, pool_group=group.id) for m in site.miners)
+    return replace(site, miners=miners, pools=pools, pool_groups=(group,))
 
 
 def healthy(elapsed_s: float, *, rate_th: float = NOMINAL_TH, work_s: float | None = None) -> Telemetry:

@@ -18,6 +18,7 @@ from agent.config import Settings, load
 from agent.config.credentials import SystemCredentials
 from agent.drivers.net import Credentials, Dialer, DirectDialer
 from agent.ledger.store import Ledger
+from agent.touch import Wired
 
 _log = structlog.get_logger(__name__)
 
@@ -77,7 +78,8 @@ async def _serve(settings: Settings, path: Path, clock: Clock, *, dry_run: bool,
     ledger = Ledger.open(path, clock, threaded=True)
     try:
         async with _site(settings, clock, dry_run=dry_run, faults=faults) as (dialer, credentials):
-            agent = Agent(settings, ledger, clock, dialer=dialer, credentials=credentials, simulated=dry_run)
+            touch = Wired(settings, clock, dialer=dialer, credentials=credentials)
+            agent = Agent(settings, ledger, clock, touch=touch, simulated=dry_run)
             _log.info(
                 "agent_starting",
                 site=settings.site.name,

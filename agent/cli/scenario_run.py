@@ -6,7 +6,7 @@
 import asyncio
 import resource
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,25 +17,28 @@ from rich.console import Console
 from agent.app import Agent
 from agent.cli import logs
 from agent.cli.expectations import Evidence, flattened, judge
-from agent.cli.live import LiveView
-from agent.cli.redact import redact
-from agent.cli.simulated import simulated_site, with_logins
-from agent.cli.tiers import tier_of
+from agent.cli.live import LiveView, site_rate
+from agent.cli.simulated import Staged, with_logins
+from agent.cli.tiers import TIERS, Tier
 from agent.clock import Clock, Stopwatch
 from agent.config.scenario import Catalogue, Scenario, TierName, Timed, load_scenario
+from agent.config.scenario.history import HistoryPlan
 from agent.config.scenario.plan import MIX
 from agent.ledger.fold import State
 from agent.ledger.reader import read
 from agent.ledger.store import Ledger
 from agent.model.action import Verb
+from agent.model.errors import InvariantError
 from agent.model.events import Intended
 from agent.model.ids import IncidentId, MinerId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
+from agent.model.site_view import SiteView
+from agent.report.history import HistoryRecorder, SiteHistory
 from simulators.faults import FAULT_KINDS
 from simulators.mix import Happening, arrivals, drawn, play, shuffled
+from simulators.plant.history import BLOCK_MEAN_S, HistorySettings
 from simulators.plant.site import SitePlant
 from simulators.scoreboard import Duty, RunFacts, scoreboard
-from simulators.site import SimulatedSite
 from simulators.truth import FaultTruth, Harm
 
 EPOCH_S = 1_767_225_600.0
@@ -50,17 +53,25 @@ WALL_LIMIT_S = 6 * 3600.0
 SHIPPED = "scenarios"
 
 
+Look = Callable[[SiteView, float], None]
+"""Called with the agent's columns and the site time in s."""
+
+
 @dataclass(frozen=True, slots=True)
 class Played:
     """What one run left behind.
 
     Attributes:
         incidents: as the ledger has them at the end.
+        faults: the truth about what went wrong.
+        history: the site's hashrate as it went, in site time.
     """
 
     scenario: Scenario
     board: dict[str, Any]
     incidents: tuple[Incident, ...]
+    faults: tuple[FaultTruth, ...]
+    history: SiteHistory
 
 
 def shipped() -> dict[str, Path]:
@@ -70,10 +81,8 @@ def shipped() -> dict[str, Path]:
 
 
 def read_scenario(path: Path, *, seed: int | None = None, tier: TierName | None = None) -> Scenario:
-    """Return the scenario in a file. Raises ConfigError for what is wrong with it, PolicyError for its tier."""
-    scenario = load_scenario(path, catalogue(), seed=seed, tier=tier)
-    tier_of(scenario.tier)
-    return scenario
+    """Return the scenario in a file. Raises ConfigError for what is wrong with it."""
+    return load_scenario(path, catalogue(), seed=seed, tier=tier)
 
 
 def catalogue() -> Catalogue:
@@ -103,7 +112,9 @@ def catalogue() -> Catalogue:
     return Catalogue(FAULT_KINDS, frozenset(flattened({group: board[group] for group in groups})))
 
 
-def play_scenario(scenario: Scenario, ledger: Path, *, console: Console, log: TextIO) -> Played:
+def play_scenario(
+    scenario: Scenario, ledger: Path, *, console: Console, log: TextIO, look: Look | None = None
+) -> Played:
     """Run it from an empty ledger and return what came of it.
 
     Args:
@@ -111,14 +122,23 @@ def play_scenario(scenario: Scenario, ledger: Path, *, console: Console, log: Te
         ledger: a file that does not exist yet.
         console: where the live view goes.
         log: where the agent's log goes.
+        look: called with the agent's columns now and then, every LOOK_S of site time or once a tick.
     """
     watch = Stopwatch()
-    main = _run(scenario, ledger, console, log)
-    site, skipped = tier_of(scenario.tier).run(main, timeout_wall_s=WALL_LIMIT_S)
-    return _played(scenario, site, skipped, ledger, watch.elapsed_s())
+    tier = TIERS[scenario.tier]
+    recorder = HistoryRecorder(min(LOOK_S, scenario.duration_s))
+
+    def note(view: SiteView, now: float) -> None:
+        recorder.note(now, *site_rate(view))
+
+    main = _run(scenario, tier, ledger, console=console, log=log, looks=(note, *((look,) if look else ())))
+    staged, skipped = tier.run(main, timeout_wall_s=WALL_LIMIT_S)
+    return _played(scenario, staged, ledger, skipped=skipped, history=recorder.history(), wall_s=watch.elapsed_s())
 
 
-async def _run(scenario: Scenario, path: Path, console: Console, log: TextIO) -> tuple[SimulatedSite, int]:
+async def _run(
+    scenario: Scenario, tier: Tier, path: Path, *, console: Console, log: TextIO, looks: Sequence[Look]
+) -> tuple[Staged, int]:
     """Return the site as it is at the end, and how many planned faults found no target that was well."""
     loop = asyncio.get_running_loop()
     clock = Clock.virtual(loop, EPOCH_S)
@@ -126,36 +146,38 @@ async def _run(scenario: Scenario, path: Path, console: Console, log: TextIO) ->
     settings = with_logins(scenario.settings)
     ledger = Ledger.open(path, clock, threaded=False)
     try:
-        async with simulated_site(settings, clock, seed=scenario.seed) as simulated:
-            agent = Agent(
-                settings,
-                ledger,
-                clock,
-                dialer=simulated.dialer,
-                credentials=redact(simulated.secrets),
-                simulated=True,
-                on_auto=False,
-            )
+        async with tier.stage(settings, clock, seed=scenario.seed, history=_surroundings(scenario.history)) as staged:
+            agent = Agent(settings, ledger, clock, touch=staged.touch, simulated=True, on_auto=False)
             await agent.start()
-            happenings = list(_happenings(scenario, simulated.plant))
-            faults = asyncio.create_task(play(simulated.truth, simulated.plant, happenings))
+            happenings = list(_happenings(scenario, staged.plant))
+            faults = asyncio.create_task(play(staged.truth, staged.plant, happenings))
             running = asyncio.create_task(agent.run())
             with LiveView(agent.view, agent.memory, console, scenario.duration_s) as view:
-                await _watched(scenario.duration_s, (running, faults), view.update)
+
+                def update(now: float) -> None:
+                    if not agent.observer.is_running:
+                        raise InvariantError("the observer ended before the run did: its columns are out of date")
+                    view.update(now)
+                    for look in looks:
+                        look(agent.view, now)
+
+                await _watched(scenario.duration_s, settings.tick_s, (running, faults), update)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-            simulated.plant.advance(loop.time())
+            staged.plant.advance(loop.time())
             await agent.stop("simulation over")
-            return simulated, await faults
+            return staged, await faults
     finally:
         await ledger.close()
 
 
-async def _watched(until_s: float, tasks: tuple[asyncio.Task[Any], ...], update: Callable[[float], None]) -> None:
-    """Let site time pass; what a task raises is raised."""
+async def _watched(
+    until_s: float, tick_s: float, tasks: tuple[asyncio.Task[Any], ...], update: Callable[[float], None]
+) -> None:
+    """Let site time pass and look now and then; what a task raises is raised."""
     loop = asyncio.get_running_loop()
     while loop.time() < until_s:
-        await asyncio.wait([tasks[0]], timeout=min(LOOK_S, until_s - loop.time()))
+        await asyncio.wait([tasks[0]], timeout=min(max(LOOK_S, tick_s), until_s - loop.time()))
         for task in tasks:
             if task.done():
                 task.result()
@@ -176,7 +198,18 @@ def _happenings(scenario: Scenario, plant: SitePlant) -> Iterator[Happening]:
             yield Happening(at_s, kind, (rng.choice(fault.targets),), 1, fault.for_s, params, background=True)
 
 
-def _played(scenario: Scenario, site: SimulatedSite, skipped: int, path: Path, wall_s: float) -> Played:
+def _surroundings(plan: HistoryPlan) -> HistorySettings:
+    return HistorySettings(
+        block_mean_s=BLOCK_MEAN_S if plan.blocks else None,
+        vardiff_mean_s=plan.difficulty_mean_s,
+        lost_polls=plan.lost_polls,
+        lost_by_shift=plan.lost_by_shift,
+    )
+
+
+def _played(
+    scenario: Scenario, site: Staged, path: Path, *, skipped: int, history: SiteHistory, wall_s: float
+) -> Played:
     """Return the ledger held against the simulated site's own truth, and against what the scenario expects."""
     plant = site.plant
     records = list(read(path))
@@ -203,4 +236,4 @@ def _played(scenario: Scenario, site: SimulatedSite, skipped: int, path: Path, w
     board["truth"]["skipped"] = skipped
     unhealthy = sum(not miner.healthy for miner in plant.miners.values())
     board["expect"] = judge(scenario.expect, Evidence(records, faults, board, EPOCH_S, unhealthy))
-    return Played(scenario, board, tuple(state.incidents.values()))
+    return Played(scenario, board, tuple(state.incidents.values()), tuple(faults), history)

@@ -10,9 +10,13 @@ from agent.config import Settings
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
 from agent.model.topology import Family
+from agent.touch import Touch
 from simulators.devices.snmp_devices import SnmpLogin
+from simulators.plant.history import HistorySettings
+from simulators.plant.site import SitePlant
 from simulators.rehearsal import Injection, rehearse
 from simulators.site import SimulatedSite
+from simulators.truth import Truth
 
 STAND_INS = {
     Family.ANTMINER_STOCK: MinerLogin("root", "simulated-antminer"),
@@ -30,8 +34,19 @@ def with_logins(settings: Settings) -> Settings:
     return dataclasses.replace(settings, logins={**settings.logins, **missing})
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Staged:
+    """A simulated site that lives: what is true of it, and what the agent touches it with."""
+
+    plant: SitePlant
+    truth: Truth
+    touch: Touch
+
+
 @contextlib.asynccontextmanager
-async def simulated_site(settings: Settings, clock: Clock, *, seed: int) -> AsyncIterator[SimulatedSite]:
+async def simulated_site(
+    settings: Settings, clock: Clock, *, seed: int, history: HistorySettings | None = None
+) -> AsyncIterator[SimulatedSite]:
     """Yield the running copy; every device of the inventory answers on its loopback address until the end.
 
     The settings name a login for each family on the site (`with_logins`).
@@ -39,6 +54,7 @@ async def simulated_site(settings: Settings, clock: Clock, *, seed: int) -> Asyn
     site = SimulatedSite(
         settings.site,
         seed=seed,
+        history=history,
         epoch_s=clock.now() - asyncio.get_running_loop().time(),
         logins={family: (login.user, login.credential) for family, login in settings.logins.items()},
         pdu_access={pdu: _login(access) for pdu, access in settings.pdu_access.items()},

@@ -1,16 +1,32 @@
-"""The tiers that this version runs: each is a name and a way to run a coroutine in virtual time."""
+"""The tiers: how much of the way between agent and plant is simulated byte by byte, and how each is run."""
 
-from collections.abc import Coroutine, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from agent.cli.fast_forward import fast_forward_site
+from agent.cli.redact import redact
+from agent.cli.simulated import Staged, simulated_site
+from agent.clock import Clock
+from agent.config import Settings
 from agent.config.scenario import TierName
-from agent.config.wording import choice
-from agent.model.errors import PolicyError
+from agent.touch import Wired
 from simulators.memory_net import run_memory
+from simulators.plant.history import HistorySettings
 from simulators.virtual_time import run as run_wire
 
 T = TypeVar("T")
+
+
+@contextlib.asynccontextmanager
+async def _byte_by_byte(
+    settings: Settings, clock: Clock, *, seed: int, history: HistorySettings
+) -> AsyncIterator[Staged]:
+    async with simulated_site(settings, clock, seed=seed, history=history) as site:
+        touch = Wired(settings, clock, dialer=site.dialer, credentials=redact(site.secrets))
+        yield Staged(site.plant, site.truth, touch)
 
 
 class Runs(Protocol):
@@ -20,23 +36,29 @@ class Runs(Protocol):
         """Return its result. Raises WallTimeoutError after so much real time."""
 
 
+class Stages(Protocol):
+    """Brings a simulated copy of a site to life, and what the agent touches it with."""
+
+    def __call__(
+        self, settings: Settings, clock: Clock, *, seed: int, history: HistorySettings
+    ) -> AbstractAsyncContextManager[Staged]:
+        """Return the running copy, until the end of the context."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
     """One tier."""
 
     name: TierName
     run: Runs
+    stage: Stages
 
 
 TIERS: Mapping[TierName, Tier] = {
-    tier.name: tier for tier in (Tier(TierName.WIRE, run_wire), Tier(TierName.MEMORY, run_memory))
+    tier.name: tier
+    for tier in (
+        Tier(TierName.WIRE, run_wire, _byte_by_byte),
+        Tier(TierName.MEMORY, run_memory, _byte_by_byte),
+        Tier(TierName.FAST_FORWARD, run_memory, fast_forward_site),
+    )
 }
-
-
-def tier_of(name: TierName) -> Tier:
-    """Return the tier of that name. Raises PolicyError for one that this version cannot run."""
-    tier = TIERS.get(name)
-    if tier is None:
-        known = choice(str(t) for t in TIERS)
-        raise PolicyError(f"expected a tier that this version runs ({known}), got {name}; choose one with --tier")
-    return tier

@@ -10,13 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.model.columns import Floats
 from agent.model.incident import Category, Evidence, Health, Reason
-from agent.model.site_view import Expected, Floats, SiteView
+from agent.model.site_view import Expected, SiteView
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Verdicts
 
 HASHES_PER_DIFFICULTY = 2.0**32
 """Expected hashes per unit of share difficulty (stratum V1)."""
+
+JITTER_S = 0.5
+"""Readings that are meant to lie a time apart may lie that much closer: replies take now 5 ms, now 500. Without it, a
+time that is a whole number of poll periods would hang on their chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,11 @@ class StuckDetector:
         silent_shares_s = np.where(np.isnan(view.accepted.grew_at), np.inf, now - view.accepted.grew_at)
         low = self._low(view)
         self._low_since = np.where(low & watched, np.fmin(self._low_since, now), np.nan)
-        dark = (now - self._low_since >= self._t.not_hashing_s) & (silent_shares_s >= self._t.not_hashing_s)
+        long_s = self._t.not_hashing_s - JITTER_S
+        dark = (now - self._low_since >= long_s) & (silent_shares_s >= long_s)
         starved = self._starved(view, silent_shares_s)
-        not_hashing = (view.misses == 0) & (dark | starved)
+        # Without a pool there is no work, and a miner without work is not stuck.
+        not_hashing = (view.misses == 0) & (dark | starved) & (view.pool_alive.value != 0.0)
         fires = watched & (unresponsive | not_hashing)
 
         self._since[view.expected == Expected.SUSPENDED] = np.nan  # told to sleep: what looked like a fault is none
@@ -107,9 +114,9 @@ class StuckDetector:
         rate_hs = view.target_th() * 1e12
         with np.errstate(invalid="ignore"):
             interval_s = view.share_diff.value * HASHES_PER_DIFFICULTY / rate_hs
-            gap_s = np.fmax(self._t.share_gap * interval_s, self._t.not_hashing_s)
+            gap_s = np.fmax(self._t.share_gap * interval_s, self._t.not_hashing_s) - JITTER_S
             still_s = view.work_gh.at - view.work_gh.grew_at
-            starved: NDArray[np.bool_] = (silent_shares_s >= gap_s) & (still_s >= self._t.not_hashing_s)
+            starved: NDArray[np.bool_] = (silent_shares_s >= gap_s) & (still_s >= self._t.not_hashing_s - JITTER_S)
         return starved
 
     def _clear(self, view: SiteView, now: float, firing: NDArray[np.bool_]) -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 
 from agent.model.action import Verb
+from agent.model.columns import Floats
 from agent.model.memory import Memory
-from agent.model.site_view import Expected, Floats, SiteView
+from agent.model.site_view import Expected, SiteView
 from agent.model.topology import FAMILY_TRAITS
 
 _BOOTS = frozenset({Verb.RESTART, Verb.REBOOT, Verb.POWER_ON})

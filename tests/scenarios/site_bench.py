@@ -27,6 +27,7 @@ from agent.model.events import AnyEvent, Intended, Record
 from agent.model.ids import MinerId, PduId
 from agent.model.incident import Incident
 from agent.model.topology import Family, Outlet
+from agent.touch import Wired
 from simulators.faults.kind import Value
 from simulators.loopback import loopback_endpoint
 from simulators.memory_net import run_memory
@@ -185,14 +186,8 @@ class Bench:
         """Start a fresh agent on the ledger as it is on the disk, by a clock that may be slow by `behind_s`."""
         clock = Clock.virtual(self._loop, EPOCH_S + self.now - behind_s)
         self._ledger = Ledger.open(self.path, clock, threaded=False)
-        self._agent = Agent(
-            self.settings,
-            self._ledger,
-            clock,
-            dialer=self.simulated.dialer,
-            credentials=self.credentials,
-            simulated=self._is_simulated,
-        )
+        touch = Wired(self.settings, clock, dialer=self.simulated.dialer, credentials=self.credentials)
+        self._agent = Agent(self.settings, self._ledger, clock, touch=touch, simulated=self._is_simulated)
         self.prepare(self._agent)
         await self._agent.start()
         if ticking:
@@ -218,7 +213,7 @@ class Bench:
         self.cut()
         await asyncio.gather(*filter(None, (self._running, *self.agent._acting)), return_exceptions=True)
         await self.agent.observer.stop()
-        self.agent._snmp.close()
+        self.agent._touch.close()
         self._ledger._lock.close()
         self._dropped.append(self._ledger)
         self._agent = self._ledger = self._running = None

@@ -173,7 +173,7 @@ def test_a_restart_that_never_happened_leads_on_to_what_helps(tmp_path: Path) ->
 # -- another program ---------------------------------------------------------------------------------------------------
 
 
-LONGER = replace(PLAYBOOK, steps=PLAYBOOK.steps | {"dwell": replace(PLAYBOOK.steps["dwell"], duration_s=31.0)})  # type: ignore[type-var]
+LONGER = replace(PLAYBOOK, steps=PLAYBOOK.steps | {"dwell": replace(PLAYBOOK.steps["dwell"], duration_s=61.0)})  # type: ignore[type-var]
 
 
 def renamed(state: str, name: str) -> Playbook:

@@ -1,0 +1,50 @@
+"""The fast-forward tier: the agent's settings meet a plant that writes the columns and is acted on directly."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from agent.act import Actor
+from agent.cli.simulated import Staged
+from agent.clock import Clock
+from agent.config import Settings
+from agent.model.site_view import SiteView
+from agent.observe.timetable import phase
+from simulators.fast_forward.site import ColumnFeed, FastForwardSite
+from simulators.plant.history import HistorySettings
+
+
+class PlantTouch:
+    """What the agent has of a plant without devices."""
+
+    def __init__(self, settings: Settings, clock: Clock, site: FastForwardSite) -> None:
+        poll = settings.poll
+        self.view = SiteView(settings.site)
+        self.observer = ColumnFeed(
+            self.view,
+            site.plant,
+            epoch_s=clock.now() - asyncio.get_running_loop().time(),
+            step_s=settings.tick_s,
+            poll_s=poll.interval_s,
+            deadline_s=poll.deadline_s,
+            pdu_s=poll.pdu_interval_s,
+            switch_s=poll.switch_interval_s,
+            focus_s=poll.focus_interval_s,
+            phase=phase,
+        )
+        self.actor = Actor(settings.site, site.miners, site.pdus, settings.guard.on_spacing_s)
+
+    async def warm_up(self, *, acting: bool) -> None:
+        """Do nothing: there is nothing heavy here."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is shared."""
+
+
+@contextlib.asynccontextmanager
+async def fast_forward_site(
+    settings: Settings, clock: Clock, *, seed: int, history: HistorySettings
+) -> AsyncIterator[Staged]:
+    """Yield the site; its plant lives as long as the agent that is given the touch writes its columns."""
+    site = FastForwardSite(settings.site, seed=seed, history=history)
+    yield Staged(site.plant, site.truth, PlantTouch(settings, clock, site))

@@ -1,0 +1,99 @@
+"""The touching half of the agent as one object: the columns, who writes them, and who acts on devices.
+
+The agent is given one and asks no further. `Wired` reaches devices over the network; a simulation without a network
+brings its own.
+"""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from agent.act import Actor
+from agent.clock import Clock
+from agent.config import Settings
+from agent.drivers.miners import miner_drivers, pyasic_adapter
+from agent.drivers.net import Credentials, Dialer
+from agent.drivers.pdus import pdu_driver
+from agent.drivers.snmp import SnmpClient
+from agent.drivers.switches import switch_driver
+from agent.model.ids import MinerId
+from agent.model.site_view import SiteView
+from agent.observe.observer import Observer
+
+
+class Observes(Protocol):
+    """Keeps the site view current."""
+
+    async def start(self) -> None:
+        """Begin; returns at once."""
+
+    async def stop(self) -> None:
+        """End; returns when nothing is in flight."""
+
+    async def first_full_poll(self) -> None:
+        """Return once every device was tried once, or after a bounded time."""
+
+    def focus(self, miners: Collection[MinerId]) -> None:
+        """Watch these miners, and no others, closely."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it goes on."""
+
+
+class Touch(Protocol):
+    """What the agent has of the world."""
+
+    @property
+    def view(self) -> SiteView:
+        """Return the columns that the observer writes."""
+
+    @property
+    def observer(self) -> Observes:
+        """Return what keeps them current."""
+
+    @property
+    def actor(self) -> Actor:
+        """Return what acts."""
+
+    async def warm_up(self, *, acting: bool) -> None:
+        """Load what is heavy before the first tick; `acting`: this agent may act at all."""
+
+    def close(self) -> None:
+        """Release what is shared between devices; the observer has been stopped."""
+
+
+class Wired:
+    """Devices over the network, as the settings describe them.
+
+    Args:
+        dialer: where each device is reached.
+        credentials: the secrets that the settings name.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, *, dialer: Dialer, credentials: Credentials) -> None:
+        site = settings.site
+        self.view = SiteView(site)
+        self._snmp = SnmpClient(dialer, credentials)
+        miners = miner_drivers(dialer, credentials, settings.logins)
+        pdus = {pdu.id: pdu_driver(pdu, settings.pdu_access[pdu.id], self._snmp) for pdu in site.pdus}
+        switches = {s.id: switch_driver(s, settings.switch_access[s.id], self._snmp) for s in site.switches}
+        self.observer = Observer(
+            self.view,
+            clock,
+            dialer,
+            miner_drivers=miners,
+            pdu_drivers=pdus,
+            switch_drivers=switches,
+            settings=settings.poll,
+        )
+        self.actor = Actor(site, miners, pdus, settings.guard.on_spacing_s)
+
+    async def warm_up(self, *, acting: bool) -> None:
+        """Load the SNMP engine and, where the agent may act, pyasic: seconds on a small machine."""
+        await self._snmp.warm_up()
+        if acting:
+            pyasic_adapter.warm_up()
+
+    def close(self) -> None:
+        """Close the SNMP engine's sockets."""
+        self._snmp.close()

@@ -1,0 +1,108 @@
+"""What an actor needs of devices, on the plant itself: what is commanded happens, as late and unreliably as it would.
+
+Outcomes are those of the agent's drivers on the wire: an error where a person with a cable would have seen one.
+"""
+
+import asyncio
+
+from agent.model.errors import DeviceError, RefusedError, SilentError, TransportError
+from agent.model.ids import PduId
+from agent.model.topology import Family, Miner, Outlet
+from simulators.plant.miner import MinerPlant
+from simulators.plant.site import SitePlant
+from simulators.plant.state import Board, WireFaultKind
+
+COMMAND_S = 0.1
+"""What a command to a miner takes."""
+DEADLINE_S = 10.0
+"""How long nobody waits for a miner that does not answer."""
+
+LOOK_EVERY_S = 1.0
+SETTLE_S = 20.0
+OFF_BELOW_A = 0.2
+"""How an outlet is verified after a command: facts "control", sections 1 and 2."""
+PATIENCE_S = 8.0
+WRITE_PATIENCE_S = 3.0
+"""A PDU that takes longer to answer is not heard; nobody waits longer for the reply to a command."""
+
+
+class PlantMiners:
+    """Control of the miners of one family or of all."""
+
+    def __init__(self, plant: SitePlant) -> None:
+        self._plant = plant
+
+    async def restart(self, miner: Miner) -> None:
+        """Restart the mining process."""
+        plant = await self._reached(miner)
+        if not plant.restart_process(self._now()):
+            raise SilentError(f"{miner.id}: no answer")
+
+    async def reboot(self, miner: Miner) -> None:
+        """Reboot the control board."""
+        plant = await self._reached(miner)
+        if not plant.reboot(self._now()):
+            raise SilentError(f"{miner.id}: no answer")
+
+    async def _reached(self, miner: Miner) -> MinerPlant:
+        """Return the miner if a command reaches its board; raises RefusedError or SilentError."""
+        await asyncio.sleep(COMMAND_S)
+        plant = self._plant.miners[miner.id]
+        self._plant.advance(self._now())
+        if plant.board is Board.BOOTING:
+            raise RefusedError(f"{miner.id}: it is booting and refused the connection; try again when it is up")
+        # A stock Antminer takes commands on its web pages, which a disturbance of the API leaves alone.
+        by_api = miner.family is not Family.ANTMINER_STOCK
+        silent = by_api and plant.wire is not None and plant.wire.kind is WireFaultKind.SILENT
+        if plant.board is not Board.UP or silent:
+            await asyncio.sleep(DEADLINE_S)
+            raise SilentError(f"{miner.id}: expected an answer within {DEADLINE_S:g} s, none came; look at its power")
+        return plant
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class PlantPdu:
+    """Control of one PDU."""
+
+    def __init__(self, plant: SitePlant, pdu: PduId) -> None:
+        self._plant = plant
+        self._id = pdu
+        self._unproven: set[int] = set()
+
+    async def switch(self, outlet: int, on: bool) -> None:
+        """Switch one outlet and return once that is verified.
+
+        Raises:
+            DeviceError: it was seen not to have happened. TransportError: nobody could look.
+        """
+        where = Outlet(self._id, outlet)
+        if await self._shows(where, on) and outlet not in self._unproven:
+            return
+        self._unproven.add(outlet)
+        self._plant.advance(self._now())
+        self._plant.power.command(where, on, self._now())
+        await asyncio.sleep(min(self._plant.power.pdu[self._id].reply_delay_s, WRITE_PATIENCE_S))
+        until = self._now() + SETTLE_S
+        while self._now() < until:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if await self._shows(where, on):
+                self._unproven.discard(outlet)
+                return
+        wanted, reads = "on" if on else "off", "on" if self._plant.power.relay_on(where) else "off"
+        raise DeviceError(f"{where}: wanted {wanted}; it did not move within {SETTLE_S:g} s and reads {reads}")
+
+    async def _shows(self, outlet: Outlet, on: bool) -> bool:
+        """Look: whether the relay is as wanted, and after an OFF no current flows."""
+        power = self._plant.power
+        self._plant.advance(self._now())
+        shows = power.relay_on(outlet) is on and (on or power.current_a(outlet) < OFF_BELOW_A)
+        delay_s = power.pdu[self._id].reply_delay_s
+        await asyncio.sleep(min(delay_s, PATIENCE_S))
+        if delay_s >= PATIENCE_S:
+            raise TransportError(f"{outlet}: {self._id} did not answer; the outcome is open, look again")
+        return shows
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,247 @@
+"""Polls of miners, written as columns: which rows are due, how each poll ends, and what it tells.
+
+Rows are polled on a grid of their own, as the agent's poller does: a fixed phase and one slot a period; a miner that
+has been silent for long leaves slots out. Three ways lead into the columns. Steady rows, and rows that do not answer
+and will not by themselves, are written a step's worth at once; the few in which something is going on one by one, each
+at its very slot. A row that something happens to is first written as it was, if its slot has passed.
+"""
+
+import heapq
+import math
+from collections.abc import Callable, Collection
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.model.columns import Bools, Floats, Ints
+from agent.model.ids import MinerId
+from agent.model.site_view import SiteView
+from agent.model.telemetry import Reach
+from simulators.fast_forward.steady import SteadyRows
+from simulators.fast_forward.telemetry import Families, poll, reach
+from simulators.plant.miner import MinerPlant
+from simulators.plant.site import SitePlant
+
+NEWLY_SILENT_MISSES = 12
+BACK_OFF_S = 60.0
+"""When a silent miner is polled less often, and how seldom at most: as the agent's poller has it."""
+
+LATENCY_S = (0.005, 0.060)
+"""Least and most time a device takes for its reply: as the simulated devices have it."""
+
+SLACK = 1e-6
+"""Parts of a period by which a slot counts as reached before its time: sums of floats are not exact."""
+
+FLICKER = 0.01
+"""Watts and fans scatter by so much around their mean."""
+
+Phase = Callable[[str], float]
+
+
+class MinerPolls:
+    """Every miner of a site, polled on the plant.
+
+    Args:
+        epoch_s: UTC s of site time 0; columns bear UTC.
+        period_s: distance of two polls of a miner.
+        deadline_s: after which a poll of a miner that does not answer is given up.
+        phase: each device's place within a period, 0 ≤ phase < 1, by its name.
+
+    Attributes:
+        steady: the rows in which nothing goes on.
+        power_w: what each miner drew when it was last polled, in W.
+    """
+
+    def __init__(
+        self,
+        view: SiteView,
+        plant: SitePlant,
+        *,
+        epoch_s: float,
+        period_s: float,
+        deadline_s: float,
+        phase: Phase,
+    ) -> None:
+        n = len(view.site.miners)
+        self._view = view
+        self._plant = plant
+        self._epoch_s = epoch_s
+        self._period_s = period_s
+        self._deadline_s = deadline_s
+        self._miners: list[MinerPlant] = [plant.miners[m.id] for m in view.site.miners]
+        self._chance = plant.rng("fast-forward/polls")
+        self._noise = np.random.Generator(np.random.PCG64(plant.rng("fast-forward/noise").getrandbits(64)))
+        self.steady = SteadyRows(plant)
+        self._origin_s: Floats = plant.now + np.array([phase(m.id) for m in view.site.miners]) * period_s
+        self._slot: NDArray[np.int64] = np.full(n, -1, dtype=np.int64)
+        self._next: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
+        self._dark: Bools = np.zeros(n, dtype=np.bool_)
+        self._reach: Ints = np.zeros(n, dtype=np.int8)
+        self._longest = max(1, int(BACK_OFF_S // period_s))
+        self._singles: list[tuple[float, int]] = []
+        self._unanswered: list[tuple[float, int]] = []
+        self._spoilt = [0] * n
+        self._focus: Bools = np.zeros(n, dtype=np.bool_)
+        self._families = Families([m.family for m in view.site.miners])
+        self._target_gh: Floats = np.array([m.target_gh for m in self._miners])
+        self._hw_error_share: Floats = np.array([m.profile.hw_error_share for m in self._miners])
+        self._full_w: Floats = np.array([m.full_w for m in self._miners])
+        self._chip_c: Floats = np.zeros(n)
+        self._fan_rpm: Floats = np.zeros(n)
+        self._names_pool: Bools = np.zeros(n, dtype=np.bool_)
+        self._pool = np.zeros(n, dtype=np.int16)
+        self._worker_ok: Floats = np.full(n, np.nan)
+        self.power_w: Floats = self._full_w.copy()
+        for row, miner in enumerate(self._miners):
+            miner.on_change = partial(self._happens, row)
+            self._sort(row, plant.now)
+
+    def focus(self, rows: Collection[int]) -> None:
+        """Poll these rows, and no others, in every slot even when they have been silent for long."""
+        new = np.zeros_like(self._focus)
+        new[list(rows)] = True
+        self._next[new & ~self._focus] = 0
+        self._focus = new
+
+    @property
+    def next_single_s(self) -> float:
+        """Return when something of a single row is due next, in site seconds; infinity where nothing is."""
+        return min((queue[0][0] for queue in (self._singles, self._unanswered) if queue), default=math.inf)
+
+    def poll_singles(self, now: float) -> None:
+        """Poll the single rows that are due by site time `now`; the plant has been brought up to it."""
+        while self._unanswered and self._unanswered[0][0] <= now:
+            at_s, row = heapq.heappop(self._unanswered)
+            self._view.put_miss(row, self._epoch_s + at_s, Reach.SILENT)
+        while self._singles and self._singles[0][0] <= now:
+            _, row = heapq.heappop(self._singles)
+            self._poll_one(row, now)
+            self._sort(row, now)
+
+    def poll(self, now: float) -> None:
+        """Write, for all other rows, the polls that fell due up to site time `now`, where the plant stands."""
+        ended_s = now - np.where(self._dark & (self._reach == Reach.SILENT), self._deadline_s, 0.0)
+        slot = np.floor((ended_s - self._origin_s) / self._period_s + SLACK).astype(np.int64)
+        due = (slot > self._slot) & (slot >= self._next)
+        steady = due & self.steady.member
+        dark = due & self._dark
+        if not (steady.any() or dark.any()):
+            return
+        polls = (slot - self._slot).astype(np.int32)
+        at_s = np.maximum(self._origin_s + slot * self._period_s, self.steady.at) + (now - ended_s)
+        least, most = LATENCY_S
+        at_s = np.minimum(at_s + least + (most - least) * self._noise.random(len(at_s)), now)
+        lost = self._lost(steady, now)
+        if steady.any():
+            self._answers(steady & ~lost, steady, at_s, polls)
+        missing = dark | lost
+        if missing.any():
+            how = np.where(lost, np.int8(Reach.SILENT), self._reach)
+            self._view.put_misses(missing, self._epoch_s + at_s, polls, how)
+        np.copyto(self._slot, slot, where=steady | dark)
+        if dark.any():
+            self._back_off(dark)
+
+    # -- the ways into the columns -----------------------------------------------------------------------------------
+
+    def _answers(self, heard: Bools, hashed: Bools, at_s: Floats, polls: NDArray[np.int32]) -> None:
+        """Let the steady rows `hashed` hash on, and write the replies of those that are `heard`."""
+        rows = self.steady
+        rows.advance(hashed, at_s)
+        flicker = 1.0 - FLICKER + 2.0 * FLICKER * self._noise.random(len(at_s))
+        np.copyto(self.power_w, self._full_w * flicker, where=hashed)
+        totals = rows.totals
+        elapsed_s = np.floor(at_s - rows.started_at)
+        told = {
+            "hashrate_th": rows.rate_gh / 1e3,
+            "expected_th": self._target_gh / 1e3,
+            "elapsed_s": elapsed_s,
+            "share_diff": rows.diff,
+            "hw_errors": rows.hw_errors(self._hw_error_share),
+            "chip_max_c": self._chip_c,
+            "fan_min_rpm": self._fan_rpm * flicker,
+            "power_w": self.power_w,
+            "pool_alive": self._families.yes,
+            "suspended": self._families.no,
+            "tuned": self._families.yes,
+            "work_gh": self._families.work_gh(totals["work_gh"], elapsed_s),
+            "accepted": totals["accepted"],
+            "rejected": totals["rejected"],
+            "stale": totals["stale"],
+            "accepted_diff": totals["accepted_diff"],
+        }
+        self._view.put_answers(heard, self._epoch_s + at_s, polls, self._families.said(heard, told))
+        self._view.put_pools(heard & self._names_pool, self._epoch_s + at_s, self._pool, self._worker_ok)
+
+    def _poll_one(self, row: int, now: float) -> None:
+        """Poll a single row, as it is now, for the last slot that has passed."""
+        self._slot[row] = self._slot_of(row, now)
+        miner = self._miners[row]
+        came, told, spoilt = poll(miner, now, self._chance, self._spoilt[row])
+        self._spoilt[row] += spoilt
+        at = self._epoch_s + now + self._chance.uniform(*LATENCY_S)
+        lost = self._chance.random() < self._plant.history.lost_polls(now)
+        if lost or came is Reach.SILENT:
+            heapq.heappush(self._unanswered, (now + self._deadline_s, row))
+        elif told is None:
+            self._view.put_miss(row, at, came)
+        else:
+            self._view.put_answer(row, at, told)
+        self.power_w[row] = miner.power_w()
+
+    # -- who is what -------------------------------------------------------------------------------------------------
+
+    def _happens(self, row: int, _: MinerId) -> None:
+        """Write a row as it still is if its slot has passed, then let it be a single one: something happens to it."""
+        if not (self.steady.member[row] or self._dark[row]):
+            return
+        now = self._plant.now
+        waits = self._dark[row] and self._reach[row] == Reach.SILENT
+        slot = self._slot_of(row, now - self._deadline_s if waits else now)
+        self._miners[row].hashing.advance(now)  # it keeps its own counters again
+        self._dark[row] = False
+        if slot > self._slot[row] and slot >= self._next[row]:
+            self._poll_one(row, now)
+        self._plan(row, now)
+
+    def _sort(self, row: int, now: float) -> None:
+        """Decide how a row that was single is polled from now on."""
+        miner = self._miners[row]
+        if miner.is_steady(now):
+            readings = miner.readings(now)
+            self._chip_c[row] = max(readings.chip_temp_c)
+            self._fan_rpm[row] = min(readings.fans_rpm, default=0)
+            self._names_pool[row] = bool(readings.pool_url)
+            self._pool[row], self._worker_ok[row] = self._view.named_pool(row, readings.pool_url, readings.pool_user)
+            self.steady.admit(row, now)
+            return
+        came = reach(miner)
+        self._dark[row] = miner.wire is None and came is not Reach.ANSWERED
+        self._reach[row] = came
+        if not self._dark[row]:
+            self._plan(row, now)
+
+    def _plan(self, row: int, now: float) -> None:
+        """Plan the next poll of a single row: in its next slot, or later if it has been silent for long."""
+        over = int(self._view.misses[row]) - NEWLY_SILENT_MISSES
+        waits = over >= 0 and self._view.reach[row] == Reach.SILENT and not self._focus[row]
+        slot = self._slot_of(row, now) + (min(2 ** min(over + 1, 16), self._longest) if waits else 1)
+        heapq.heappush(self._singles, (float(self._origin_s[row] + slot * self._period_s), row))
+
+    def _slot_of(self, row: int, now: float) -> int:
+        return math.floor((now - float(self._origin_s[row])) / self._period_s + SLACK)
+
+    def _lost(self, due: Bools, now: float) -> Bools:
+        share = self._plant.history.lost_polls(now)
+        if share <= 0.0:
+            return np.zeros_like(due)
+        lost: Bools = due & (self._noise.random(len(due)) < share)
+        return lost
+
+    def _back_off(self, dark: Bools) -> None:
+        """Let rows that have been silent for long leave slots out, twice as many each time up to the longest."""
+        over = self._view.misses - NEWLY_SILENT_MISSES
+        silent = dark & (over >= 0) & (self._view.reach == Reach.SILENT) & ~self._focus
+        slots = np.where(silent, np.minimum(2 ** np.clip(over + 1, 0, 16), self._longest), 1)
+        np.copyto(self._next, self._slot + slots, where=dark)

@@ -1,0 +1,163 @@
+"""What a poll of one miner comes to, without asking it: how it ends, and the fields each family tells.
+
+For miners in which something is going on; steady ones are columns. Which fields a family tells, and what is left of
+them in a damaged reply, is checked against what the agent reads of that family byte by byte.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+import msgspec
+import numpy as np
+
+from agent.model.columns import Bools, Floats
+from agent.model.telemetry import Reach, Telemetry
+from agent.model.topology import Family
+from simulators.plant.miner import MinerPlant
+from simulators.plant.state import Board, Process, WireFaultKind
+
+TELLS_POWER = frozenset({Family.LUXOS, Family.WHATSMINER})
+TELLS_SLEEP = frozenset({Family.LUXOS})
+TELLS_RAMP = frozenset({Family.WHATSMINER})
+TELLS_AVERAGE = frozenset({Family.LUXOS})
+"""Families whose work is told as an average since the start of the process, with two decimals of a GH/s."""
+
+TH_PER_GH = 1e-3
+
+
+class Damage(Enum):
+    """What a disturbed wire leaves of a reply."""
+
+    NONE = "none"
+    HALF = "half"
+    """The first sections are whole, the later ones gone."""
+    NO_RATES = "no_rates"
+    """Rates that are not numbers."""
+    ALL = "all"
+    """Nothing can be read."""
+
+
+GARBAGE = (
+    Damage.NONE,  # a comma is missing
+    Damage.NONE,  # no NUL at the end
+    Damage.HALF,  # truncated
+    Damage.NO_RATES,
+    Damage.NONE,  # empty strings for a dead board
+    Damage.NONE,  # bytes that are not UTF-8
+    Damage.ALL,  # 10 MB
+    Damage.ALL,  # endless
+)
+"""Spoilt replies come in this order, one after another."""
+
+_LOST_WITH_HALF: Mapping[Family, Mapping[str, object]] = {
+    Family.WHATSMINER: {"tuned": None},
+    Family.ANTMINER_STOCK: {"expected_th": None, "chip_max_c": None, "fans_rpm": ()},
+    Family.LUXOS: {"expected_th": None, "chip_max_c": None, "fans_rpm": (), "power_w": None, "suspended": None},
+}
+_LOST_WITH_RATES: Mapping[Family, Mapping[str, object]] = {
+    Family.WHATSMINER: {"hashrate_th": None},
+    Family.ANTMINER_STOCK: {"hashrate_th": None},
+    Family.LUXOS: {"hashrate_th": None, "work_gh": None},
+}
+
+
+def reach(miner: MinerPlant) -> Reach:
+    """Return how a poll of that miner ends now if nothing disturbs the wire."""
+    if miner.board in (Board.OFF, Board.HUNG):
+        return Reach.SILENT
+    works = miner.process in (Process.RUNNING, Process.STARTING)
+    if miner.board is Board.BOOTING or (miner.spec.family is Family.ANTMINER_STOCK and not works):
+        return Reach.REFUSED
+    return Reach.ANSWERED if works else Reach.ERRORED
+
+
+def poll(miner: MinerPlant, now: float, rng: random.Random, spoilt: int) -> tuple[Reach, Telemetry | None, bool]:
+    """Poll one miner at site time `now`, the disturbances of its wire included.
+
+    Args:
+        miner: brought up to now.
+        now: site s.
+        rng: decides for disturbances that hit some connections only.
+        spoilt: how many of its replies were spoilt before.
+
+    Returns:
+        How it ends, what is told where it is an answer, and whether this reply was spoilt.
+    """
+    came, wire = reach(miner), miner.wire
+    replies = came in (Reach.ANSWERED, Reach.ERRORED)
+    hit = wire is not None and replies and rng.random() < wire.probability
+    told = _told(miner, now) if came is Reach.ANSWERED else None
+    if wire is None or not hit:
+        return came, told, False
+    if wire.kind is WireFaultKind.SILENT:
+        return Reach.SILENT, None, False
+    garbage = wire.kind is WireFaultKind.GARBAGE
+    damage = GARBAGE[spoilt % len(GARBAGE)] if garbage else Damage.HALF
+    if told is None:
+        # An error is a short reply: a break loses it altogether.
+        came = Reach.FAULTY if damage is Damage.ALL else came if garbage else Reach.REFUSED
+    elif damage is Damage.ALL:
+        came, told = Reach.FAULTY, None
+    elif damage is Damage.HALF:
+        told = msgspec.structs.replace(told, **_LOST_WITH_HALF[miner.spec.family])
+    elif damage is Damage.NO_RATES:
+        told = msgspec.structs.replace(told, **_LOST_WITH_RATES[miner.spec.family])
+    return came, told, garbage
+
+
+def _told(miner: MinerPlant, now: float) -> Telemetry:
+    r, family = miner.readings(now), miner.spec.family
+    return Telemetry(
+        hashrate_th=r.rate_5s * TH_PER_GH,
+        expected_th=r.target_gh * TH_PER_GH,
+        work_gh=round(r.rate_av, 2) * r.elapsed_s if family in TELLS_AVERAGE else r.work_gh,
+        elapsed_s=float(r.elapsed_s),
+        accepted=float(r.accepted),
+        rejected=float(r.rejected),
+        stale=float(r.stale),
+        accepted_diff=r.accepted_diff,
+        share_diff=r.diff if r.pool_alive else None,
+        hw_errors=float(r.hw_errors),
+        chip_max_c=max(r.chip_temp_c),
+        fans_rpm=tuple(float(rpm) for rpm in r.fans_rpm),
+        power_w=r.power_w if family in TELLS_POWER else None,
+        pool_alive=r.pool_alive,
+        pool_url=r.pool_url,
+        pool_user=r.pool_user,
+        suspended=r.suspended if family in TELLS_SLEEP else None,
+        tuned=r.upfreq_complete if family in TELLS_RAMP else None,
+    )
+
+
+class Families:
+    """Which field each row tells, and how.
+
+    Args:
+        families: each row's.
+
+    Attributes:
+        yes, no: columns of ones and of zeros.
+    """
+
+    def __init__(self, families: Sequence[Family]) -> None:
+        n = len(families)
+        self.yes: Floats = np.ones(n)
+        self.no: Floats = np.zeros(n)
+        self._average: Bools = np.array([f in TELLS_AVERAGE for f in families], dtype=np.bool_)
+        self._only: Mapping[str, Bools] = {
+            "power_w": np.array([f in TELLS_POWER for f in families], dtype=np.bool_),
+            "suspended": np.array([f in TELLS_SLEEP for f in families], dtype=np.bool_),
+            "tuned": np.array([f in TELLS_RAMP for f in families], dtype=np.bool_),
+        }
+
+    def said(self, rows: Bools, told: Mapping[str, Floats]) -> dict[str, tuple[Bools, Floats]]:
+        """Return for each column which of `rows` tell it, beside what they tell."""
+        only = self._only
+        return {name: (rows & only[name] if name in only else rows, values) for name, values in told.items()}
+
+    def work_gh(self, work_gh: Floats, elapsed_s: Floats) -> Floats:
+        """Return the work as it is told: where that is an average, with the average's rounding."""
+        age_s = np.maximum(elapsed_s, 1.0)
+        told: Floats = np.where(self._average, np.round(work_gh / age_s, 2) * age_s, work_gh)
+        return told

@@ -1,0 +1,218 @@
+"""Fast-forward agrees with the tiers that speak in bytes: same incidents, same ends, times within one poll period."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from agent.cli.scenario_run import Played, play_scenario, read_scenario
+from agent.config.scenario import TierName
+from agent.model.incident import Incident, Outcome
+from agent.model.site_view import SiteView
+
+NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
+POLL_S = 8.0
+LATENCY_S = 0.5
+"""How much later than its slot a reply may come, and with it the tick that sees it."""
+
+STORY = f"""
+name: agreement
+seed: 11
+duration: 75m
+site:
+  generate: {{miners: 24, miners_per_pdu: 12, outlets_per_miner: 1, network: {NETWORK}}}
+faults:
+  - {{at: 2m, kind: miner.process_died, target: "miner:r1-*", count: 3}}
+  - {{at: 3m, kind: miner.hashing_stopped, target: "miner:r1-*", count: 3}}
+  - {{at: 4m, kind: miner.control_board_hung, target: "miner:r1-*", count: 2, draw: idle}}
+  - {{at: 5m, kind: miner.control_board_hung, target: "miner:r1-*", count: 2, draw: full}}
+  - {{at: 6m, kind: miner.psu_latched, target: "miner:r1-*", count: 2}}
+  - {{at: 7m, kind: miner.psu_dead, target: "miner:r1-*", count: 1, standby_w: 0}}
+  - {{at: 7m, kind: miner.psu_dead, target: "miner:r1-*", count: 1, standby_w: 12}}
+  - {{at: 8m, kind: pdu.set_lies, target: "pdu:c1-p1", mode: refuse, for: 5m}}
+  - {{at: 9m, kind: pdu.slow, target: "pdu:c1-p2", for: 5m}}
+  - {{at: 10m, kind: wire.garbage, target: "miner:r1-*", count: 2, for: 8m}}
+  - {{at: 10m, kind: wire.drop, target: "miner:r1-*", count: 2, for: 8m}}
+  - {{at: 40m, kind: miner.process_died, target: "miner:r1-*", count: 2}}
+expect:
+  - {{at_end: {{outlets_off: 0, harm.actions_on_healthy: 0, detection.recall: 1}}}}
+"""
+
+
+def play(folder: Path, tier: TierName, text: str = STORY, *, seed: int | None = None) -> Played:
+    path = folder / f"{tier}.yaml"
+    path.write_text(text)
+    scenario = read_scenario(path, tier=tier, seed=seed)
+    ledger = folder / f"{tier}-{seed}.sqlite3"
+    return play_scenario(scenario, ledger, console=Console(file=io.StringIO()), log=io.StringIO())
+
+
+def by_miner(played: Played) -> Mapping[str, list[Incident]]:
+    found: dict[str, list[Incident]] = {}
+    for incident in played.incidents:
+        found.setdefault(incident.members[0], []).append(incident)
+    return found
+
+
+def told(incident: Incident) -> tuple[Any, ...]:
+    attempts = [(a.verb, a.result) for a in incident.attempts]
+    return (
+        incident.category,
+        incident.cause,
+        incident.severity,
+        incident.outcome,
+        incident.escalation_reason,
+        attempts,
+    )
+
+
+def near(one: float | None, other: float | None) -> bool:
+    """Within one poll period, give or take the latency of a reply."""
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) <= POLL_S + LATENCY_S
+
+
+@pytest.fixture(scope="module")
+def tiers(tmp_path_factory: pytest.TempPathFactory) -> dict[TierName, Played]:
+    folder = tmp_path_factory.mktemp("tiers")
+    return {tier: play(folder, tier) for tier in TierName}
+
+
+@pytest.mark.parametrize("other", [TierName.MEMORY, TierName.WIRE])
+def test_every_tier_opens_the_same_incidents_and_ends_them_alike(
+    tiers: dict[TierName, Played], other: TierName
+) -> None:
+    fast, slow = by_miner(tiers[TierName.FAST_FORWARD]), by_miner(tiers[other])
+    assert {m: [told(i) for i in found] for m, found in fast.items()} == {
+        m: [told(i) for i in found] for m, found in slow.items()
+    }
+
+
+@pytest.mark.parametrize("other", [TierName.MEMORY, TierName.WIRE])
+def test_times_are_within_one_poll_period(tiers: dict[TierName, Played], other: TierName) -> None:
+    fast, slow = by_miner(tiers[TierName.FAST_FORWARD]), by_miner(tiers[other])
+    for miner, found in fast.items():
+        for mine, theirs in zip(found, slow[miner], strict=True):
+            for name in ("detected_at", "remediation_started_at", "escalated_at", "resolved_at"):
+                one, two = getattr(mine, name), getattr(theirs, name)
+                assert near(one, two), (miner, name, one, two)
+
+
+def test_the_truth_is_the_same_too(tiers: dict[TierName, Played]) -> None:
+    fast = tiers[TierName.FAST_FORWARD]
+    for other in (TierName.MEMORY, TierName.WIRE):
+        assert [(f.kind, f.miners, f.started_at) for f in fast.faults] == [
+            (f.kind, f.miners, f.started_at) for f in tiers[other].faults
+        ]
+        for mine, theirs in zip(fast.faults, tiers[other].faults, strict=True):
+            assert near(mine.over_at, theirs.over_at), (mine, theirs)
+
+
+def test_what_was_expected_came(tiers: dict[TierName, Played]) -> None:
+    for played in tiers.values():
+        assert played.board["expect"]["failed"] == []
+        assert Outcome.AUTO_RESOLVED in {i.outcome for i in played.incidents}
+
+
+WEEK = """
+name: week
+seed: 5
+duration: 7d
+tier: fast-forward
+site: {generate: {miners: 150, racks_per_container: 4}}
+faults:
+  - {rate: 4.0/miner/month, kind: mix, unfixable: 0.05, for: 1d}
+  - {rate: 2.0/miner/month, kind: wire.drop, probability: 0.3, for: 1h}
+  - {rate: 1.0/pdu/week, kind: pdu.slow, for: 30m}
+"""
+
+
+@pytest.fixture(scope="module")
+def week(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return play(tmp_path_factory.mktemp("week"), TierName.FAST_FORWARD, WEEK)
+
+
+def test_a_week_is_found_and_mended_without_harm(week: Played) -> None:
+    board = week.board
+    assert board["truth"]["faults"] > 100
+    assert board["detection"]["recall"] >= 0.99
+    assert board["detection"]["precision"] >= 0.99
+    assert board["detection"]["false_per_1000_miner_days"] <= 1.0
+    assert board["remediation"]["escalated_wrong"] == 0
+    assert board["harm"] == dict.fromkeys(board["harm"], 0)
+
+
+def test_the_hashrate_of_the_week_was_recorded(week: Played) -> None:
+    rate, target = np.array(week.history.hashrate_th), np.array(week.history.target_th)
+    assert len(rate) > 500
+    assert 0.97 < rate.sum() / target.sum() < 1.01
+
+
+def test_the_same_seed_gives_the_same_scoreboard_in_another_process_with_other_hashes(
+    week: Played, tmp_path: Path
+) -> None:
+    path = tmp_path / "week.yaml"
+    path.write_text(WEEK)
+    result = subprocess.run(
+        [sys.executable, "-m", "agent.cli.main", "simulate", str(path), "--json"],
+        env={**os.environ, "PYTHONHASHSEED": "77"},
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    again = json.loads(result.stdout)
+    mine = json.loads(json.dumps(week.board))
+    assert {k: v for k, v in again.items() if k != "cost"} == {k: v for k, v in mine.items() if k != "cost"}
+
+
+FIELDS = (
+    *("hashrate_th", "expected_th", "elapsed_s", "share_diff", "hw_errors", "chip_max_c", "fan_min_rpm", "power_w"),
+    *("pool_alive", "suspended", "tuned", "work_gh", "accepted", "rejected", "stale", "accepted_diff"),
+)
+
+DAMAGED = f"""
+name: damaged
+seed: 3
+duration: 20m
+site: {{generate: {{miners: 12, miners_per_pdu: 12, network: {NETWORK}}}}}
+faults:
+  - {{at: 12m, kind: wire.garbage, target: "miner:r1-0[1-3]", for: 5m}}
+  - {{at: 12m, kind: wire.drop, target: "miner:r1-0[4-6]", for: 5m}}
+"""
+
+
+def fields_told(folder: Path, tier: TierName) -> dict[str, list[tuple[int, frozenset[str]]]]:
+    """Return for each miner how each poll ended and which fields it told, one entry a poll."""
+    path = folder / f"{tier}-damaged.yaml"
+    path.write_text(DAMAGED)
+    told: dict[str, list[tuple[int, frozenset[str]]]] = {}
+    last: dict[str, float] = {}
+
+    def look(view: SiteView, _: float) -> None:
+        for row, miner in enumerate(view.site.miners):
+            if view.polled_at[row] != last.get(miner.id):
+                last[miner.id] = float(view.polled_at[row])
+                names = frozenset(name for name in FIELDS if getattr(view, name).at[row] == view.polled_at[row])
+                told.setdefault(miner.id, []).append((int(view.reach[row]), names))
+
+    scenario = read_scenario(path, tier=tier)
+    ledger = folder / f"{tier}-damaged.sqlite3"
+    play_scenario(scenario, ledger, console=Console(file=io.StringIO()), log=io.StringIO(), look=look)
+    return told
+
+
+def test_each_family_tells_the_same_fields_as_byte_by_byte_whole_and_damaged(tmp_path: Path) -> None:
+    fast, slow = (fields_told(tmp_path, tier) for tier in (TierName.FAST_FORWARD, TierName.MEMORY))
+    assert fast.keys() == slow.keys()
+    for miner, polls in fast.items():
+        assert len(polls) == pytest.approx(len(slow[miner]), abs=2)
+        assert set(polls) == set(slow[miner]), miner
