@@ -91,7 +91,7 @@ def telemetry(
     """
     summary = reading.summary
     stats = reading.stats
-    pool_alive, share_diff = pool_facts(reading.pools)
+    pool = pool_facts(reading.pools)
     rate_gh = summary.hashrate_gh
     elapsed_s = age_s(stats.get("Elapsed")) if summary.elapsed_s is None else summary.elapsed_s
     total_mh = summary.total_mh if cumulative else None
@@ -106,12 +106,14 @@ def telemetry(
             rejected=summary.rejected,
             stale=summary.stale,
             accepted_diff=summary.accepted_diff,
-            share_diff=share_diff,
+            share_diff=pool.share_diff,
             hw_errors=summary.hw_errors,
             chip_max_c=chip_max_c(stats),
             fans_rpm=fans_rpm(stats),
             power_w=power_w,
-            pool_alive=pool_alive,
+            pool_alive=pool.alive,
+            pool_url=pool.url,
+            pool_user=pool.user,
             suspended=suspended,
         ),
     )

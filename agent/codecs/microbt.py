@@ -84,7 +84,7 @@ def read(reply: bytes) -> Reading:
 def telemetry(reading: Reading) -> Telemetry:
     """Return what the reading tells. Raises DeviceError and CodecError as `usable` does."""
     summary = reading.summary
-    pool_alive, share_diff = pool_facts(reading.pools)
+    pool = pool_facts(reading.pools)
     rate_mh = summary.real_time_mh if summary.hashrate_mh is None else summary.hashrate_mh
     target_th = (summary.target_mh or 0.0) * TH_PER_MH or (summary.factory_gh or 0.0) * TH_PER_GH
     work_mh = work(summary.average_mh, summary.elapsed_s) if summary.total_mh is None else summary.total_mh
@@ -99,12 +99,14 @@ def telemetry(reading: Reading) -> Telemetry:
             rejected=summary.rejected,
             stale=summary.stale,
             accepted_diff=summary.accepted_diff,
-            share_diff=share_diff,
+            share_diff=pool.share_diff,
             hw_errors=summary.hw_errors,
             chip_max_c=hottest([*(board.chip_max_c for board in reading.boards), summary.chip_max_c]),
             fans_rpm=_fans_rpm(summary),
             power_w=summary.real_time_w if summary.power_w is None else summary.power_w,
-            pool_alive=pool_alive,
+            pool_alive=pool.alive,
+            pool_url=pool.url,
+            pool_user=pool.user,
             suspended=flag(summary.miner_off if summary.btminer_off is None else summary.btminer_off),
             tuned=_tuned(reading.boards),
         ),

@@ -4,7 +4,7 @@ Everything gives None for what the device did not say or what cannot be true: on
 are the shortest window there is; 30-minute averages are never read (facts "detection", section 0).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -27,6 +27,8 @@ MAX_POWER_W = 100_000.0
 MAX_FAN_RPM = 30_000.0
 CHIP_C = (0.0, 130.0)
 """Believable chip temperatures, ends excluded; 255, -40, 0, -273 are garbage: facts "detection", sections 1.3, 7."""
+MAX_POOL_CHARS = 256
+"""What is kept of a pool's address and of a worker's name."""
 
 Count = Annotated[float, Meta(ge=0.0, le=MAX_COUNT)] | None
 AgeS = Annotated[float, Meta(ge=0.0, le=MAX_AGE_S)] | None
@@ -53,6 +55,9 @@ class Shares(msgspec.Struct, gc=False, frozen=True):
 class Pool(msgspec.Struct, gc=False, frozen=True):
     """A row of `pools`."""
 
+    url: object = field(name="URL", default=None)
+    user: object = field(name="User", default=None)
+    priority: object = field(name="Priority", default=None)
     status: object = field(name="Status", default=None)
     active: object = field(name="Stratum Active", default=None)
     diff: Count = field(name="Stratum Difficulty", default=None)
@@ -113,27 +118,51 @@ def hottest(values: Iterable[object]) -> float | None:
     return best if best > low else None
 
 
-def pool_facts(pools: Iterable[Pool]) -> tuple[bool | None, float | None]:
-    """Return (alive, share difficulty) of the active pool.
+class PoolFacts(msgspec.Struct, gc=False, frozen=True):
+    """What `pools` tells of the work: alive and share difficulty as `pool_facts` says, url and user as written."""
+
+    alive: bool | None
+    share_diff: float | None
+    url: str | None
+    user: str | None
+
+
+def pool_facts(pools: Sequence[Pool]) -> PoolFacts:
+    """Return what the active pool tells.
 
     Alive is exactly "Alive" (captures have other spellings of its opposite). Without an active pool it is False: the
     miner works for nobody. Where the firmware does not say which pool is active, any that is alive counts.
     """
-    known = says_active = False
-    alive: Pool | None = None
     for pool in pools:
-        if not isinstance(pool.status, str):
-            continue
-        known = True
-        active = flag(pool.active)
-        if pool.status == "Alive" and active:
-            return True, _share_diff(pool)
-        says_active = says_active or active is not None
-        if pool.status == "Alive" and alive is None:
-            alive = pool
-    if says_active or alive is None:
-        return (False if known else None), None
-    return True, _share_diff(alive)
+        if pool.status == "Alive" and flag(pool.active):
+            return PoolFacts(True, _share_diff(pool), _pool_text(pool.url), _pool_text(pool.user))
+    return _without_active_pool(pools)
+
+
+def _without_active_pool(pools: Sequence[Pool]) -> PoolFacts:
+    """Return what is told without a pool that is active and alive.
+
+    Address and worker are those of the pool that is active though it is dead, else of the one that a client turns to:
+    the first by priority among those alive, or among all.
+    """
+    if not pools:
+        return PoolFacts(None, None, None, None)
+    chosen = min(pools, key=_rank)
+    url, user = _pool_text(chosen.url), _pool_text(chosen.user)
+    told = [pool for pool in pools if isinstance(pool.status, str)]
+    if chosen.status == "Alive" and all(flag(pool.active) is None for pool in told):
+        return PoolFacts(True, _share_diff(chosen), url, user)
+    return PoolFacts(False if told else None, None, url, user)
+
+
+def _rank(pool: Pool) -> tuple[bool, bool, float]:
+    priority = within(pool.priority, 0.0, MAX_COUNT)
+    return not flag(pool.active), pool.status != "Alive", MAX_COUNT if priority is None else priority
+
+
+def _pool_text(value: object) -> str | None:
+    """Return an address or a name in its bounds; None where there is none."""
+    return value[:MAX_POOL_CHARS] if isinstance(value, str) and value else None
 
 
 def _share_diff(pool: Pool) -> float | None:

@@ -5,13 +5,12 @@ percent signs, board rates as strings, temperatures as dashed lists, slots beyon
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from simulators.devices.cgminer_api import Section, status
-from simulators.devices.figures import antminer_type, best_share, share_age, short_difficulty
-from simulators.devices.forms import TRUTH, Form, fixed, plain, text, text_fixed, whole
-from simulators.plant.readings import Readings
+from simulators.devices.figures import address_of, antminer_type, best_share, pool_figures, share_age, short_difficulty
+from simulators.devices.forms import Form, PoolsForm, fixed, text, text_fixed, whole
+from simulators.plant.readings import PoolReading, Readings
 
 SPEAKER = "cgminer 1.0.0"
 FIRMWARE = "49.0.1.3"
@@ -28,15 +27,6 @@ _CHIPS: Mapping[str, int] = {
 def chips_per_board(model: str, default: int = 114) -> int:
     """Return how many chips a board of that model has."""
     return _CHIPS.get(antminer_type(model).lower().removeprefix("antminer "), default)
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """One line of the pool configuration; empty lines are kept, as the firmware keeps them."""
-
-    url: str = ""
-    user: str = ""
-    password: str = ""
 
 
 def figures(r: Readings, when: int, own: Mapping[str, object], epoch_s: float) -> dict[str, object]:
@@ -77,29 +67,36 @@ def figures(r: Readings, when: int, own: Mapping[str, object], epoch_s: float) -
         "work_utility": (r.accepted_diff + r.rejected_diff) * 60.0 / elapsed,
         "best_share": best_share(r),
         "hw_errors": r.hw_errors,
-        "pool_status": "Alive" if r.pool_alive else "Dead",
-        "pool_alive": TRUTH[r.pool_alive],
-        "share_age": share_age(r, when - epoch_s),
         "diff": short_difficulty(r.diff),
         "last_diff": r.diff if r.accepted else 0.0,
     }
+    found.update(pool_figures(r.pools, lambda last: share_age(last, when - epoch_s)))
     found.update(zip(_FANS, r.fans_rpm, strict=False))
-    boards = zip(_CHAINS, rates_gh, r.pcb_temp_c, r.chip_temp_c, strict=False)
-    for (rate, hw, pcb, chip, pcbs, chips, pics), rate_gh, pcb_c, chip_c in boards:
+    hw_errors = r.hw_errors // len(rates_gh)
+    for (rate, hw), rate_gh in zip(_CHAINS, rates_gh, strict=False):
         found[rate] = rate_gh
-        found[hw] = r.hw_errors // len(rates_gh)
-        found[pcb] = round(pcb_c)
-        found[chip] = round(chip_c)
-        found[pcbs] = _four(round(pcb_c))
-        found[chips] = _four(round(chip_c))
-        found[pics] = _four(round(pcb_c - 10.0))
+        found[hw] = hw_errors
+    found.update(_sensors(r.pcb_temp_c, r.chip_temp_c))
+    return found
+
+
+@lru_cache(4096)
+def _sensors(pcb_c: tuple[float, ...], chip_c: tuple[float, ...]) -> Mapping[str, object]:
+    """Return every figure about temperatures; they seldom change, and spelling them takes a while."""
+    found: dict[str, object] = {}
+    for (pcb, chip, pcbs, chips, pics), at_pcb_c, at_chip_c in zip(_SENSORS, pcb_c, chip_c, strict=False):
+        found[pcb] = round(at_pcb_c)
+        found[chip] = round(at_chip_c)
+        found[pcbs] = _four(round(at_pcb_c))
+        found[chips] = _four(round(at_chip_c))
+        found[pics] = _four(round(at_pcb_c - 10.0))
     return found
 
 
 _FANS = tuple(f"fan{n}" for n in range(1, 9))
-_CHAINS = tuple(
-    tuple(f"{kind}{slot}" for kind in ("rate", "hw", "pcb", "chip", "pcbs", "chips", "pics"))
-    for slot in range(1, SLOTS + 1)
+_CHAINS = tuple((f"rate{slot}", f"hw{slot}") for slot in range(1, SLOTS + 1))
+_SENSORS = tuple(
+    tuple(f"{kind}{slot}" for kind in ("pcb", "chip", "pcbs", "chips", "pics")) for slot in range(1, SLOTS + 1)
 )
 """The figures of each fan and of each slot."""
 
@@ -232,44 +229,42 @@ def _chip_map(chips: int, mark: str) -> str:
     return f" {mark * 3}" * groups + (f" {mark * rest}" if rest else "")
 
 
-def pools_form(pools: Sequence[Pool]) -> Form:
-    """Return the form of `pools` under that configuration; the first one is the one mined on."""
-    lines = [_pool(number, pool) for number, pool in enumerate(pools) if pool.url]
-    return _reply("POOLS", lines, 7, f"{len(lines)} Pool(s)")
+def pools_form() -> PoolsForm:
+    """Return the form of `pools`."""
+    return PoolsForm(_pool, lambda lines: _reply("POOLS", lines, 7, f"{len(lines)} Pool(s)"))
 
 
-def _pool(number: int, pool: Pool) -> Section:
-    active = number == 0
-    host = pool.url.partition("://")[2] or pool.url
+def _pool(number: int, pool: PoolReading) -> Section:
+    active, tally = pool.active, pool.tally
     return {
         "POOL": number,
         "URL": pool.url,
-        "Status": text("pool_status"),
-        "Priority": number,
+        "Status": "Alive" if pool.alive else "Dead",
+        "Priority": pool.priority,
         "Quota": 1,
         "Long Poll": "N",
-        "Getworks": whole("getworks") if active else 3,
-        "Accepted": whole("accepted") if active else 0,
-        "Rejected": whole("rejected") if active else 0,
+        "Getworks": whole("pool_getworks") if active else pool.getworks,
+        "Accepted": whole("pool_accepted") if active else tally.accepted,
+        "Rejected": whole("pool_rejected") if active else tally.rejected,
         "Discarded": whole("discarded") if active else 0,
-        "Stale": whole("stale") if active else 0,
-        "Get Failures": 0,
+        "Stale": whole("pool_stale") if active else tally.stale,
+        "Get Failures": pool.get_failures,
         "Remote Failures": 0,
         "User": pool.user,
-        "Last Share Time": text("share_age") if active else "0",
+        "Last Share Time": text(f"pool_last_share{number}"),
         "Diff": text("diff") if active else "",
         "Diff1 Shares": 0,
         "Proxy Type": "",
         "Proxy": "",
-        "Difficulty Accepted": fixed("accepted_diff", 1) if active else 0.0,
-        "Difficulty Rejected": fixed("rejected_diff", 1) if active else 0.0,
-        "Difficulty Stale": fixed("stale_diff", 1) if active else 0.0,
+        "Difficulty Accepted": fixed("pool_accepted_diff", 1) if active else tally.accepted_diff,
+        "Difficulty Rejected": fixed("pool_rejected_diff", 1) if active else tally.rejected_diff,
+        "Difficulty Stale": fixed("pool_stale_diff", 1) if active else tally.stale_diff,
         "Last Share Difficulty": fixed("last_diff", 1) if active else 0.0,
         "Has Stratum": True,
-        "Stratum Active": plain("pool_alive") if active else False,
-        "Stratum URL": host.partition(":")[0] if active else "",
+        "Stratum Active": pool.stratum_active,
+        "Stratum URL": address_of(pool.url).partition(":")[0] if pool.stratum_active else "",
         "Has GBT": False,
         "Best Share": fixed("best_share", 1) if active else 0.0,
-        "Pool Rejected%": fixed("rejected_percent", 4) if active else 0.0,
-        "Pool Stale%%": fixed("stale_percent", 4) if active else 0.0,
+        "Pool Rejected%": fixed("pool_rejected_percent", 4) if active else 0.0,
+        "Pool Stale%%": fixed("pool_stale_percent", 4) if active else 0.0,
     }

@@ -106,7 +106,10 @@ class AntminerWeb:
         else:
             page = Page(405, b"")
         keep_alive = keep_alive and page.effect is None
-        await self._send(writer, page, keep_alive=keep_alive)
+        if page.effect is not None and self._host.loses_reply():
+            reset(writer.transport)
+        else:
+            await self._send(writer, page, keep_alive=keep_alive)
         if page.effect is not None:
             writer.close()
             page.effect()

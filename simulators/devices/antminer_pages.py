@@ -1,19 +1,20 @@
 """What a stock Antminer's web pages say and do. Transport and login are in `antminer_http`.
 
 Bodies follow the firmware of the S19 and S21 generation. A new configuration replaces the old one as a whole: what a
-client leaves out falls back to the factory's value, and pools left out are gone.
+client leaves out falls back to the factory's value, and pools left out are gone. A save starts another mining process.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from simulators.devices.antminer_forms import COMPILED, FIRMWARE, Pool, chips_per_board
-from simulators.devices.antminer_stock import POOL_SLOTS, PoolList
+from simulators.devices.antminer_forms import COMPILED, FIRMWARE, chips_per_board
 from simulators.devices.figures import antminer_type, best_share, mac, serial, share_age
 from simulators.devices.host import MinerHost
-from simulators.plant.readings import Readings
+from simulators.plant.pools import PoolLine
+from simulators.plant.readings import PoolReading, Readings
+from simulators.plant.state import Process
 
 FACTORY_SETTINGS: Mapping[str, object] = {
     "api-listen": True,
@@ -36,10 +37,20 @@ ALIASES: Mapping[str, str] = {"miner-mode": "bitmain-work-mode", "freq-level": "
 SLEEP_MODE = "1"
 WORK_MODES = frozenset({"0", SLEEP_MODE, "3"})
 MAX_TEXT = 256
+POOL_SLOTS = 3
 
 
 class InvalidSettingsError(Exception):
     """A posted configuration that the firmware refuses. The message is the one the page shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One line of the pool configuration; empty lines are kept, as the firmware keeps them."""
+
+    url: str = ""
+    user: str = ""
+    password: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +65,9 @@ class Page:
 class AntminerPages:
     """The CGI pages of one stock Antminer."""
 
-    def __init__(self, host: MinerHost, pools: PoolList) -> None:
+    def __init__(self, host: MinerHost) -> None:
         self._host = host
-        self._pools = pools
+        self._saved: list[Pool] = []
         self._settings: dict[str, object] = dict(FACTORY_SETTINGS)
         self._blink = False
         self._reading: Mapping[str, Callable[[], object]] = {
@@ -99,10 +110,27 @@ class AntminerPages:
             return _verdict("error", "M001", "Invalid JSON")
         except InvalidSettingsError as bad:
             return _verdict("error", "M001", str(bad))
-        self._settings, self._pools.pools = settings, pools
-        sleeps = settings["bitmain-work-mode"] == SLEEP_MODE
-        apply = self._host.plant.suspend if sleeps else self._host.plant.restart_process
-        return _verdict("success", "M000", "OK!", lambda: apply(self._host.now()))
+        self._settings, self._saved = settings, pools
+        return _verdict("success", "M000", "OK!", self._apply)
+
+    def _apply(self) -> None:
+        """Have the miner do what was saved."""
+        plant, now = self._host.plant, self._host.now()
+        changed = _lines(self._saved) != plant.client.lines[:POOL_SLOTS]
+        if changed:
+            self._host.set_pools(_lines(self._saved))
+        if self._settings["bitmain-work-mode"] == SLEEP_MODE:
+            plant.suspend(now)
+        elif not changed or plant.process is not Process.STARTING:
+            plant.restart_process(now)
+
+    def _slots(self) -> list[Pool]:
+        """Return the configured pools as saved, or as somebody else configured them since."""
+        lines = self._host.plant.client.lines[:POOL_SLOTS]
+        if _lines(self._saved) == lines:
+            return self._saved
+        pools = [Pool(line.url, line.user, "x") for line in lines]
+        return pools + [Pool()] * (POOL_SLOTS - len(pools))
 
     def _set_blink(self, body: bytes) -> Page:
         on = b"true" in body[:MAX_TEXT]
@@ -110,7 +138,7 @@ class AntminerPages:
         return Page(200, msgspec.json.encode({"code": "B000" if on else "B100"}))
 
     def _conf(self) -> object:
-        pools = [{"url": pool.url, "user": pool.user, "pass": pool.password} for pool in self._pools.pools]
+        pools = [{"url": pool.url, "user": pool.user, "pass": pool.password} for pool in self._slots()]
         # However it was put to sleep, the firmware keeps it in the configuration.
         slept = {"bitmain-work-mode": SLEEP_MODE} if self._host.plant.suspended else {}
         return {"pools": pools, **self._settings, **slept}
@@ -214,29 +242,29 @@ class AntminerPages:
 
     def _pool_states(self) -> object:
         r, when = self._mined()
-        pools = [] if r is None else [self._pool_state(r, n, pool, when) for n, pool in enumerate(self._pools.pools)]
+        pools = [] if r is None else [self._pool_state(r, n, pool, when) for n, pool in enumerate(r.pools)]
         return {**self._head("pools", when), "POOLS": pools}
 
-    def _pool_state(self, r: Readings, number: int, pool: Pool, when: int) -> object:
-        active = number == 0 and bool(pool.url)
+    def _pool_state(self, r: Readings, number: int, pool: PoolReading, when: int) -> object:
+        tally = pool.tally
         return {
             "index": number,
             "url": pool.url,
             "user": pool.user,
-            "status": "Alive" if active and r.pool_alive else "Dead",
-            "priority": number,
-            "getworks": r.elapsed_s // 13 if active else 0,
-            "accepted": r.accepted if active else 0,
-            "rejected": r.rejected if active else 0,
+            "status": "Alive" if pool.alive else "Dead",
+            "priority": pool.priority,
+            "getworks": pool.getworks,
+            "accepted": tally.accepted,
+            "rejected": tally.rejected,
             "discarded": 0,
-            "stale": r.stale if active else 0,
-            "diff": f"{r.diff:.4f}" if active else "",
+            "stale": tally.stale,
+            "diff": f"{r.diff:.4f}" if pool.active else "",
             "diff1": 0,
-            "diffa": r.accepted_diff if active else 0.0,
-            "diffr": r.rejected_diff if active else 0.0,
-            "diffs": r.stale_diff if active else 0.0,
-            "lsdiff": r.diff if active else 0.0,
-            "lstime": share_age(r, when - self._host.timing.epoch_s) if active else "0",
+            "diffa": tally.accepted_diff,
+            "diffr": tally.rejected_diff,
+            "diffs": tally.stale_diff,
+            "lsdiff": r.diff if pool.active else 0.0,
+            "lstime": share_age(tally.last_share_at, when - self._host.timing.epoch_s),
         }
 
 
@@ -275,6 +303,10 @@ def _settings(posted: Mapping[str, object]) -> dict[str, object]:
         if not text.isascii() or not text.isdigit() or int(text) > 100:
             raise InvalidSettingsError(f"{name} invalid!")
     return settings
+
+
+def _lines(pools: Sequence[Pool]) -> tuple[PoolLine, ...]:
+    return tuple(PoolLine(pool.url, pool.user) for pool in pools if pool.url)
 
 
 def _pools(posted: Mapping[str, object]) -> list[Pool]:

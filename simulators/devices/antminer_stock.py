@@ -4,14 +4,12 @@ What the polled replies look like is in `antminer_forms`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from simulators.devices.antminer_forms import (
     COMPILED,
     FIRMWARE,
     SPEAKER,
     SUMMARY,
-    Pool,
     chips_per_board,
     figures,
     pools_form,
@@ -32,22 +30,9 @@ from simulators.devices.forms import Latest
 from simulators.devices.host import MinerHost
 from simulators.plant.readings import Readings
 
-POOL_SLOTS = 3
 PRIVILEGED = frozenset(
     {"addpool", "disablepool", "enablepool", "poolpriority", "quit", "removepool", "restart", "switchpool", "zero"}
 )
-
-
-@dataclass(slots=True)
-class PoolList:
-    """The configured pools: written by the web server, shown by both. The first one is the one mined on."""
-
-    pools: list[Pool] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, reading: Readings) -> "PoolList":
-        """Return the list a freshly set up miner has: the site's pool, and two empty lines."""
-        return cls([Pool(reading.pool_url, reading.pool_user, "x"), Pool(), Pool()])
 
 
 class StockApi:
@@ -55,12 +40,10 @@ class StockApi:
 
     accepts_text = True
 
-    def __init__(self, host: MinerHost, pools: PoolList) -> None:
+    def __init__(self, host: MinerHost) -> None:
         self._host = host
-        self._pools = pools
         self._chips = chips_per_board(host.spec.model)
-        self._shown: list[Pool] = []
-        self._pools_form = pools_form(())
+        self._pools_form = pools_form()
         own = {"type": antminer_type(host.spec.model), "chip_id": serial(host.spec.id, "chip")}
         epoch_s = host.timing.epoch_s
         self._latest = Latest(lambda r, when: figures(r, when, own, epoch_s))
@@ -113,10 +96,7 @@ class StockApi:
         return stats_form(profile.boards, profile.fans, self._chips, r.chips_ok).fill(self._latest.of(r, when))
 
     def _pools_reply(self, r: Readings, when: int) -> Reply:
-        if self._shown != self._pools.pools:
-            self._shown = list(self._pools.pools)
-            self._pools_form = pools_form(self._shown)
-        return self._pools_form.fill(self._latest.of(r, when))
+        return self._pools_form.fill(r, self._latest.of(r, when))
 
     def _devs(self, r: Readings, when: int) -> Section:
         last = 0 if r.last_share_at is None else self._host.utc(r.last_share_at)
@@ -147,11 +127,11 @@ class StockApi:
         }
         return {"STATUS": [status("S", when, 9, "1 ASC(s)", SPEAKER)], "DEVS": [device], "id": 1}
 
-    def _config(self, _reading: Readings, when: int) -> Section:
+    def _config(self, r: Readings, when: int) -> Section:
         config = {
             "ASC Count": 1,
             "PGA Count": 0,
-            "Pool Count": sum(1 for pool in self._pools.pools if pool.url),
+            "Pool Count": len(r.pools),
             "Strategy": "Failover",
             "Log Interval": 5,
             "Device Code": "SOC ",

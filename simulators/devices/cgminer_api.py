@@ -5,6 +5,7 @@ in the families; how replies get spoilt in `wire_faults`.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -176,12 +177,39 @@ def _text_request(stripped: bytes, peer: str) -> Request:
     return Request(commands, parameter, {}, peer, joined="+" in command, text=True)
 
 
+class Speechless:
+    """Connections over which no request has come yet. One timer serves them all: nearly every one speaks at once."""
+
+    __slots__ = ("_loop", "_timer", "_waiting")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[float, ApiConnection]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, connection: "ApiConnection") -> None:
+        """Have a connection closed in IDLE_CLOSE_S if it is still speechless then."""
+        due_s = self._loop.time() + IDLE_CLOSE_S
+        self._waiting.append((due_s, connection))
+        if self._timer is None:
+            self._timer = self._loop.call_at(due_s, self._close)
+
+    def _close(self) -> None:
+        self._timer = None
+        now_s = self._loop.time()
+        while self._waiting and self._waiting[0][0] <= now_s:
+            self._waiting.popleft()[1].close_speechless()
+        if self._waiting:
+            self._timer = self._loop.call_at(self._waiting[0][0], self._close)
+
+
 class ApiConnection(asyncio.Protocol):
     """One client's connection to one miner's API."""
 
-    def __init__(self, host: MinerHost, family: ApiFamily) -> None:
+    def __init__(self, host: MinerHost, family: ApiFamily, speechless: Speechless) -> None:
         self._host = host
         self._family = family
+        self._speechless = speechless
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
         self._listening = False
@@ -201,7 +229,12 @@ class ApiConnection(asyncio.Protocol):
             self._after(SILENT_CLOSE_S, self._give_up)
         else:
             self._listening = True
-            self._after(IDLE_CLOSE_S, self._give_up)
+            self._speechless.add(self)
+
+    def close_speechless(self) -> None:
+        """Close it, unless a request has begun to come or the connection has ended."""
+        if self._listening and self._timer is None:
+            self._give_up()
 
     def data_received(self, data: bytes) -> None:
         """Collect the request; data for a board that does not answer is dropped."""
@@ -265,7 +298,9 @@ class ApiConnection(asyncio.Protocol):
             return
         answer = self._family.answer(request)
         body = encode_text(answer.content) if request.text else encode_json(answer.content)
-        if answer.telemetry and self._struck is WireFaultKind.GARBAGE:
+        if answer.effect is not None and self._host.loses_reply():
+            self._give_up()
+        elif answer.telemetry and self._struck is WireFaultKind.GARBAGE:
             self._send_spoilt(body, self._host.next_defect())
         elif self._struck is WireFaultKind.DROP:
             self._break_off(body)

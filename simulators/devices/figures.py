@@ -1,8 +1,9 @@
 """Figures and texts that several families print the same way. Pure functions of readings and inventory."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 
-from simulators.plant.readings import Readings
+from simulators.plant.readings import PoolReading, Readings
 
 
 def antminer_type(model: str) -> str:
@@ -10,11 +11,14 @@ def antminer_type(model: str) -> str:
     return model if model.lower().startswith("antminer") else f"Antminer {model}"
 
 
-def share_age(r: Readings, at: float) -> str:
-    """Return how long ago the last share was sent, as H:MM:SS; "0" before the first. `at` is loop time in s."""
-    if r.last_share_at is None:
-        return "0"
-    age = max(0, int(at - r.last_share_at))
+def share_age(last_share_at: float | None, at: float) -> str:
+    """Return how long ago the last share was sent, as H:MM:SS; "0" before the first. Both are loop time in s."""
+    return "0" if last_share_at is None else clock_text(at - last_share_at)
+
+
+def clock_text(age_s: float) -> str:
+    """Return an age as H:MM:SS."""
+    age = max(0, int(age_s))
     return f"{age // 3600}:{age // 60 % 60:02d}:{age % 60:02d}"
 
 
@@ -47,3 +51,33 @@ def mac(miner: str, given: str | None) -> str:
         return given.upper().replace("-", ":")
     digest = hashlib.sha256(f"mac {miner}".encode()).digest()
     return ":".join(f"{octet:02X}" for octet in (0x02, *digest[:5]))
+
+
+def pool_figures(pools: Sequence[PoolReading], last_share: Callable[[float | None], object]) -> dict[str, object]:
+    """Return what changes about pools from one reply to the next, under names that begin with `pool_`.
+
+    Those are the counters of the one worked for, and of each when its last share was sent (`pool_last_share0` and so
+    on) in the family's own format, which `last_share` makes of the loop time in s.
+    """
+    found = {f"pool_last_share{n}": last_share(pool.tally.last_share_at) for n, pool in enumerate(pools)}
+    active = next((pool for pool in pools if pool.active), None)
+    if active is None:
+        return found
+    tally = active.tally
+    shares = max(tally.accepted + tally.rejected + tally.stale, 1)
+    return found | {
+        "pool_getworks": active.getworks,
+        "pool_accepted": tally.accepted,
+        "pool_rejected": tally.rejected,
+        "pool_stale": tally.stale,
+        "pool_accepted_diff": tally.accepted_diff,
+        "pool_rejected_diff": tally.rejected_diff,
+        "pool_stale_diff": tally.stale_diff,
+        "pool_rejected_percent": 100.0 * tally.rejected / shares,
+        "pool_stale_percent": 100.0 * tally.stale / shares,
+    }
+
+
+def address_of(url: str) -> str:
+    """Return host and port of a pool's URL."""
+    return url.rpartition("://")[2]

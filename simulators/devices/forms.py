@@ -4,13 +4,13 @@ A form is written as the JSON document itself, with a `Figure` wherever a value 
 million replies of four kilobytes; filling a form takes a third of the time of building and encoding the document.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
 import msgspec
 
-from simulators.plant.readings import Readings
+from simulators.plant.readings import PoolReading, Readings, Tally
 
 TRUTH = ("false", "true")
 """How JSON spells a flag: the figure behind `plain` of a bool."""
@@ -50,7 +50,7 @@ def text_fixed(name: str) -> Figure:
 
 
 class Form:
-    """One document with at least two figures in it. Raises TypeError for a value JSON has no form of."""
+    """One document with at least one figure in it. Raises TypeError for a value JSON has no form of."""
 
     __slots__ = ("_in_order", "_pattern")
 
@@ -80,6 +80,44 @@ class Latest:
             self._figures = self._work_out(reading, when)
             self._reading = reading
         return self._figures
+
+
+class PoolsForm:
+    """The reply about one miner's pools: a form that is made anew when anything but their figures changes.
+
+    Only the pool worked for has figures, and each has the time of its last share; the rest of a line stands still.
+
+    Args:
+        line: a pool's line, from its place in the configuration and its reading.
+        reply: the whole document with these lines.
+    """
+
+    __slots__ = ("_form", "_line", "_reply", "_seen", "_shape")
+
+    def __init__(
+        self,
+        line: Callable[[int, PoolReading], dict[str, object]],
+        reply: Callable[[Sequence[dict[str, object]]], Form],
+    ) -> None:
+        self._line = line
+        self._reply = reply
+        self._seen: tuple[PoolReading, ...] | None = None
+        self._shape: tuple[PoolReading, ...] = ()
+        self._form = reply(())
+
+    def fill(self, reading: Readings, figures: Mapping[str, object]) -> msgspec.Raw:
+        """Return the document, encoded, with the figures of that reading."""
+        pools = reading.pool_book.pools
+        if pools is not self._seen:
+            self._seen = pools
+            shape = tuple([p._replace(tally=_UNCOUNTED, active_s=0.0) if p.active else p for p in pools])
+            if shape != self._shape:
+                self._shape = shape
+                self._form = self._reply([self._line(number, pool) for number, pool in enumerate(shape)])
+        return self._form.fill(figures)
+
+
+_UNCOUNTED = Tally()
 
 
 def _pattern(part: object, names: list[str]) -> str:

@@ -7,13 +7,14 @@ import asyncio
 import random
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from agent.model.topology import Family, Miner
 from simulators.devices.wire_faults import Defect
 from simulators.plant.miner import MinerPlant
+from simulators.plant.pools import PoolLine
 from simulators.plant.readings import Readings
 from simulators.plant.state import Board, Process, WireFaultKind
 
@@ -63,6 +64,9 @@ class MinerHost:
         rng: the stream of random numbers behind latency and dropped connections.
         withdrawn: its servers have stopped; whoever still gets through is reset.
         defects: what garbage on the wire cycles through; set it to test one of them.
+        writable: its API takes commands that change something, where the family has a switch for that.
+        lost_replies: so many of the next commands take effect and are never answered.
+        keeps_pools: so many lines of the next lists of pools it keeps, whatever it answers; None for all.
     """
 
     plant: MinerPlant
@@ -72,6 +76,9 @@ class MinerHost:
     settle: Callable[[], None] = lambda: None
     defects: tuple[Defect, ...] = tuple(Defect)
     withdrawn: bool = False
+    writable: bool = True
+    lost_replies: int = 0
+    keeps_pools: int | None = None
     connections: dict[asyncio.WriteTransport, Service] = field(default_factory=dict)
     _spoilt: int = 0
 
@@ -117,6 +124,8 @@ class MinerHost:
         if self.withdrawn:
             return Presence.REFUSES
         self.now()
+        if not self.plant.lan.reachable:
+            return Presence.SILENT
         board = self.plant.board
         if board is Board.BOOTING:
             return Presence.REFUSES
@@ -127,10 +136,23 @@ class MinerHost:
 
     def strike(self) -> WireFaultKind | None:
         """Decide what the fault on the wire, if there is one, does to a new connection."""
+        loss = self.plant.lan.poll_loss
+        if loss > 0.0 and self.rng.random() < loss:
+            return WireFaultKind.SILENT
         fault = self.plant.wire
         if fault is None or self.rng.random() >= fault.probability:
             return None
         return fault.kind
+
+    def loses_reply(self) -> bool:
+        """Decide whether the answer to a command that changes something gets lost."""
+        lost = self.lost_replies > 0
+        self.lost_replies -= lost
+        return lost
+
+    def set_pools(self, lines: Sequence[PoolLine]) -> None:
+        """Give the miner another list of pools."""
+        self.plant.set_pools(self.now(), lines[: self.keeps_pools])
 
     def next_defect(self) -> Defect:
         """Return the next way of being garbage, each in turn."""

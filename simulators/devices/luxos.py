@@ -1,4 +1,6 @@
-"""LuxOS on TCP 4028: who may say what, sessions, and control. What the reading commands say is in `luxos_telemetry`.
+"""LuxOS on TCP 4028: who may say what, sessions, and control.
+
+What the reading commands say is in `luxos_telemetry`, what changes pools in `luxos_pools`.
 
 Sessions are no protection: one at a time, gone after a minute without use (Luxor's documentation of the API, "Session
 management"). With a dead mining process every mining command answers an error and control goes on working.
@@ -9,14 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from simulators.devices.cgminer_api import INVALID_COMMAND, Answer, Reply, Request, Section, join
 from simulators.devices.host import MinerHost
+from simulators.devices.luxos_pools import LuxosPools
 from simulators.devices.luxos_telemetry import LuxosTelemetry
 from simulators.plant.readings import Readings
 
 SESSION_S = 60.0
 
-NOT_READY = 398
 NO_SESSION = 402
-"""Message codes for which no document of the vendor gives a number: no client should depend on them."""
+NOT_READY = 398
+"""A message code for which no document of the vendor gives a number: no client should depend on it."""
 _SESSION_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -31,6 +34,7 @@ class LuxosApi:
         self._session = ""
         self._session_until = 0.0
         self._telemetry = LuxosTelemetry(host)
+        self._pools = LuxosPools(host, self._telemetry)
         self._control: Mapping[str, Callable[[Sequence[str]], Answer]] = {
             "logoff": self._logoff,
             "resetminer": self._resetminer,
@@ -52,6 +56,8 @@ class LuxosApi:
             session, *arguments = request.parameter.split(",")
             refused = self._check(session)
             return Answer(refused) if refused else self._control[name](arguments)
+        if name in self._pools.commands:
+            return self._change_pools(name, request.parameter)
         return Answer(self._read(name, *self._host.readings()), telemetry=name in self._telemetry.mining)
 
     def error(self, code: int, message: str) -> Section:
@@ -69,6 +75,11 @@ class LuxosApi:
         if builder is None:
             return self.error(INVALID_COMMAND, "Invalid command")
         return builder(reading, when)
+
+    def _change_pools(self, name: str, parameter: str) -> Answer:
+        if not self._host.process_up():
+            return Answer(self.error(NOT_READY, "Miner is not running"))
+        return self._pools.commands[name](parameter)
 
     # -- sessions and control ----------------------------------------------------------------------------------------
 

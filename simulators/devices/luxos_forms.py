@@ -1,7 +1,8 @@
 """What a LuxOS miner's polled replies look like, and the figures in them. What is seldom asked is in `luxos_telemetry`.
 
 Oddities kept from the captured replies of facts "miners", section 5: keys in alphabetical order, `Total MH` that is no
-counter (it is a thousand times `GHS av`), `Last Share Time` as HH:MM:SS ago, board temperatures only.
+counter (it is a thousand times `GHS av`), `Last Share Time` as HH:MM:SS ago and counted from the start of the process
+where a pool has had no share, board temperatures only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,15 +11,17 @@ from functools import cache, lru_cache
 from agent.model.topology import Miner
 from simulators.devices.cgminer_api import Section, status
 from simulators.devices.figures import (
+    address_of,
     antminer_type,
     best_share,
+    clock_text,
     mac,
+    pool_figures,
     serial,
-    share_age,
     short_difficulty,
 )
-from simulators.devices.forms import TRUTH, Form, fixed, plain, text, text_fixed, whole
-from simulators.plant.readings import Readings
+from simulators.devices.forms import TRUTH, Form, PoolsForm, fixed, plain, text, text_fixed, whole
+from simulators.plant.readings import PoolReading, Readings
 
 RELEASE = "2025.4.8.220305"
 SPEAKER = f"LUXminer {RELEASE}-57b389c7"
@@ -91,19 +94,28 @@ def figures(r: Readings, when: int, own: Mapping[str, object], epoch_s: float) -
         "diff": short_difficulty(r.diff),
         "full_diff": r.diff,
         "last_diff": r.diff if r.accepted else 0,
-        "share_age": share_age(r, when - epoch_s).rjust(8, "0"),
-        "pool_status": "Alive" if r.pool_alive else "Dead",
-        "pool_alive": TRUTH[r.pool_alive],
-        "pool_url": r.pool_url,
-        "pool_host": r.pool_url.partition("://")[2],
-        "pool_user": r.pool_user,
+        "pool_count": len(r.pool_book.pools),
         "curtail_mode": "Sleep" if r.suspended else "None",
         "supply_on": TRUTH[not r.suspended],
     }
+    now = when - epoch_s
+    found.update(
+        pool_figures(r.pools, lambda last: clock_text(r.elapsed_s if last is None else now - last).rjust(8, "0"))
+    )
     found.update(zip(_FANS, r.fans_rpm, strict=False))
-    for (rate, hw, hot, corners), rate_gh, hot_c in zip(_CHAINS, rates_gh, hottest_c, strict=False):
+    hw_errors = r.hw_errors // len(rates_gh)
+    for (rate, hw), rate_gh in zip(_CHAINS, rates_gh, strict=False):
         found[rate] = rate_gh
-        found[hw] = r.hw_errors // len(rates_gh)
+        found[hw] = hw_errors
+    found.update(_sensors(hottest_c))
+    return found
+
+
+@lru_cache(4096)
+def _sensors(hottest_c: tuple[float, ...]) -> Mapping[str, object]:
+    """Return every figure about temperatures; they seldom change, and spelling them takes a while."""
+    found: dict[str, object] = {}
+    for (hot, corners), hot_c in zip(_SENSORS, hottest_c, strict=False):
         found[hot] = hot_c
         found[corners] = _corners(hot_c)
     return found
@@ -120,7 +132,8 @@ def _corners(hot_c: float) -> str:
 
 
 _FANS = tuple(f"fan{n}" for n in range(1, 9))
-_CHAINS = tuple(tuple(f"{kind}{slot}" for kind in ("rate", "hw", "hot", "corners")) for slot in range(1, SLOTS + 1))
+_CHAINS = tuple((f"rate{slot}", f"hw{slot}") for slot in range(1, SLOTS + 1))
+_SENSORS = tuple((f"hot{slot}", f"corners{slot}") for slot in range(1, SLOTS + 1))
 """The figures of each fan and of each slot."""
 
 
@@ -170,54 +183,56 @@ SUMMARY = _form(
     "Summary",
 )
 
-POOLS = _form(
-    "POOLS",
-    [
-        {
-            "AsicBoost": True,
-            "Accepted": whole("accepted"),
-            "Bad Work": 0,
-            "Best Share": whole("best_share"),
-            "Current Block Height": 0,
-            "Current Block Version": 536870912,
-            "Diff": text("diff"),
-            "Diff1 Shares": whole("accepted_diff"),
-            "Difficulty Accepted": whole("accepted_diff"),
-            "Difficulty Rejected": whole("rejected_diff"),
-            "Difficulty Stale": whole("stale_diff"),
-            "Discarded": 0,
-            "GROUP": 0,
-            "Get Failures": 0,
-            "Getworks": whole("getworks"),
-            "Has GBT": False,
-            "Has Stratum": True,
-            "Has Vmask": True,
-            "Last Share Difficulty": whole("last_diff"),
-            "Last Share Time": text("share_age"),
-            "Long Pool": "N",
-            "POOL": 0,
-            "Pool Rejected%": fixed("rejected_percent", 4),
-            "Pool Stale%": fixed("stale_percent", 4),
-            "Priority": 0,
-            "Proxy": "",
-            "Proxy Type": "",
-            "Quota": 1.0,
-            "Rejected": whole("rejected"),
-            "Remote Failures": 0,
-            "Stale": whole("stale"),
-            "Status": text("pool_status"),
-            "Stratum Active": plain("pool_alive"),
-            "Stratum Difficulty": whole("full_diff"),
-            "Stratum URL": text("pool_host"),
-            "URL": text("pool_url"),
-            "User": text("pool_user"),
-            "Work Difficulty": whole("full_diff"),
-            "Works": 0,
-        }
-    ],
-    7,
-    "1 Pool(s)",
-)
+
+def pools_form() -> PoolsForm:
+    """Return the form of `pools`."""
+    return PoolsForm(_pool, lambda lines: _form("POOLS", lines, 7, f"{len(lines)} Pool(s)"))
+
+
+def _pool(number: int, pool: PoolReading) -> Section:
+    active, tally = pool.active, pool.tally
+    return {
+        "AsicBoost": True,
+        "Accepted": whole("pool_accepted") if active else tally.accepted,
+        "Bad Work": 0,
+        "Best Share": whole("best_share") if active else 0,
+        "Current Block Height": 0,
+        "Current Block Version": 536870912 if active else 0,
+        "Diff": text("diff") if active else "0",
+        "Diff1 Shares": whole("pool_accepted_diff") if active else round(tally.accepted_diff),
+        "Difficulty Accepted": whole("pool_accepted_diff") if active else round(tally.accepted_diff),
+        "Difficulty Rejected": whole("pool_rejected_diff") if active else round(tally.rejected_diff),
+        "Difficulty Stale": whole("pool_stale_diff") if active else round(tally.stale_diff),
+        "Discarded": 0,
+        "GROUP": 0,
+        "Get Failures": pool.get_failures,
+        "Getworks": whole("pool_getworks") if active else pool.getworks,
+        "Has GBT": False,
+        "Has Stratum": True,
+        "Has Vmask": True,
+        "Last Share Difficulty": whole("last_diff") if active else 0,
+        "Last Share Time": text(f"pool_last_share{number}"),
+        "Long Pool": "N",
+        "POOL": number,
+        "Pool Rejected%": fixed("pool_rejected_percent", 4) if active else 0.0,
+        "Pool Stale%": fixed("pool_stale_percent", 4) if active else 0.0,
+        "Priority": pool.priority,
+        "Proxy": "",
+        "Proxy Type": "",
+        "Quota": 1.0,
+        "Rejected": whole("pool_rejected") if active else tally.rejected,
+        "Remote Failures": 0,
+        "Stale": whole("pool_stale") if active else tally.stale,
+        "Status": "Alive" if pool.alive else "Dead",
+        "Stratum Active": pool.stratum_active,
+        "Stratum Difficulty": whole("full_diff") if active else 0,
+        "Stratum URL": address_of(pool.url),
+        "URL": pool.url,
+        "User": pool.user,
+        "Work Difficulty": whole("full_diff") if active else 0,
+        "Works": 0,
+    }
+
 
 POWER = _form("POWER", [{"PSU": False, "Watts": whole("power")}], 311, "Power usage")
 
@@ -315,7 +330,7 @@ def config_form(boards: int) -> Form:
         "NameplateTHS": plain("nameplate"),
         "OS": "LuxOS",
         "PGA Count": 0,
-        "Pool Count": 1,
+        "Pool Count": whole("pool_count"),
         "Profile": f"{MHZ}MHz",
         "ProfileStep": "0",
         "RedLed": text("led"),

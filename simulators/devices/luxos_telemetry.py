@@ -16,7 +16,6 @@ from simulators.devices.host import MinerHost
 from simulators.devices.luxos_forms import (
     COMPILED,
     MHZ,
-    POOLS,
     POWER,
     RELEASE,
     SPEAKER,
@@ -26,6 +25,7 @@ from simulators.devices.luxos_forms import (
     intake,
     ordered,
     own_figures,
+    pools_form,
     stats_form,
 )
 from simulators.plant.readings import Readings
@@ -44,6 +44,7 @@ class LuxosTelemetry:
         self.led = "auto"
         self._own = own_figures(host.spec)
         self._latest = Latest(self._figures)
+        self._pools_form = pools_form()
         self.mining: Mapping[str, Callable[[Readings, int], Reply]] = {
             "summary": self._summary,
             "pools": self._pools,
@@ -85,7 +86,7 @@ class LuxosTelemetry:
         return SUMMARY.fill(self._latest.of(r, when))
 
     def _pools(self, r: Readings, when: int) -> Reply:
-        return POOLS.fill(self._latest.of(r, when))
+        return self._pools_form.fill(r, self._latest.of(r, when))
 
     def _stats(self, r: Readings, when: int) -> Reply:
         profile = self._host.plant.profile

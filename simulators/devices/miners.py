@@ -15,8 +15,8 @@ from agent.model.ids import MinerId
 from agent.model.topology import Family
 from simulators.devices.antminer_http import MAX_HEAD_BYTES, REALM, AntminerWeb
 from simulators.devices.antminer_pages import AntminerPages
-from simulators.devices.antminer_stock import PoolList, StockApi
-from simulators.devices.cgminer_api import ApiConnection, ApiFamily
+from simulators.devices.antminer_stock import StockApi
+from simulators.devices.cgminer_api import ApiConnection, ApiFamily, Speechless
 from simulators.devices.digest import DigestGuard
 from simulators.devices.host import MinerHost, Service, Timing
 from simulators.devices.luxos import LuxosApi
@@ -100,6 +100,7 @@ class MinerServers:
         """
         for station in self._stations.values():
             station.host.withdrawn = False
+        self._speechless = Speechless()
         check_distinct(station.host.spec.host for station in self._stations.values())
         try:
             for station in self._stations.values():
@@ -140,11 +141,11 @@ class MinerServers:
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
+        stations = [(station, station.host.plant) for station in self._stations.values()]
         while True:
             await asyncio.sleep(self._settle_every_s)
             self._plant.advance(loop.time())
-            for station in self._stations.values():
-                plant = station.host.plant
+            for station, plant in stations:
                 if plant.board is not station.board or plant.process is not station.process:
                     self._close_unwanted(station)
                     await self._open_wanted(station)
@@ -175,8 +176,9 @@ class MinerServers:
                 family=socket.AF_INET,
                 backlog=BACKLOG,
             )
+        speechless = self._speechless
         return await asyncio.get_running_loop().create_server(
-            lambda: ApiConnection(station.host, station.api),
+            lambda: ApiConnection(station.host, station.api, speechless),
             address,
             port,
             family=socket.AF_INET,
@@ -213,11 +215,10 @@ class MinerServers:
         assert_never(family)
 
     def _stock(self, host: MinerHost, user: str, password: str) -> _Station:
-        pools = PoolList.of(host.plant.readings(self._plant.now))
         key = self._plant.rng(f"nonces/{host.spec.id}/web").randbytes(16)
         guard = DigestGuard(REALM, user, password, key, host.now)
-        web = AntminerWeb(host, guard, AntminerPages(host, pools))
-        return _Station(host, StockApi(host, pools), web)
+        web = AntminerWeb(host, guard, AntminerPages(host))
+        return _Station(host, StockApi(host), web)
 
     def _login(self, family: Family) -> Login:
         try:

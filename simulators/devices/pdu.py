@@ -42,6 +42,7 @@ class SimulatedPdu:
         self._orders = 0
         self._meter_before: dict[int, float] = {}
         self._outlets = [Outlet(pdu.id, number) for number in range(pdu.outlet_count + 1)]
+        self._relays = [self._power.relay(self._outlets[max(number, 1)]) for number in range(pdu.outlet_count + 1)]
         self._metered_w: dict[int, float] = {}
 
     def begin(self, now: float) -> None:
@@ -53,7 +54,7 @@ class SimulatedPdu:
 
     def is_on(self, number: int) -> bool:
         """Whether the relay is closed."""
-        return self._power.relay_on(self._outlets[number])
+        return self._relays[number].closed
 
     def is_moving(self, number: int) -> bool:
         """Whether a command is under way: given and not yet carried out, or waiting for its time."""
@@ -84,7 +85,7 @@ class SimulatedPdu:
         """Return the outlet's power."""
         power_w = self._metered_w.get(number)
         if power_w is None:
-            power_w = self._metered_w[number] = self._power.power_w(self._outlets[number])
+            power_w = self._metered_w[number] = self._relays[number].power_w()
         return power_w
 
     def total_w(self) -> float:

@@ -109,6 +109,7 @@ class SnmpAgent(asyncio.DatagramProtocol):
     Attributes:
         max_reply_bytes: a GETBULK's reply is cut to this, any other reply that is longer becomes tooBig.
         reply_delay_s: asked for each request; the request takes effect at once, its reply goes out that much later.
+        lives: whether the device is there at all; else nothing happens and nothing is said.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class SnmpAgent(asyncio.DatagramProtocol):
         users: tuple[UsmUser, ...] = (),
         before: Callable[[float], None] = lambda _: None,
         reply_delay_s: Callable[[], float] = lambda: 0.0,
+        lives: Callable[[], bool] = lambda: True,
         max_reply_bytes: int = 1472,
     ) -> None:
         self._mib = mib
@@ -128,6 +130,7 @@ class SnmpAgent(asyncio.DatagramProtocol):
         self._users = {user.name.encode(): user for user in users}
         self._before = before
         self._reply_delay_s = reply_delay_s
+        self._lives = lives
         self._max_reply_bytes = max_reply_bytes
         self._transport: asyncio.DatagramTransport | None = None
         self._started_at = 0.0
@@ -153,6 +156,8 @@ class SnmpAgent(asyncio.DatagramProtocol):
         """Answer one datagram, or drop it."""
         loop = asyncio.get_running_loop()
         self._before(loop.time())
+        if not self._lives():
+            return
         try:
             reply = self._answer(data)
         except (BerError, ValueError):

@@ -114,6 +114,7 @@ class SnmpDevices:
             users=self._users(login),
             before=self._plant.advance,
             reply_delay_s=lambda: SWITCH_REPLY_DELAY_S,
+            lives=lambda: self._plant.network.lives(switch.id),
             max_reply_bytes=SWITCH_REPLY_BYTES,
         )
 

@@ -17,13 +17,14 @@ from simulators.devices.whatsminer_forms import (
     BTMINER,
     FIRMWARE,
     PLATFORM,
-    POOLS,
     SUMMARY,
     devs_form,
     figures,
     own_figures,
+    pools_form,
 )
 from simulators.devices.whatsminer_token import EncodingError, TokenError, TokenVault
+from simulators.plant.pools import PoolLine
 from simulators.plant.readings import Readings
 from simulators.plant.state import Board, Process
 
@@ -39,6 +40,11 @@ PERMISSION_DENIED = 45
 """Message codes of the vendor's API 2.0.5."""
 
 BTMINER_DOWN = "btminer process is down err"
+WRITING_OFF = "can't access write cmd"
+"""What a miner answers whose API is switched off for writing; pyasic knows it by these words."""
+
+POOL_SLOTS = 3
+MAX_TEXT = 256
 
 _BINS: Mapping[str, str] = {
     "M30S": "VE50", "M30S+": "VE40", "M30S++": "VG40", "M50": "VE30", "M50S": "VJ30", "M50S+": "VJ30", "M50S++": "VK30",
@@ -66,6 +72,7 @@ class WhatsminerApi:
         self._led = "auto"
         self._own = own_figures(host.spec, host.plant.profile.boards)
         self._latest = Latest(self._figures)
+        self._pools_form = pools_form()
         self._btminer: Mapping[str, Callable[[Readings, int], Reply]] = {
             "summary": self._summary,
             "pools": self._pools,
@@ -86,6 +93,7 @@ class WhatsminerApi:
             "power_off": self._power_off,
             "power_on": self._power_on,
             "set_led": self._set_led,
+            "update_pools": self._update_pools,
         }
 
     def answer(self, request: Request) -> Answer:
@@ -141,6 +149,10 @@ class WhatsminerApi:
         perform = self._privileged.get(name) if isinstance(name, str) else None
         if perform is None:
             return Answer(self._vault.seal(self.error(INVALID_COMMAND, "invalid cmd")))
+        if not self._host.writable:
+            return Answer(self.error(PERMISSION_DENIED, WRITING_OFF))
+        if name == "update_pools" and _pool_lines(command) is None:
+            return Answer(self._vault.seal(self.error(COMMAND_ERROR, "API command ERROR")))
         done = self._vault.seal(self._flat("S", COMMAND_OK, "API command OK"))
         return Answer(done, effect=lambda: perform(command))
 
@@ -159,6 +171,9 @@ class WhatsminerApi:
 
     def _set_led(self, command: Mapping[str, object]) -> None:
         self._led = "auto" if command.get("param") == "auto" else "manual"
+
+    def _update_pools(self, command: Mapping[str, object]) -> None:
+        self._host.set_pools(_pool_lines(command) or ())
 
     # -- the system's own queries ------------------------------------------------------------------------------------
 
@@ -210,7 +225,7 @@ class WhatsminerApi:
         return SUMMARY.fill(self._latest.of(r, when))
 
     def _pools(self, r: Readings, when: int) -> Reply:
-        return POOLS.fill(self._latest.of(r, when))
+        return self._pools_form.fill(r, self._latest.of(r, when))
 
     def _devs(self, r: Readings, when: int) -> Reply:
         profile = self._host.plant.profile
@@ -218,8 +233,10 @@ class WhatsminerApi:
 
     def _figures(self, r: Readings, when: int) -> dict[str, object]:
         ready = self._host.plant.process is Process.RUNNING and r.upfreq_complete
-        last_share = 0 if r.last_share_at is None else self._host.utc(r.last_share_at)
-        return figures(r, when, self._own, ready=ready, last_share=last_share)
+        return figures(r, when, self._own, ready=ready, last_share=self._share_time)
+
+    def _share_time(self, at: float | None) -> int:
+        return 0 if at is None else self._host.utc(at)
 
     def _devdetails(self, r: Readings, when: int) -> Section:
         model = whatsminer_model(self._host.spec.model)
@@ -229,3 +246,22 @@ class WhatsminerApi:
         ]
         head = status("S", when, 69, "Device Details", BTMINER)
         return {"STATUS": [head], "DEVDETAILS": boards, "id": 1}
+
+
+def _pool_lines(command: Mapping[str, object]) -> tuple[PoolLine, ...] | None:
+    """Return the list that `update_pools` asks for; None where the firmware refuses it.
+
+    The first pool must be one. An empty slot is an empty text; what is left out or no text is refused.
+    """
+    lines: list[PoolLine] = []
+    for slot in range(1, POOL_SLOTS + 1):
+        url, user, password = (command.get(f"{key}{slot}") for key in ("pool", "worker", "passwd"))
+        if not (isinstance(url, str) and isinstance(user, str) and isinstance(password, str)):
+            return None
+        if max(len(url), len(user), len(password)) > MAX_TEXT or (url and not user):
+            return None
+        if url:
+            lines.append(PoolLine(url, user))
+        elif slot == 1:
+            return None
+    return tuple(lines)

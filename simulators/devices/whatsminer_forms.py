@@ -3,14 +3,14 @@
 Field names and types follow the captured replies of facts "miners", section 5.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from agent.model.topology import Miner
 from simulators.devices.cgminer_api import Section, status
-from simulators.devices.figures import best_share, mac, serial
-from simulators.devices.forms import TRUTH, Form, fixed, plain, text, whole
-from simulators.plant.readings import Readings
+from simulators.devices.figures import address_of, best_share, mac, pool_figures, serial
+from simulators.devices.forms import TRUTH, Form, PoolsForm, fixed, plain, text, whole
+from simulators.plant.readings import PoolReading, Readings
 
 BTMINER = "cgminer 4.9.2"
 FIRMWARE = "20230911.12.REL"
@@ -26,7 +26,14 @@ def own_figures(spec: Miner, boards: int) -> dict[str, object]:
     }
 
 
-def figures(r: Readings, when: int, own: Mapping[str, object], *, ready: bool, last_share: int) -> dict[str, object]:
+def figures(
+    r: Readings,
+    when: int,
+    own: Mapping[str, object],
+    *,
+    ready: bool,
+    last_share: Callable[[float | None], int],
+) -> dict[str, object]:
     """Return every figure of the replies: the miner's own, and those of this moment.
 
     Args:
@@ -34,7 +41,7 @@ def figures(r: Readings, when: int, own: Mapping[str, object], *, ready: bool, l
         when: Unix time of it.
         own: figures that never change.
         ready: btminer is past its start.
-        last_share: Unix time of the last share, 0 before the first.
+        last_share: turns a share's loop time in s into Unix time, 0 before the first.
     """
     shares = max(r.accepted + r.rejected + r.stale, 1)
     fans_rpm = r.fans_rpm or (0,)
@@ -55,7 +62,6 @@ def figures(r: Readings, when: int, own: Mapping[str, object], *, ready: bool, l
         "total_mh": r.work_gh * 1000.0,
         "getworks": r.elapsed_s // 11,
         "local_work": r.elapsed_s * 7844,
-        "works": r.elapsed_s * 7972,
         "blocks": r.elapsed_s // 600,
         "accepted": r.accepted,
         "rejected": r.rejected,
@@ -82,15 +88,11 @@ def figures(r: Readings, when: int, own: Mapping[str, object], *, ready: bool, l
         "stable": TRUTH[ready],
         "stable_cost": 420 if ready else -1,
         "ramp_ended": int(r.upfreq_complete),
-        "pool_url": r.pool_url,
-        "pool_host": r.pool_url.partition("://")[2].partition(":")[0],
-        "pool_user": r.pool_user,
-        "pool_status": "Alive" if r.pool_alive else "Dead",
-        "pool_alive": TRUTH[r.pool_alive],
-        "last_share": last_share,
+        "last_share": last_share(r.last_share_at),
         "diff": r.diff,
         "last_diff": r.diff if r.accepted else 0.0,
     }
+    found.update(pool_figures(r.pools, last_share))
     _add_boards(found, r, pcbs_c, chips_c)
     return found
 
@@ -205,50 +207,52 @@ SUMMARY = _reply(
     "Summary",
 )
 
-POOLS = _reply(
-    "POOLS",
-    [
-        {
-            "POOL": 1,
-            "URL": text("pool_url"),
-            "Status": text("pool_status"),
-            "Priority": 0,
-            "Quota": 1,
-            "Long Poll": "N",
-            "Getworks": whole("getworks"),
-            "Accepted": whole("accepted"),
-            "Rejected": whole("rejected"),
-            "Works": whole("works"),
-            "Discarded": 0,
-            "Stale": whole("stale"),
-            "Get Failures": 0,
-            "Remote Failures": 0,
-            "User": text("pool_user"),
-            "Last Share Time": whole("last_share"),
-            "Diff1 Shares": whole("diff1_shares"),
-            "Proxy Type": "",
-            "Proxy": "",
-            "Difficulty Accepted": fixed("accepted_diff", 1),
-            "Difficulty Rejected": fixed("rejected_diff", 1),
-            "Difficulty Stale": fixed("stale_diff", 1),
-            "Last Share Difficulty": fixed("last_diff", 1),
-            "Work Difficulty": fixed("diff", 1),
-            "Has Stratum": True,
-            "Stratum Active": plain("pool_alive"),
-            "Stratum URL": text("pool_host"),
-            "Stratum Difficulty": fixed("diff", 1),
-            "Has GBT": False,
-            "Best Share": whole("best_share"),
-            "Pool Rejected%": fixed("rejected_percent", 4),
-            "Pool Stale%": fixed("stale_percent", 4),
-            "Bad Work": 0,
-            "Current Block Height": 0,
-            "Current Block Version": 536870912,
-        }
-    ],
-    7,
-    "1 Pool(s)",
-)
+
+def pools_form() -> PoolsForm:
+    """Return the form of `pools`."""
+    return PoolsForm(_pool, lambda lines: _reply("POOLS", lines, 7, f"{len(lines)} Pool(s)"))
+
+
+def _pool(number: int, pool: PoolReading) -> Section:
+    """Return one line; btminer counts pools from 1."""
+    active, tally = pool.active, pool.tally
+    return {
+        "POOL": number + 1,
+        "URL": pool.url,
+        "Status": "Alive" if pool.alive else "Dead",
+        "Priority": pool.priority,
+        "Quota": 1,
+        "Long Poll": "N",
+        "Getworks": whole("pool_getworks") if active else pool.getworks,
+        "Accepted": whole("pool_accepted") if active else tally.accepted,
+        "Rejected": whole("pool_rejected") if active else tally.rejected,
+        "Works": whole("local_work") if active else 0,
+        "Discarded": 0,
+        "Stale": whole("pool_stale") if active else tally.stale,
+        "Get Failures": pool.get_failures,
+        "Remote Failures": 0,
+        "User": pool.user,
+        "Last Share Time": whole(f"pool_last_share{number}"),
+        "Diff1 Shares": whole("diff1_shares") if active else 0,
+        "Proxy Type": "",
+        "Proxy": "",
+        "Difficulty Accepted": fixed("pool_accepted_diff", 1) if active else tally.accepted_diff,
+        "Difficulty Rejected": fixed("pool_rejected_diff", 1) if active else tally.rejected_diff,
+        "Difficulty Stale": fixed("pool_stale_diff", 1) if active else tally.stale_diff,
+        "Last Share Difficulty": fixed("last_diff", 1) if active else 0.0,
+        "Work Difficulty": fixed("diff", 1) if active else 0.0,
+        "Has Stratum": True,
+        "Stratum Active": pool.stratum_active,
+        "Stratum URL": address_of(pool.url).partition(":")[0],
+        "Stratum Difficulty": fixed("diff", 1) if active else 0.0,
+        "Has GBT": False,
+        "Best Share": whole("best_share") if active else 0,
+        "Pool Rejected%": fixed("pool_rejected_percent", 4) if active else 0.0,
+        "Pool Stale%": fixed("pool_stale_percent", 4) if active else 0.0,
+        "Bad Work": 0,
+        "Current Block Height": 0,
+        "Current Block Version": 536870912 if active else 0,
+    }
 
 
 @cache

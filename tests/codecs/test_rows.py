@@ -16,6 +16,8 @@ def spoilt_elsewhere(content: Any) -> Any:
 
 
 IMPOSSIBLE = (-1, 1e19, 1e300, "nan", [1], {})
+TEXTS = ("URL", "User")
+"""Fields that any text is possible in."""
 VALUES = (None, True, 0, 5, 5.5, 1e7, "", "5", "Alive", *IMPOSSIBLE)
 
 
@@ -33,4 +35,6 @@ def test_read_whole_and_field_by_field_a_reply_tells_the_same(family: Family, se
         for value in VALUES:
             assert told(name, value, whole=True) == told(name, value, whole=False), (name, value)
         for value in IMPOSSIBLE:
+            if name in TEXTS and isinstance(value, str):
+                continue
             assert told(name, value, whole=False) == told(name, None, whole=True), (name, value)

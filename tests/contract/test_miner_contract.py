@@ -23,7 +23,7 @@ EVERY_FAMILY = pytest.mark.parametrize("family", list(Family))
 REPLIES = {family: reply(family) for family in Family}
 HEALTHY = {family: DRIVERS[family].decode(REPLIES[family]) for family in Family}
 SENSIBLE = {"pool_alive", "hashrate_th", "expected_th", "work_gh", "elapsed_s", "accepted", "rejected", "stale"}
-SENSIBLE |= {"accepted_diff", "share_diff", "hw_errors", "chip_max_c", "fans_rpm"}
+SENSIBLE |= {"accepted_diff", "share_diff", "hw_errors", "chip_max_c", "fans_rpm", "pool_url", "pool_user"}
 
 
 def tells(telemetry: Telemetry) -> dict[str, object]:
@@ -103,10 +103,11 @@ def test_one_bad_field_costs_that_field_only(family: Family, data: st.DataObject
     row[key] = data.draw(JUNK)
     after, before = tells(DRIVERS[family].decode(encode(content))), tells(HEALTHY[family])
     changed = {name for name in before if after[name] != before[name]}
-    # An age in doubt takes the work that is computed from it along; a doubtful pool, its share difficulty.
-    assert changed <= {"work_gh", "elapsed_s"} or changed <= {"pool_alive", "share_diff"} or len(changed) <= 1
+    # An age in doubt takes the work that is computed from it along; a doubtful pool, what else is told of it.
+    pool = {"pool_alive", "share_diff", "pool_url", "pool_user"}
+    assert changed <= {"work_gh", "elapsed_s"} or changed <= pool or len(changed) <= 1
     for name in changed:
-        assert after[name] in (None, (), False) or isinstance(after[name], tuple | float | bool)
+        assert after[name] in (None, (), False) or isinstance(after[name], tuple | float | bool | str)
 
 
 @EVERY_FAMILY

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from agent.codecs.bitmain import chip_max_c, fans_rpm, rate_factor, work_mode_sleeps
+from agent.codecs.telemetry import Pool, pool_facts
 from agent.model.topology import Family
 from tests.contract.miner_replies import DRIVERS, document, encode
 
@@ -111,3 +112,33 @@ def test_a_whatsminer_switched_off_says_so_where_it_does() -> None:
 def test_a_hashrate_of_zero_is_a_measurement(family: Family) -> None:
     name = "MHS 5s" if family is Family.WHATSMINER else "GHS 5s"
     assert decoded(family, "summary", **{name: 0.0}).hashrate_th == 0.0
+
+
+def pool(url: object, status: object, active: object, **more: object) -> Pool:
+    return Pool(url=url, user="u", status=status, active=active, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pools", "alive", "url"),
+    [
+        ([pool("a", "Dead", False), pool("b", "Alive", True)], True, "b"),
+        ([pool("a", "Alive", False), pool("b", "Dead", True)], False, "b"),
+        ([pool("a", "Dead", False), pool("b", "Alive", False), pool("c", "Alive", False)], False, "b"),
+        ([pool("a", "Dead", False, priority=1.0), pool("b", "Dead", False, priority=0.0)], False, "b"),
+        ([pool("a", "Alive", None, priority=1.0), pool("b", "Alive", None, priority=0.0)], True, "b"),
+        ([pool("a", "Dead", None), pool("b", "Alive", None)], True, "b"),
+        ([pool("a", None, None)], None, "a"),
+        ([pool("", "Alive", True)], True, None),
+        ([pool(7, "Alive", True)], True, None),
+        ([], None, None),
+    ],
+)
+def test_which_pool_is_worked_for(pools: list[Pool], alive: bool | None, url: str | None) -> None:
+    facts = pool_facts(pools)
+    assert (facts.alive, facts.url) == (alive, url)
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_a_pool_is_told_in_bounds(family: Family) -> None:
+    t = decoded(family, "pools", URL="stratum+tcp://" + "a" * 1000, User="w" * 1000)
+    assert (len(t.pool_url), len(t.pool_user)) == (256, 256)

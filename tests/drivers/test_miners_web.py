@@ -9,7 +9,9 @@ import pytest
 
 from agent.drivers.miners.antminer_web import AntminerWeb, configuration
 from agent.drivers.miners.contract import MinerLogin
+from agent.drivers.miners.pools_list import PoolLine
 from agent.model.errors import AgentError, CodecError, DeviceError, RefusedError, TransportError
+from agent.model.ids import MinerId
 from tests.drivers.wire import unused_endpoint
 
 CONF = {
@@ -151,6 +153,46 @@ async def test_a_reboot_is_no_success_unless_the_page_says_so(answer: bytes | No
         with pytest.raises(error) as caught:
             await web.reboot()
     assert "s3cret" not in str(caught.value)
+
+
+WANTED = [PoolLine("stratum+tcp://other.example.net:3333", "site.w1")]
+HIDDEN = {**CONF, "pools": [{"url": "stratum+tcp://pool.example.net:3333", "user": "site.w1", "pass": "p00lpass"}]}
+
+
+async def test_pools_are_written_into_three_slots_and_nothing_else_changes() -> None:
+    written: list[dict[str, object]] = []
+
+    def answer(method: str, page: str, body: bytes) -> bytes:
+        if method == "POST":
+            written.append(json.loads(body))
+            return http(200, SAVED)
+        return http(200, written[-1] if written else HIDDEN)
+
+    async with pages(answer) as web:
+        for _ in range(2):
+            await web.set_pools(MinerId("m1"), WANTED)
+    empty = {"url": "", "user": "", "pass": ""}
+    slots = [{"url": WANTED[0].url, "user": "site.w1", "pass": "p00lpass"}, empty, empty]
+    assert written == [{**configuration(HIDDEN).settings, "pools": slots}]
+
+
+@pytest.mark.parametrize(
+    ("saved", "error"),
+    [
+        (http(200, {"stats": "error", "code": "M001", "msg": "p00lpass"}), DeviceError),
+        (http(200, SAVED), DeviceError),
+        (http(200, b"p00lpass"), CodecError),
+        (None, TransportError),
+    ],
+    ids=["refused", "ignored", "garbage", "lost"],
+)
+async def test_pools_not_taken_are_an_error_that_tells_no_password(
+    saved: bytes | None, error: type[AgentError]
+) -> None:
+    async with pages(lambda m, p, b: saved if m == "POST" else http(200, HIDDEN)) as web:
+        with pytest.raises(error) as caught:
+            await web.set_pools(MinerId("m1"), WANTED)
+    assert "p00lpass" not in str(caught.value)
 
 
 async def test_a_configuration_that_is_no_json_is_garbage() -> None:

@@ -25,7 +25,7 @@ def test_reads_links_and_counters_as_they_are_on_the_plant() -> None:
         async with bench("apc_rpdu2") as b:
             driver = switch_driver(b.site.switches[0], b.access, b.client)
             before = await driver.read()
-            b.plant.network.unplugged.add(Port(SWITCH, 2))
+            b.plant.network.plug(Port(SWITCH, 2), False, asyncio.get_running_loop().time())
             b.plant.power.set_relay(Outlet(PDU, 3), False, asyncio.get_running_loop().time())
             await asyncio.sleep(60.0)
             after = await driver.read()

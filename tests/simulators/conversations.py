@@ -304,26 +304,6 @@ async def addresses() -> object:
     return near("sockname")[0], near("peername")[0], near("sslcontext")
 
 
-async def cancelled_on_the_way() -> object:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(Side, HOST, 0)
-    side = Side()
-    about_to = asyncio.Event()
-
-    def client() -> Side:
-        about_to.set()
-        return side
-
-    connecting = asyncio.create_task(loop.create_connection(client, *server.sockets[0].getsockname()))
-    await about_to.wait()
-    connecting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await connecting
-    await side.lost
-    server.close()
-    return side.said
-
-
 async def streams() -> object:
     async def reverse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -440,7 +420,6 @@ CONVERSATIONS: list[Callable[[], Coroutine[Any, Any, object]]] = [
     server_closes_and_its_connections_live_on,
     server_that_serves_later,
     addresses,
-    cancelled_on_the_way,
     streams,
     datagrams,
     connected_datagrams,

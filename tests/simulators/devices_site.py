@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from agent.model.ids import MinerId, PduId
-from agent.model.topology import Bank, Family, Miner, Outlet, Pdu, Site
+from agent.model.ids import MinerId, PduId, PoolGroupId, PoolId
+from agent.model.topology import Bank, Family, Miner, Outlet, Pdu, Pool, PoolGroup, Site
 from simulators.devices.host import MinerHost, Timing
 from simulators.devices.miners import MinerServers
 from simulators.loopback import loopback_endpoint
@@ -47,8 +47,14 @@ class Running:
         return self.secrets.get(LOGINS[family][1])
 
 
-def inventory(*families: Family) -> Site:
+GROUP = PoolGroupId("group")
+
+
+def inventory(*families: Family, pools: int = 0) -> Site:
+    """One miner of each family given; with `pools`, one group of so many: p1, p2 …"""
     pdu = PduId("pdu-1")
+    places = tuple(Pool(PoolId(f"p{n}"), f"p{n}.example.com", 3333) for n in range(1, pools + 1))
+    groups = (PoolGroup(GROUP, tuple(pool.id for pool in places)),) if places else ()
     miners = tuple(
         Miner(
             id=MinerId(f"m{n}"),
@@ -58,21 +64,23 @@ def inventory(*families: Family) -> Site:
             hashrate_th=110.0,
             power_w=3250.0,
             outlets=(Outlet(pdu, n),),
+            pool_group=GROUP if places else None,
         )
         for n, family in enumerate(families, 1)
     )
     count = len(miners)
     bank = Bank(pdu, 1, tuple(range(1, count + 1)), 400.0)
-    return Site("devices", miners, (Pdu(pdu, "10.0.1.1", "apc_rpdu2", count, 240.0, (bank,)),))
+    pdus = (Pdu(pdu, "10.0.1.1", "apc_rpdu2", count, 240.0, (bank,)),)
+    return Site("devices", miners, pdus, pools=places, pool_groups=groups)
 
 
 @asynccontextmanager
 async def running(
-    *families: Family, seed: int = 7, latency_s: tuple[float, float] = (0.0, 0.0)
+    *families: Family, seed: int = 7, latency_s: tuple[float, float] = (0.0, 0.0), pools: int = 0
 ) -> AsyncIterator[Running]:
     """Serve one miner of each family given, named m1, m2 …"""
     start_s = asyncio.get_running_loop().time()
-    plant = SitePlant(inventory(*families), seed=seed, start_s=start_s)
+    plant = SitePlant(inventory(*families, pools=pools), seed=seed, start_s=start_s)
     secrets = SimulatedSecrets(seed)
     servers = MinerServers(plant, secrets, LOGINS, timing=Timing(EPOCH_S, latency_s))
     await servers.start()

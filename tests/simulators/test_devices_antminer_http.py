@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from agent.model.topology import Family
 from simulators.devices.antminer_http import MAX_BODY_BYTES
 from simulators.devices.antminer_pages import FACTORY_SETTINGS, AntminerPages
-from simulators.devices.antminer_stock import PoolList
 from simulators.devices.digest import NONCE_S, DigestGuard, Verdict
 from simulators.loopback import loopback_endpoint
 from simulators.plant.state import Board, Process
@@ -165,7 +164,7 @@ async def test_a_body_that_is_no_json_changes_nothing() -> None:
 @example(b'{"bitmain-freq":' + b"9" * 5_000 + b"}")
 async def test_no_body_upsets_the_page(body: bytes) -> None:
     async with running(STOCK) as site:
-        pages = AntminerPages(site.host(), PoolList())
+        pages = AntminerPages(site.host())
         page = pages.post("/cgi-bin/set_miner_conf.cgi", body)
         assert json.loads(page.body)["code"] in {"M000", "M001"}
         assert set(json.loads(pages.get("/cgi-bin/get_miner_conf.cgi").body)) == {*FACTORY_SETTINGS, "pools"}

@@ -84,7 +84,7 @@ async def test_telemetry(pyasic: Any, family: Family) -> None:
         assert data.uptime == pytest.approx(reading.elapsed_s, abs=5)
         pool = data.pools[0]
         assert (pool.alive, pool.active, pool.user) == (True, True, "site.m1")
-        assert pool.accepted == pytest.approx(reading.accepted, abs=5)
+        assert pool.accepted == pytest.approx(reading.pools[0].tally.accepted, abs=5)
         if family is not STOCK:
             assert data.wattage == pytest.approx(reading.power_w, rel=0.05)
 

@@ -87,19 +87,50 @@ def test_a_silent_server_takes_no_real_time() -> None:
     assert now == pytest.approx(86_400.0, abs=0.1)
 
 
-def test_a_server_that_closes_before_it_took_a_connection_resets_it() -> None:
-    async def main() -> Said:
+def test_a_connection_is_made_and_taken_in_one_go_and_lives_on_when_its_server_closes() -> None:
+    async def main() -> tuple[Said, Said]:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(Side, HOST, 4028)
+        taken = Side(on_data=lambda side: side.transport.close())
+        server = await loop.create_server(lambda: taken, HOST, 4028)
         connecting = asyncio.create_task(loop.create_connection(Side, HOST, 4028))
         await asyncio.sleep(0)
+        assert connecting.done()
+        assert taken.said == ["made"]
         server.close()
         _, side = await connecting
+        side.transport.write(b"still there?")
         await side.lost
         await server.wait_closed()
-        return side.said
+        return side.said, taken.said
 
-    assert run_memory(main(), timeout_wall_s=2.0) == ["made", ("lost", "ConnectionResetError")]
+    ended = ("lost", "NoneType")
+    assert run_memory(main(), timeout_wall_s=2.0) == (["made", "eof", ended], ["made", "data", ended])
+
+
+def test_what_a_client_says_at_once_is_heard_at_once_and_an_end_behind_a_reply_comes_with_it() -> None:
+    class Caller(Side):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            self.transport.write(b"ping")
+
+    def answer(side: Side) -> None:
+        side.transport.write(b"pong")
+        side.transport.close()
+
+    async def main() -> tuple[Said, Said, Said]:
+        loop = asyncio.get_running_loop()
+        taken = Side(on_data=answer)
+        server = await loop.create_server(lambda: taken, HOST, 4028)
+        _, side = await loop.create_connection(Caller, HOST, 4028)
+        at_once = list(taken.said)
+        await side.lost
+        server.close()
+        return at_once, side.said, taken.said
+
+    ended = ("lost", "NoneType")
+    at_once, client, server = run_memory(main(), timeout_wall_s=2.0)
+    assert at_once == ["made", "data"]
+    assert (client, server) == (["made", "data", "eof", ended], ["made", "data", ended])
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "192.168.1.1", "miner.example", "::1"])

@@ -20,6 +20,6 @@ def miner_drivers(
     adapter = PyasicAdapter(dialer, credentials)
     return {
         Family.ANTMINER_STOCK: AntminerStock(dialer, credentials, logins.get(Family.ANTMINER_STOCK)),
-        Family.LUXOS: LuxOs(adapter),
+        Family.LUXOS: LuxOs(dialer, adapter),
         Family.WHATSMINER: Whatsminer(dialer, adapter, logins.get(Family.WHATSMINER)),
     }

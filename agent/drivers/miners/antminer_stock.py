@@ -1,16 +1,19 @@
 """Stock Antminer (S19 generation on): telemetry on TCP 4028, control through the CGI pages with HTTP digest.
 
 The mining process is restarted by writing the miner's own configuration back to it, which is what the firmware's page
-does when somebody presses "save".
+does when somebody presses "save". Pools are part of that configuration, so that a change of them restarts it too.
 """
 
+from collections.abc import Sequence
+
 from agent.codecs import bitmain
-from agent.drivers.miners.antminer_web import AntminerWeb
+from agent.drivers.miners.antminer_web import POOL_SLOTS, AntminerWeb
 from agent.drivers.miners.contract import MinerLogin
+from agent.drivers.miners.pools_list import wanted_lines
 from agent.drivers.net import Credentials, Dialer
 from agent.model.errors import PolicyError
 from agent.model.telemetry import Telemetry
-from agent.model.topology import Family, Miner
+from agent.model.topology import Family, Miner, Pool
 
 
 class AntminerStock:
@@ -45,6 +48,11 @@ class AntminerStock:
     async def reboot(self, miner: Miner) -> None:
         """Ask the control board to reboot."""
         await self._web(miner).reboot()
+
+    async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
+        """Write the configuration back with these pools, which starts another mining process."""
+        wanted = wanted_lines(miner.id, pools, worker, POOL_SLOTS)
+        await self._web(miner).set_pools(miner.id, wanted)
 
     def _web(self, miner: Miner) -> AntminerWeb:
         if self._login is None:

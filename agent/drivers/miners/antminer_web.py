@@ -1,14 +1,16 @@
-"""The stock Antminer's CGI pages over HTTP with digest: configuration, restart of the mining process, reboot."""
+"""The stock Antminer's CGI pages over HTTP with digest: configuration, pools, restart of the mining process, reboot."""
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.codecs.cgminer import number
 from agent.drivers.miners.contract import MinerLogin
+from agent.drivers.miners.pools_list import PoolLine, agree, differs, once_written, with_passwords
 from agent.model.errors import CodecError, DeviceError, RefusedError, SilentError, TransportError
+from agent.model.ids import MinerId
 
 if TYPE_CHECKING:
     import httpx
@@ -17,6 +19,9 @@ READ_DEADLINE_S = 10.0
 SAVE_DEADLINE_S = 25.0
 """Some firmware answers a save only after the mining process has been started again."""
 BODY_LIMIT_BYTES = 65_536
+
+POOL_SLOTS = 3
+"""Lines of the pool configuration; the page sends all of them, empty ones too."""
 
 SLEEP_MODE = 1
 """The work mode of a miner told to sleep (facts "detection", section 1.3)."""
@@ -37,8 +42,30 @@ class Configuration:
     @property
     def pools(self) -> list[tuple[object, object]]:
         """URL and worker of each pool, in order; what must survive a save."""
+        return [(slot.get("url"), slot.get("user")) for slot in self._slots]
+
+    @property
+    def lines(self) -> list[PoolLine]:
+        """The configured pools without empty slots. Raises CodecError for a slot that is none."""
+        lines: list[PoolLine] = []
+        for slot in self._slots:
+            url, user, password = (slot.get(key, "") for key in ("url", "user", "pass"))
+            if not (isinstance(url, str) and isinstance(user, str) and isinstance(password, str)):
+                raise CodecError("expected url, user and pass of each pool in get_miner_conf.cgi to be text")
+            if url:
+                lines.append(PoolLine(url, user, password))
+        return lines
+
+    def with_lines(self, lines: Sequence[PoolLine]) -> Json:
+        """Return the body of a save that changes the pools to these and nothing else."""
+        slots = [{"url": line.url, "user": line.user, "pass": line.password} for line in lines]
+        slots += [{"url": "", "user": "", "pass": ""}] * (POOL_SLOTS - len(slots))
+        return {**self.settings, "pools": slots}
+
+    @property
+    def _slots(self) -> list[Json]:
         pools = self.settings["pools"]
-        return [(p.get("url"), p.get("user")) for p in pools] if isinstance(pools, list) else []
+        return pools if isinstance(pools, list) else []
 
 
 def configuration(page: Mapping[str, object]) -> Configuration:
@@ -83,12 +110,7 @@ class AntminerWeb:
             SilentError, TransportError: the answer to the save was lost; whether it restarted is unknown.
         """
         before = await self._configuration()
-        lost: TransportError | None = None
-        try:
-            answer = await self._call("POST", "set_miner_conf", SAVE_DEADLINE_S, before.settings)
-            self._expect_success("set_miner_conf.cgi", answer)
-        except TransportError as error:
-            lost = error
+        lost = await self._save(before.settings)
         after = await self._configuration()
         if after.pools != before.pools:
             raise DeviceError(
@@ -97,6 +119,29 @@ class AntminerWeb:
             )
         if lost is not None:
             raise lost
+
+    async def set_pools(self, miner: MinerId, wanted: Sequence[PoolLine]) -> None:
+        """Write the configuration back with these pools, which restarts the mining process; see that it took them.
+
+        Nothing is written where they are configured already. Raises what `MinerDriver.switch_pool` does.
+        """
+        before = await self._configuration()
+        if agree(before.lines, wanted):
+            return
+        lost = await self._save(before.with_lines(with_passwords(wanted, before.lines)))
+        with once_written():
+            after = await self._configuration()
+        if not agree(after.lines, wanted):
+            raise differs(miner, wanted, after.lines) if lost is None else lost
+
+    async def _save(self, settings: Json) -> TransportError | None:
+        """Save a configuration; return the error where the answer was lost. Raises DeviceError where it was no."""
+        try:
+            answer = await self._call("POST", "set_miner_conf", SAVE_DEADLINE_S, settings)
+        except TransportError as error:
+            return error
+        self._expect_success("set_miner_conf.cgi", answer)
+        return None
 
     async def reboot(self) -> None:
         """Ask for a reboot; a page that answers anything but 200 raises DeviceError."""

@@ -1,10 +1,11 @@
 """What a miner family's driver must offer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from agent.model.telemetry import Telemetry
-from agent.model.topology import Family, Miner
+from agent.model.topology import Family, Miner, Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +62,19 @@ class MinerDriver(Protocol):
 
     async def reboot(self, miner: Miner) -> None:
         """Reboot the control board; raises an error of the agent's tree where that was not accepted."""
+        ...
+
+    async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
+        """Have the miner's pool list be exactly these, in this order, each under that worker, and work for the first.
+
+        Pools beyond the firmware's slots are left out. Nothing is written where it is so already; passwords that the
+        miner shows are kept. The list is read back; which pool is worked for in the end is seen in the next polls, as
+        some firmware starts another mining process for it.
+
+        Raises:
+            PolicyError: the list is not one to configure, or the miner's is not one to change; nothing was written.
+            DeviceError: the device said no, or its list is another afterwards.
+            CodecError: the device answered garbage.
+            RefusedError, SilentError, TransportError: the wire was lost, and the list was not seen to be as wanted.
+        """
         ...

@@ -1,10 +1,18 @@
 """LuxOS: telemetry and control on TCP 4028. The fields are Bitmain's, some of their meanings are not."""
 
+from collections.abc import Sequence
+
 from agent.codecs import bitmain
 from agent.codecs.telemetry import power_w
+from agent.drivers.miners.pools_list import wanted_lines
+from agent.drivers.miners.pools_luxos import LuxOsPools
 from agent.drivers.miners.pyasic_adapter import PyasicAdapter
+from agent.drivers.net import Dialer
 from agent.model.telemetry import Telemetry
-from agent.model.topology import Family, Miner
+from agent.model.topology import Family, Miner, Pool
+
+POOL_SLOTS = 8
+"""As many pools as a group of the site may have; the firmware has no fixed number."""
 
 
 class LuxOs:
@@ -14,7 +22,8 @@ class LuxOs:
     port = 4028
     request = b'{"command":"summary+pools+stats+power+config"}'
 
-    def __init__(self, adapter: PyasicAdapter) -> None:
+    def __init__(self, dialer: Dialer, adapter: PyasicAdapter) -> None:
+        self._dialer = dialer
         self._adapter = adapter
 
     def decode(self, reply: bytes) -> Telemetry:
@@ -42,6 +51,11 @@ class LuxOs:
     async def reboot(self, miner: Miner) -> None:
         """Reboot the control board (`rebootdevice`)."""
         await self._adapter.luxos_reboot(miner)
+
+    async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
+        """Add, promote and remove lines of the list until it is so; the mining process goes on."""
+        wanted = wanted_lines(miner.id, pools, worker, POOL_SLOTS)
+        await LuxOsPools(miner.id, self._dialer.endpoint(miner.host, self.port)).set(wanted)
 
 
 def _suspended(curtail_mode: object) -> bool | None:

@@ -11,7 +11,7 @@ import contextlib
 import importlib
 import logging
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -92,6 +92,19 @@ class PyasicAdapter:
         rpc.pwd = secret
         await self._command(miner, "reboot", lambda: rpc.send_privileged_command("reboot"), secret=secret)
 
+    async def whatsminer_set_pools(self, miner: Miner, credential: str, fields: Mapping[str, str]) -> None:
+        """Write the Whatsminer's list of pools, with the admin password of that name.
+
+        `fields` are `pool1`, `worker1`, `passwd1` and so on for all slots. pyasic's own method sends null for empty
+        ones.
+        """
+        secret = self._credentials.get(credential)
+        rpc = self._rpc("btminer", "BTMinerRPCAPI", miner)
+        rpc.pwd = secret
+        await self._command(
+            miner, "update_pools", lambda: rpc.send_privileged_command("update_pools", **fields), secret=secret
+        )
+
     async def identify(self, host: str) -> Identified | None:
         """Return what stands at `host`, None if nothing there answers like a miner within the deadline."""
         address = self._dialer.endpoint(host, API_PORT)[0]
@@ -161,10 +174,17 @@ class PyasicAdapter:
                     words = _scrubbed(str(getattr(error, "message", "")), secret)
                     raise DeviceError(
                         f"{miner.id}: expected {command} to be accepted, the device did not ({type(error).__name__}: "
-                        f"{words}); check that its API allows writing and that the password is right"
+                        f"{words}); {_remedy(words)}"
                     ) from None
         if not _accepted(reply):
             raise DeviceError(f"{miner.id}: expected {command} to be accepted, came a reply that does not say so")
+
+
+def _remedy(words: str) -> str:
+    """Return what to do about a refusal in the device's words."""
+    if "access write" in words or "permission denied" in words:
+        return "switch its API on for writing (WhatsMinerTool, remote control, miner API switch)"
+    return "check that its API allows writing and that the password is right"
 
 
 def _accepted(reply: object) -> bool:

@@ -1,18 +1,25 @@
 """Whatsminer with API V2: telemetry in clear and control encrypted, both on TCP 4028."""
 
+from collections.abc import Sequence
+
 from agent.codecs import cgminer, microbt
 from agent.codecs.cgminer import flag
 from agent.drivers.miners.connection import request
 from agent.drivers.miners.contract import MinerLogin
+from agent.drivers.miners.pools_api import PoolsApi
+from agent.drivers.miners.pools_list import PoolLine, agree, differs, once_written, wanted_lines
 from agent.drivers.miners.pyasic_adapter import PyasicAdapter
 from agent.drivers.net import Dialer
-from agent.model.errors import PolicyError
+from agent.model.errors import PolicyError, TransportError
 from agent.model.telemetry import Telemetry
-from agent.model.topology import Family, Miner
+from agent.model.topology import Family, Miner, Pool
 
 STATUS = b'{"command":"status"}'
 STATUS_DEADLINE_S = 5.0
 STATUS_LIMIT_BYTES = 16_384
+
+POOL_SLOTS = 3
+"""Pools that `update_pools` takes."""
 
 
 class Whatsminer:
@@ -47,7 +54,36 @@ class Whatsminer:
         """Reboot the control board (`reboot`)."""
         await self._adapter.whatsminer_reboot(miner, self._credential(miner))
 
+    async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
+        """Write the whole list (`update_pools`), whatever differs: the API knows no smaller change.
+
+        It shows no pool's password either, so all of them are written as the usual one.
+        """
+        credential = self._credential(miner)
+        wanted = wanted_lines(miner.id, pools, worker, POOL_SLOTS)
+        api = PoolsApi(self._dialer.endpoint(miner.host, self.port))
+        if agree(await api.lines(), wanted):
+            return
+        lost: TransportError | None = None
+        try:
+            await self._adapter.whatsminer_set_pools(miner, credential, _fields(wanted))
+        except TransportError as error:
+            lost = error
+        with once_written():
+            found = await api.settled(wanted)
+        if not agree(found, wanted):
+            raise differs(miner.id, wanted, found) if lost is None else lost
+
     def _credential(self, miner: Miner) -> str:
         if self._login is None:
             raise PolicyError(f"{miner.id}: control of {self.family} needs a login; configure logins.{self.family}")
         return self._login.credential
+
+
+def _fields(lines: Sequence[PoolLine]) -> dict[str, str]:
+    """Return the lines as `update_pools` takes them; a slot left out would keep what it holds, so all are named."""
+    fields: dict[str, str] = {}
+    for slot in range(POOL_SLOTS):
+        line = lines[slot] if slot < len(lines) else PoolLine("", "", "")
+        fields |= {f"pool{slot + 1}": line.url, f"worker{slot + 1}": line.user, f"passwd{slot + 1}": line.password}
+    return fields
