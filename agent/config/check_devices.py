@@ -30,6 +30,11 @@ def check_devices(f: Findings) -> None:
                 f.refuse("pdus", index, "protected", expected=f"outlets up to {pdu.outlets}", got=got, remedy=remedy)
         _check_snmp(f, ("pdus", index, "snmp"), pdu.snmp)
     for index, switch in enumerate(f.config.switches):
+        for number in switch.protected_ports:
+            if number > switch.ports:
+                want = f"ports up to {switch.ports}"
+                remedy = "correct the number, or the switch's ports"
+                f.refuse("switches", index, "protected_ports", expected=want, got=f"{number}", remedy=remedy)
         _check_snmp(f, ("switches", index, "snmp"), switch.snmp)
 
 

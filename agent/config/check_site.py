@@ -1,5 +1,7 @@
 """Cross checks of the site as a whole: the trust ladder and what it needs, and figures that depend on each other."""
 
+from functools import cache
+from importlib import import_module
 from pkgutil import iter_modules
 
 import playbooks
@@ -8,7 +10,9 @@ from agent.config.schema import RiskName
 from agent.config.topology import Figures
 from agent.config.wording import choice, closest, number_text
 from agent.guard.limits import Mode
+from agent.model.action import VERB_TRAITS, Risk
 from agent.model.columns import HISTORY_SAMPLES
+from agent.model.playbook import Act, Playbook
 from agent.model.topology import Family
 
 FAMILIES_WITH_LOGIN = (Family.ANTMINER_STOCK, Family.WHATSMINER)
@@ -36,11 +40,20 @@ def check_site(f: Findings, figures: list[Figures | None]) -> None:
 
 
 def _acts(f: Findings, risk: RiskName) -> bool:
-    """Tell whether some playbook may act by itself at that risk."""
-    config = f.config
+    """Tell whether some playbook that has actions of that risk may take them by itself."""
+    config, names = f.config, known_playbooks()
     return any(
-        config.trust.get(name, {}).get(risk, config.mode) is Mode.AUTO for name in (*known_playbooks(), *config.trust)
+        config.trust.get(name, {}).get(risk, config.mode) is Mode.AUTO
+        for name in (*names, *config.trust)
+        if name not in names or Risk[risk.upper()] in _risks(name)
     )
+
+
+@cache
+def _risks(name: str) -> frozenset[Risk]:
+    """Return the risks of what a shipped playbook may do."""
+    playbook: Playbook = import_module(f"playbooks.{name}").PLAYBOOK
+    return frozenset(VERB_TRAITS[step.verb].risk for step in playbook.steps.values() if isinstance(step, Act))
 
 
 def _check_trust(f: Findings) -> None:

@@ -105,23 +105,23 @@ def _mac(value: str) -> str:
     return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
 
 
-def _refuse_too_many(items: list[Any]) -> None:
-    if len(items) > MAX_OUTLETS:
-        raise refuse(f"write at most {MAX_OUTLETS}")
+def _refuse_too_many(items: list[Any], most: int = MAX_OUTLETS) -> None:
+    if len(items) > most:
+        raise refuse(f"write at most {most}")
 
 
-def _numbers(value: object) -> object:
-    """Return outlet numbers from `1-8, 12`, a number, or a list of both; sorted as written, each once."""
+def _numbers(value: object, most: int = MAX_OUTLETS) -> object:
+    """Return numbers from `1-8, 12`, a number, or a list of both; sorted as written, each once."""
     items: list[Any] = value if isinstance(value, list) else value.split(",") if isinstance(value, str) else [value]
     numbers: dict[int, None] = {}
-    _refuse_too_many(items)
+    _refuse_too_many(items, most)
     for item in items:
         match = _RANGE.fullmatch(item.strip() if isinstance(item, str) else str(item))
         if match is None or isinstance(item, bool):
             raise refuse('write numbers and ranges, such as [1, 2, 5] or "1-8, 12"')
         first, last = int(match[1]), int(match[2] or match[1])
-        if not 1 <= first <= last <= MAX_OUTLETS:
-            raise refuse(f"write numbers from 1 to {MAX_OUTLETS}, the smaller one first")
+        if not 1 <= first <= last <= most:
+            raise refuse(f"write numbers from 1 to {most}, the smaller one first")
         numbers.update(dict.fromkeys(range(first, last + 1)))
     return tuple(numbers)
 
@@ -178,6 +178,21 @@ OutletNumbers = Annotated[
             "anyOf": [
                 {"type": "string"},
                 {"type": "integer", "minimum": 1, "maximum": MAX_OUTLETS},
+                {"type": "array", "items": {"type": ["integer", "string"]}},
+            ],
+        }
+    ),
+]
+PortNumbers = Annotated[
+    tuple[int, ...],
+    BeforeValidator(lambda value: _numbers(value, MAX_PORTS)),
+    Expect("port numbers"),
+    WithJsonSchema(
+        {
+            "description": 'Numbers and ranges: [1, 2, 5] or "1-8, 12".',
+            "anyOf": [
+                {"type": "string"},
+                {"type": "integer", "minimum": 1, "maximum": MAX_PORTS},
                 {"type": "array", "items": {"type": ["integer", "string"]}},
             ],
         }

@@ -25,6 +25,9 @@ from agent.config.source import Node, read_text
 from agent.config.topology import build_site
 from agent.config.wording import shown
 from agent.config.yaml_source import parse_yaml
+from agent.detect.foreign_pool import ForeignPoolThresholds
+from agent.detect.pool import PoolThresholds
+from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
@@ -166,6 +169,9 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         poll=PollSettings(**config.poll.model_dump()),
         tick_s=config.tick_s,
         stuck=StuckThresholds(**config.stuck.model_dump()),
+        pool_loss=PoolThresholds(**config.pool_loss.model_dump()),
+        rejects=RejectThresholds(**config.rejects.model_dump()),
+        foreign_pool=ForeignPoolThresholds(**config.foreign_pool.model_dump()),
         guard=GuardLimits(**config.guard.model_dump()),
         triage=TriageLimits(**config.triage.model_dump()),
         pdu_access=MappingProxyType({PduId(pdu.id): _access(pdu.snmp) for pdu in config.pdus}),

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config.errors import Problem
+from agent.detect.foreign_pool import ForeignPoolThresholds
+from agent.detect.pool import PoolThresholds
+from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
@@ -35,6 +38,9 @@ class Settings:
     poll: PollSettings
     tick_s: float
     stuck: StuckThresholds
+    pool_loss: PoolThresholds
+    rejects: RejectThresholds
+    foreign_pool: ForeignPoolThresholds
     guard: GuardLimits
     triage: TriageLimits
     pdu_access: Mapping[PduId, SnmpAccess]

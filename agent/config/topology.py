@@ -45,7 +45,10 @@ def build_site(config: ConfigFile, table: ModelTable) -> Site:
         pdus=tuple(
             Pdu(PduId(pdu.id), pdu.host, pdu.model, pdu.outlets, pdu.voltage_v, banks_of(pdu)) for pdu in config.pdus
         ),
-        switches=tuple(Switch(SwitchId(switch.id), switch.host, switch.ports) for switch in config.switches),
+        switches=tuple(
+            Switch(SwitchId(switch.id), switch.host, switch.ports, frozenset(switch.protected_ports))
+            for switch in config.switches
+        ),
         protected=frozenset(Outlet(PduId(pdu.id), number) for pdu in config.pdus for number in pdu.protected),
         pools=tuple(Pool(PoolId(pool.id), pool.host, pool.port, pool.tls) for pool in config.pools),
         pool_groups=tuple(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.detect.network import NetworkDetector
+from agent.detect.pool import no_pool
 from agent.model.columns import Floats
 from agent.model.incident import Category, Evidence, Health, Reason
 from agent.model.site_view import Expected, SiteView
@@ -49,14 +51,22 @@ class StuckThresholds:
 
 
 class StuckDetector:
-    """Judges every row; keeps what hysteresis needs. State arrays have shape (n,)."""
+    """Judges every row; keeps what hysteresis needs. State arrays have shape (n,).
+
+    Args:
+        network: whose rows are left to it: it judges before, in the same tick. None where nobody looks at the network.
+    """
 
     category = Category.STUCK
 
-    def __init__(self, rows: int, thresholds: StuckThresholds | None = None) -> None:
+    def __init__(
+        self, rows: int, thresholds: StuckThresholds | None = None, network: NetworkDetector | None = None
+    ) -> None:
+        self._network = network
         self._t = thresholds or StuckThresholds()
         self._since: Floats = np.full(rows, np.nan)
         self._low_since: Floats = np.full(rows, np.nan)
+        self._idle_until: Floats = np.full(rows, np.nan)
         self._reason: NDArray[np.int8] = np.zeros(rows, dtype=np.int8)
         self._clear_since: Floats = np.full(rows, np.nan)
 
@@ -68,18 +78,24 @@ class StuckDetector:
             now: UTC s.
         """
         watched = (view.expected == Expected.RUNNING) | (view.expected == Expected.TUNING)
-        unresponsive = view.misses >= self._t.misses
-        silent_shares_s = np.where(np.isnan(view.accepted.grew_at), np.inf, now - view.accepted.grew_at)
+        claimed = np.zeros_like(watched) if self._network is None else self._network.claims
+        unresponsive = (view.misses >= self._t.misses) & ~claimed
+        # Without a pool there is no work, and a miner without work is not stuck; when it has one again it begins anew.
+        # One that is only starting has none yet, and says nothing by it.
+        poolless = no_pool(view) & watched
+        self._idle_until[poolless] = now
+        worked_at = np.fmax(view.accepted.grew_at, self._idle_until)
+        silent_shares_s = np.where(np.isnan(worked_at), np.inf, now - worked_at)
         low = self._low(view)
-        self._low_since = np.where(low & watched, np.fmin(self._low_since, now), np.nan)
+        self._low_since = np.where(low & watched & ~poolless, np.fmin(self._low_since, now), np.nan)
         long_s = self._t.not_hashing_s - JITTER_S
         dark = (now - self._low_since >= long_s) & (silent_shares_s >= long_s)
         starved = self._starved(view, silent_shares_s)
-        # Without a pool there is no work, and a miner without work is not stuck.
-        not_hashing = (view.misses == 0) & (dark | starved) & (view.pool_alive.value != 0.0)
+        not_hashing = (view.misses == 0) & (dark | starved) & ~poolless
         fires = watched & (unresponsive | not_hashing)
 
-        self._since[view.expected == Expected.SUSPENDED] = np.nan  # told to sleep: what looked like a fault is none
+        # Told to sleep, cut off, out of work: what looked like a fault of the miner is none, or another's.
+        self._since[(view.expected == Expected.SUSPENDED) | claimed | poolless] = np.nan
         new = fires & np.isnan(self._since)
         self._since[new] = now
         firing = ~np.isnan(self._since)
@@ -115,7 +131,7 @@ class StuckDetector:
         with np.errstate(invalid="ignore"):
             interval_s = view.share_diff.value * HASHES_PER_DIFFICULTY / rate_hs
             gap_s = np.fmax(self._t.share_gap * interval_s, self._t.not_hashing_s) - JITTER_S
-            still_s = view.work_gh.at - view.work_gh.grew_at
+            still_s = view.work_gh.at - np.fmax(view.work_gh.grew_at, self._idle_until)
             starved: NDArray[np.bool_] = (silent_shares_s >= gap_s) & (still_s >= self._t.not_hashing_s - JITTER_S)
         return starved
 
@@ -166,6 +182,10 @@ class StuckEvidence:
     def reason(self, row: int) -> Reason:
         """Return why that row fires."""
         return Reason.UNRESPONSIVE if self._reason[row] == 1 else Reason.NOT_HASHING
+
+    def domain(self, _: int) -> str:
+        """Return nothing: a stuck miner is stuck by itself."""
+        return ""
 
     def of(self, row: int) -> Evidence:
         """Return what was seen of that row, units in the keys; None where never measured."""

@@ -1,7 +1,8 @@
 """Reads the PDUs and switches. They are few, so each has a task of its own that sleeps between two reads.
 
 A read that fails writes nothing: the columns keep the old values with their old times. A device that serves a miner in
-focus is read at once and then at the focus interval, so that decisions about that miner rest on fresh evidence.
+focus is read at once and then at the focus interval, so that decisions about that miner rest on fresh evidence. So is
+one that serves a miner that fell silent just now: what it shows then is what tells a hung miner from one cut off.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import structlog
 
 from agent.clock import Clock
@@ -27,6 +29,12 @@ CPU an operation and gains nothing from more at once. Source: facts "control", s
 READ_DEADLINE_S = 15.0
 """One device's whole read: several requests, each of which a slow PDU may take seconds for."""
 
+NEWLY_SILENT = (2, 12)
+"""Polls in a row without an answer at which a miner has fallen silent just now, not by chance and not long ago."""
+
+LOOK_ROUND_S = 4.0
+"""How often that is looked for."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -35,19 +43,21 @@ class _Feed:
     """One device that is read. Times are the loop's, in s.
 
     Attributes:
-        read: reads the device and writes its columns.
+        read: reads the device and writes its columns; closely, where a fault is to be judged.
         due_s: when the next read is to start.
         is_lost: the last read failed.
+        in_focus: the agent wants it read closely. in_doubt: it serves a miner that fell silent just now.
     """
 
     kind: Literal["pdu", "switch"]
     id: str
     interval_s: float
-    read: Callable[[], Awaitable[None]]
+    read: Callable[[bool], Awaitable[None]]
     due_s: float = 0.0
     is_tried: bool = False
     is_lost: bool = False
     in_focus: bool = False
+    in_doubt: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -81,6 +91,13 @@ class InfrastructureReader:
             if switch.id in switch_drivers
         }
         self._feeds = [*self._pdus.values(), *self._switches.values()]
+        self._serving = [
+            [
+                *(self._pdus[outlet.pdu] for outlet in miner.outlets if outlet.pdu in self._pdus),
+                *(self._switches[p.switch] for p in (miner.port,) if p is not None and p.switch in self._switches),
+            ]
+            for miner in view.site.miners
+        ]
         self._answering = asyncio.Semaphore(READS_AT_ONCE)
         self._failing = asyncio.Semaphore(READS_AT_ONCE)
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,7 +109,9 @@ class InfrastructureReader:
         for feed in self._feeds:
             feed.due_s = now_s + phase(feed.id) * self._settings.interval_s
         self._tasks = [asyncio.create_task(self._watch(feed), name=f"{feed.kind} {feed.id}") for feed in self._feeds]
-        if not self._feeds:
+        if self._feeds:
+            self._tasks.append(asyncio.create_task(self._look_round(), name="silent miners"))
+        else:
             self.tried_all.set()
 
     async def stop(self) -> None:
@@ -114,13 +133,24 @@ class InfrastructureReader:
 
     def focus(self, pdus: Collection[PduId], switches: Collection[SwitchId]) -> None:
         """Read these devices, and no others, at the focus interval; those that are new to it at once."""
-        now_s = asyncio.get_running_loop().time()
         wanted = {("pdu", pdu) for pdu in pdus} | {("switch", switch) for switch in switches}
         for feed in self._feeds:
             was_in_focus, feed.in_focus = feed.in_focus, (feed.kind, feed.id) in wanted
             if feed.in_focus and not was_in_focus:
-                feed.due_s = now_s
-                feed.wake.set()
+                _hurry(feed)
+
+    async def _look_round(self) -> None:
+        """Read what serves miners that fell silent just now as if these were in focus."""
+        least, most = NEWLY_SILENT
+        while True:
+            await asyncio.sleep(LOOK_ROUND_S)
+            misses = self._view.misses
+            rows = np.flatnonzero((misses >= least) & (misses <= most)).tolist()
+            doubted = {id(feed) for row in rows for feed in self._serving[row]}
+            for feed in self._feeds:
+                was_in_doubt, feed.in_doubt = feed.in_doubt, id(feed) in doubted
+                if feed.in_doubt and not (was_in_doubt or feed.in_focus):
+                    _hurry(feed)
 
     # -- one device --------------------------------------------------------------------------------------------------
 
@@ -129,7 +159,8 @@ class InfrastructureReader:
         while True:
             await self._until_due(feed, loop)
             async with self._failing if feed.is_lost else self._answering:
-                interval_s = self._settings.focus_interval_s if feed.in_focus else feed.interval_s
+                watched = feed.in_focus or feed.in_doubt
+                interval_s = self._settings.focus_interval_s if watched else feed.interval_s
                 feed.due_s = loop.time() + interval_s  # before the read: focus may want the next one sooner
                 await self._try(feed)
             if not feed.is_tried:
@@ -150,7 +181,7 @@ class InfrastructureReader:
         """Read one device under its deadline; log its loss and its recovery, once each."""
         try:
             async with asyncio.timeout(READ_DEADLINE_S):
-                await feed.read()
+                await feed.read(feed.in_focus or feed.in_doubt)
         except (AgentError, TimeoutError) as error:
             if not feed.is_lost:
                 why = str(error) or f"no complete answer within {READ_DEADLINE_S:g} s"
@@ -165,10 +196,10 @@ class InfrastructureReader:
                 _log.info("device_back", kind=feed.kind, device=feed.id)
             feed.is_lost = False
 
-    def _pdu_reader(self, pdu: Pdu, driver: PduSource) -> Callable[[], Awaitable[None]]:
+    def _pdu_reader(self, pdu: Pdu, driver: PduSource) -> Callable[[bool], Awaitable[None]]:
         banks = {bank.number: str(bank) for bank in pdu.banks}
 
-        async def read() -> None:
+        async def read(_: bool) -> None:
             reading = await driver.read()
             now = self._clock.now()
             for number, outlet in reading.outlets.items():
@@ -179,11 +210,17 @@ class InfrastructureReader:
 
         return read
 
-    def _switch_reader(self, switch: SwitchId, driver: SwitchSource) -> Callable[[], Awaitable[None]]:
-        async def read() -> None:
-            ports = await driver.read()
+    def _switch_reader(self, switch: SwitchId, driver: SwitchSource) -> Callable[[bool], Awaitable[None]]:
+        async def read(closely: bool) -> None:
+            ports = await driver.read(closely=closely)
             now = self._clock.now()
             for number, port in ports.items():
                 self._view.put_port(Port(switch, number), now, port)
 
         return read
+
+
+def _hurry(feed: _Feed) -> None:
+    """Let its next read start now, or as soon as the one under way has ended."""
+    feed.due_s = asyncio.get_running_loop().time()
+    feed.wake.set()

@@ -13,6 +13,7 @@ from agent.model.topology import Family
 from agent.observe.figures import Latency, PollCounts
 from agent.observe.infrastructure import InfrastructureReader
 from agent.observe.poller import MinerPoller
+from agent.observe.pools import PoolWatch, ProbesPools
 from agent.observe.settings import PollSettings
 from agent.observe.sleepers import SleepWatch
 from agent.observe.sources import MinerSource, PduSource, SwitchSource
@@ -29,6 +30,7 @@ class Observer:
     Args:
         miner_drivers: one for every family on the site.
         pdu_drivers, switch_drivers: devices without a driver are not read.
+        pool_prober: looks at pools; None where nobody is to.
     """
 
     def __init__(
@@ -41,21 +43,25 @@ class Observer:
         pdu_drivers: Mapping[PduId, PduSource],
         switch_drivers: Mapping[SwitchId, SwitchSource],
         settings: PollSettings,
+        pool_prober: ProbesPools | None = None,
     ) -> None:
         self._site = view.site
         self._settings = settings
         self._miners = MinerPoller(view, clock, dialer, miner_drivers, settings)
         self._infrastructure = InfrastructureReader(view, clock, pdu_drivers, switch_drivers, settings)
         self._sleepers = SleepWatch(view, clock, miner_drivers)
+        self._pools = PoolWatch(view, pool_prober)
 
     async def start(self) -> None:
         """Begin polling; returns at once."""
         await self._miners.start()
         await self._infrastructure.start()
         await self._sleepers.start()
+        await self._pools.start()
 
     async def stop(self) -> None:
         """End all polls and reads in flight and release their sockets; returns when none is left."""
+        await self._pools.stop()
         await self._sleepers.stop()
         await self._miners.stop()
         await self._infrastructure.stop()
@@ -88,11 +94,13 @@ class Observer:
             pdus={outlet.pdu for miner in members for outlet in miner.outlets},
             switches={miner.port.switch for miner in members if miner.port is not None},
         )
+        self._pools.focus({pool.id for miner in members for pool in self._site.pools_of(miner)})
 
     @property
     def is_running(self) -> bool:
         """Whether polls are being scheduled: not before the start, nor after the stop, nor after a bug ended them."""
-        return self._miners.is_running and self._infrastructure.is_running and self._sleepers.is_running
+        parts = (self._miners, self._infrastructure, self._sleepers, self._pools)
+        return all(part.is_running for part in parts)
 
     @property
     def latency(self) -> Latency:

@@ -39,6 +39,6 @@ class PduSource(Protocol):
 class SwitchSource(Protocol):
     """One network switch."""
 
-    async def read(self) -> dict[int, PortReading]:
-        """Return every port by its number; raises an error of the agent's tree."""
+    async def read(self, *, closely: bool = False) -> dict[int, PortReading]:
+        """Return every port by its number, `closely` with all that can be read; raises an error of the agent's tree."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from simulators.faults.kind import FaultKind, Knob, On, miners_of
 from simulators.faults.miner import MINER_FAULTS
+from simulators.faults.network import NETWORK_FAULTS
 from simulators.faults.pdu import PDU_FAULTS
 from simulators.faults.pool import POOL_FAULTS, WORK_FAULTS
 from simulators.faults.wire import WIRE_FAULTS
@@ -11,6 +12,6 @@ from simulators.faults.wire import WIRE_FAULTS
 __all__ = ["FAULT_KINDS", "FaultKind", "Knob", "On", "miners_of"]
 
 FAULT_KINDS: Mapping[str, FaultKind] = {
-    kind.name: kind for kind in (*MINER_FAULTS, *PDU_FAULTS, *POOL_FAULTS, *WORK_FAULTS, *WIRE_FAULTS)
+    kind.name: kind for kind in (*MINER_FAULTS, *NETWORK_FAULTS, *PDU_FAULTS, *POOL_FAULTS, *WORK_FAULTS, *WIRE_FAULTS)
 }
 """Every fault kind by the name scenarios use."""

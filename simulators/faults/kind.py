@@ -87,6 +87,7 @@ class FaultKind:
         on: what it can be aimed at.
         hits: the miners that it really concerns, where that is not everybody behind the target.
         objects: what is wrong with parameters at a target, where that takes a look at the site; None where nothing is.
+        curable: whether the remedy can work at that target of the site; None: always.
         masked: whether, with these parameters, nothing outside the miner tells it from a fault that a power cycle
             fixes, so that one cycle is the only way to find out. None: never.
         start, stop: begin it and end it at a site time; ending is a person's repair, or the disturbance passing.
@@ -106,6 +107,11 @@ class FaultKind:
     hits: Callable[[Site, str, Values], tuple[MinerId, ...]] | None = None
     objects: Callable[[Site, str, Values], Objection | None] | None = None
     masked: Callable[[Values], bool] | None = None
+    curable: Callable[[Site, str], bool] | None = None
+
+    def is_fixable(self, site: Site, target: str) -> bool:
+        """Whether anything remote fixes it there."""
+        return self.fixable and (self.curable is None or self.curable(site, target))
 
     def is_masked(self, params: Values) -> bool:
         """Whether one power cycle is the only way to tell it from a fault that a cycle fixes."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from agent.model.action import Verb
 from agent.model.ids import PoolId
 from agent.model.incident import Category, Reason
+from agent.model.topology import Site
 from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number
 from simulators.plant.pools import PoolLine, PoolPlant, Trouble
 from simulators.plant.site import SitePlant
@@ -21,6 +22,12 @@ _FOREIGN = frozenset({Reason.FOREIGN_POOL})
 
 def _pool_at(plant: SitePlant, target: str) -> PoolPlant:
     return plant.pools.pools[PoolId(target.partition(":")[2])]
+
+
+def _has_another(site: Site, target: str) -> bool:
+    """Whether everybody who works for the pool has another one to go to."""
+    name = PoolId(target.partition(":")[2])
+    return all(len(group.pools) > 1 for group in site.pool_groups if group.pools[:1] == (name,))
 
 
 def _begin(trouble: Trouble, knob: str | None) -> Callable[[SitePlant, str, float, Values], None]:
@@ -50,6 +57,7 @@ def _pool_fault(
         does=does,
         signature=signature,
         on=frozenset({On.POOL}),
+        curable=_has_another,
         start=_begin(trouble, next(iter(knob), None)),
         stop=_end(trouble),
         knobs=knob,
@@ -165,7 +173,7 @@ WORK_FAULTS = (
     ),
     FaultKind(
         name="miner.unauthorised_pool",
-        category=Category.POOL,
+        category=Category.OTHER,
         counts=True,
         remedy=Verb.SWITCH_POOL,
         causes=_FOREIGN,

@@ -32,12 +32,16 @@ class Clockwork:
 
         Called from within a happening it does nothing: one thing ends before the next begins.
         """
+        agenda = self._agenda
         if self._busy:
+            return
+        if not agenda or agenda[0][0] > now:
+            self.now = max(self.now, now)
             return
         self._busy = True
         try:
-            while self._agenda and self._agenda[0][0] <= now:
-                at, _, happening = heapq.heappop(self._agenda)
+            while agenda and agenda[0][0] <= now:
+                at, _, happening = heapq.heappop(agenda)
                 self.now = max(self.now, at)
                 happening(self.now)
         finally:

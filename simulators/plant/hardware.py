@@ -74,6 +74,7 @@ class Hardware:
         self._hashing = hashing
         self._heat = 1.0
         self._heat_at = now
+        self._flicker_of, self._flicker = -1, 1.0
 
     def compute(self, now: float, ramp_s: float, ramp_from: float) -> None:
         """Power the hashboards and compute, rising evenly from that share of the full rate within `ramp_s`."""
@@ -89,6 +90,9 @@ class Hardware:
     def warmth(self, now: float) -> float:
         """Bring the heat, 1 at full rate and 0 when cold, up to `now` and return it."""
         if now > self._heat_at:
+            if self._hashing.level(self._heat_at) == 1.0 == self._heat:  # it has been at full rate since
+                self._heat_at = now
+                return self._heat
             if self._heat_at < self._hashing.ramp_end < now:
                 self._follow(self._hashing.ramp_end)
             self._follow(now)
@@ -107,7 +111,7 @@ class Hardware:
         full_w, idle_w = self.figures.full_w, self.figures.idle_w
         if board is Board.HUNG and hung_draw == "full":
             drawn_w = full_w
-        elif board in {Board.OFF, Board.BOOTING} or (process is Process.STOPPED and board is Board.UP):
+        elif board is Board.OFF or board is Board.BOOTING or (process is Process.STOPPED and board is Board.UP):
             drawn_w = idle_w
         elif process is Process.STARTING:
             drawn_w = max(idle_w, full_w * self._profile.init_share)
@@ -115,4 +119,11 @@ class Hardware:
             drawn_w = idle_w + (full_w - idle_w) * level
         else:
             drawn_w = max(idle_w, full_w * self._profile.unfed_share) if now < self.boards_off_at else idle_w
-        return drawn_w * self.figures.flicker(now)
+        return drawn_w * self.flicker(now)
+
+    def flicker(self, now: float) -> float:
+        """Return the figures' flicker."""
+        second = int(now)
+        if second != self._flicker_of:
+            self._flicker_of, self._flicker = second, self.figures.flicker(now)
+        return self._flicker

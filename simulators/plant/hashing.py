@@ -2,8 +2,10 @@
 
 Computed when somebody looks, in closed form over pieces in which the rate is constant or rises evenly. Chance enters in
 two places, each from its own stream and in an order that does not depend on who looks when: one draw per 5 s of hashing
-(how many nonces were found) and one per share (when the next one comes, and its fate). Only a look after more than half
-an hour takes a short cut: one draw for the whole gap, so that a week costs what a minute costs.
+(how many nonces were found) and one per share (when the next one comes, and its fate). Counters and averages come out
+the same however often one looks; only the moment of a share shifts by fractions of a second, because what passed
+between two looks counts as worked at an even pace. And a look after more than half an hour takes a short cut: one draw
+for the whole gap, so that a week costs what a minute costs.
 
 What the surroundings do, blocks and share difficulties, comes from `history`; a difficulty changes with a 5 s cell.
 """
@@ -11,6 +13,7 @@ What the surroundings do, blocks and share difficulties, comes from `history`; a
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
 
@@ -31,7 +34,14 @@ SHARES_PER_S = 0.3
 SETTLED_S = 300.0
 """Full rate for so long counts as steady. What is ignored then: the 5, 15 and 30 min averages, not yet risen wholly."""
 
-_KEPT = tuple(math.exp(-CELL_S / tau) for tau in TAUS_S)
+
+def _kept(dt: float) -> tuple[float, float, float, float, float]:
+    """Return what is left after `dt` s of an average's distance from a constant rate, for each of TAUS_S."""
+    tau_0, tau_1, tau_2, tau_3, tau_4 = TAUS_S
+    return exp(-dt / tau_0), exp(-dt / tau_1), exp(-dt / tau_2), exp(-dt / tau_3), exp(-dt / tau_4)
+
+
+_KEPT = _kept(CELL_S)
 _AHEAD = 32
 """Draws taken from a stream at a time."""
 
@@ -128,7 +138,9 @@ class Hashing:
         self._ramp_from = 1.0
         self._cell_end = now
         self._luck = 1.0
-        self._next_share()
+        if not self._waits:
+            self._draw_ahead()
+        self._until_share = self._waits.pop()
 
     def begin(self, now: float, ramp_s: float, ramp_from: float) -> None:
         """Compute from `now` on, rising evenly from `ramp_from` of the full rate within `ramp_s`."""
@@ -253,13 +265,10 @@ class Hashing:
         while self._t < now:
             if self._t >= self._cell_end:
                 self._open_cell()
-                if self._cell_end <= now and self._t >= self.ramp_end:
-                    self._whole_cell()
-                    continue
-            end = min(now, self._cell_end)
-            if self._t < self.ramp_end:
-                end = min(end, self.ramp_end)
-            self._step(end)
+            if self._t >= self.ramp_end:
+                self._full_rate(now)
+            else:
+                self._step(min(now, self._cell_end, self.ramp_end))
 
     def _open_cell(self) -> None:
         if not self._terms_from <= self._t < self._terms_until:
@@ -278,23 +287,41 @@ class Hashing:
         self._terms_from, self._terms_until = at, min(diff_until, shift_until)
         return diff_until
 
-    def _whole_cell(self) -> None:
-        """Pass one cell at full rate: what `_step` does, with the lags' factors known beforehand."""
-        g = self.full_gh * self._luck
+    def _full_rate(self, now: float) -> None:
+        """Pass what is left of the open cell and those behind it, up to `now` or to where other terms hold.
+
+        Near a block, where a share's fate hangs on when it was found, one cell at a time.
+        """
+        full_gh, sigma, lucks = self.full_gh, self._sigma, self._lucks
         k0, k1, k2, k3, k4 = _KEPT
         r0, r1, r2, r3, r4 = self.rates_gh
-        self.rates_gh = [
-            g + (r0 - g) * k0,
-            g + (r1 - g) * k1,
-            g + (r2 - g) * k2,
-            g + (r3 - g) * k3,
-            g + (r4 - g) * k4,
-        ]
-        start, work = self._t, g * CELL_S
+        start = t = self._t
+        cell_end, luck, work = self._cell_end, self._luck, 0.0
+        blocks_matter = self._blocks_matter(t, now)
+        whole, until = False, t if blocks_matter else min(now, self._terms_until)
+        while True:
+            g = full_gh * luck
+            if whole and cell_end <= now:
+                r0, r1, r2 = g + (r0 - g) * k0, g + (r1 - g) * k1, g + (r2 - g) * k2
+                r3, r4 = g + (r3 - g) * k3, g + (r4 - g) * k4
+                work += g * CELL_S
+                t = cell_end
+            else:
+                end = min(cell_end, now)
+                p0, p1, p2, p3, p4 = _kept(end - t)
+                r0, r1, r2 = g + (r0 - g) * p0, g + (r1 - g) * p1, g + (r2 - g) * p2
+                r3, r4 = g + (r3 - g) * p3, g + (r4 - g) * p4
+                work += g * (end - t)
+                t = end
+            if t >= until or not lucks:
+                break
+            luck = max(0.0, 1.0 + sigma * lucks.pop())
+            cell_end, whole = t + CELL_S, True
+        self.rates_gh = [r0, r1, r2, r3, r4]
+        self._t, self._cell_end, self._luck = t, cell_end, luck
         self.work_gh += work
-        self.hashing_s += CELL_S
-        self._t = self._cell_end
-        self._find_shares(work, start, CELL_S)
+        self.hashing_s += t - start
+        self._find_shares(work, start, t - start, blocks_matter)
 
     def _step(self, end: float) -> None:
         start, dt = self._t, end - self._t
@@ -309,39 +336,59 @@ class Hashing:
         self.work_gh += work
         self.hashing_s += dt
         self._t = end
-        self._find_shares(work, start, dt)
+        self._find_shares(work, start, dt, self._blocks_matter(start, end))
 
-    def _next_share(self) -> None:
-        if not self._waits:
-            self._waits = self._shares.standard_exponential(_AHEAD).tolist()
-            self._fates = self._shares.random(_AHEAD).tolist()
-        self._until_share = self._waits.pop()
+    def _draw_ahead(self) -> None:
+        self._waits = self._shares.standard_exponential(_AHEAD).tolist()
+        self._fates = self._shares.random(_AHEAD).tolist()
 
-    def _find_shares(self, work_gh: float, start: float, dt: float) -> None:
+    def _find_shares(self, work_gh: float, start: float, dt: float, blocks_matter: bool) -> None:
+        """Send the shares in a piece of work done at one difficulty, as if it had been done at an even pace."""
         left = expected = work_gh / (self.diff * GH_PER_DIFF1)
-        while self._until_share <= left:
-            left -= self._until_share
-            self._send(start + dt * (1.0 - left / expected))
-            self._next_share()
-        self._until_share -= left
-
-    def _send(self, at: float) -> None:
-        fate = self._fates.pop()
-        if not self._wanted:
+        until, waits, fates = self._until_share, self._waits, self._fates
+        if until > left:
+            self._until_share = until - left
             return
+        fresh, reject_share = 1.0 - self._even_stale(start), self.reject_share
+        sent = stale = rejected = 0
+        while until <= left:
+            left -= until
+            fate = fates.pop()
+            sent += 1
+            if fate >= fresh or (blocks_matter and self._is_stale(start + dt * (1.0 - left / expected))):
+                stale += 1
+            elif fate < reject_share:
+                rejected += 1
+            if not waits:
+                self._draw_ahead()
+                waits, fates = self._waits, self._fates
+            until = waits.pop()
+        self._until_share = until - left
+        if self._wanted:
+            self._count(sent - stale - rejected, rejected, stale)
+            self.last_share_at = start + dt * (1.0 - left / expected)
+
+    def _blocks_matter(self, start: float, end: float) -> bool:
+        """Tell whether a share found in that time may go stale by a block."""
+        if not self._block <= start < self._next_block:
+            self._block, self._next_block = self._history.around(start)
+        return start - self._block < self.stale_window_s or end >= self._next_block
+
+    def _is_stale(self, at: float) -> bool:
+        """Tell whether a share found at `at` comes too soon after a block."""
         if not self._block <= at < self._next_block:
             self._block, self._next_block = self._history.around(at)
-        if at - self._block < self.stale_window_s or fate >= 1.0 - self._even_stale(at):
-            self.stale += 1
-            self.stale_diff += self.diff
-        elif fate < self.reject_share:
-            self.rejected += 1
-            self.rejected_diff += self.diff
-        else:
-            self.accepted += 1
-            self.accepted_diff += self.diff
-        self.shares_ever += 1
-        self.last_share_at = at
+        return at - self._block < self.stale_window_s
+
+    def _count(self, accepted: int, rejected: int, stale: int) -> None:
+        """Count shares that reached a pool, all of the present difficulty."""
+        self.accepted += accepted
+        self.rejected += rejected
+        self.stale += stale
+        self.accepted_diff += accepted * self.diff
+        self.rejected_diff += rejected * self.diff
+        self.stale_diff += stale * self.diff
+        self.shares_ever += accepted + rejected + stale
 
     def _even_stale(self, at: float) -> float:
         """Return the share that goes stale at any time: all of it where the history knows no blocks at `at`."""
@@ -370,12 +417,5 @@ class Hashing:
             return
         stale = int(self._shares.binomial(sent, self.stale_share))
         rejected = int(self._shares.binomial(sent - stale, self.reject_share))
-        accepted = sent - stale - rejected
-        self.stale += stale
-        self.rejected += rejected
-        self.accepted += accepted
-        self.stale_diff += stale * self.diff
-        self.rejected_diff += rejected * self.diff
-        self.accepted_diff += accepted * self.diff
-        self.shares_ever += sent
+        self._count(sent - stale - rejected, rejected, stale)
         self.last_share_at = end - min(self._shares.standard_exponential() / per_s, dt)

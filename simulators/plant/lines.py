@@ -13,38 +13,39 @@ CHATTER_OCTETS_PER_S = 6.0
 
 
 class Mains:
-    """A miner's cords: which have voltage, and when one last lost it."""
+    """A miner's cords: which have voltage, and when one last lost it.
 
-    __slots__ = ("_cords", "_live", "_lost_at")
+    Attributes:
+        live: how many have voltage. whole: all of them have.
+    """
+
+    __slots__ = ("_cords", "_having", "_lost_at", "live", "whole")
 
     def __init__(self, cords: Iterable[Outlet]) -> None:
         self._cords = frozenset(cords)
-        self._live = set(self._cords)
+        self._having = set(self._cords)
         self._lost_at = math.inf
-
-    @property
-    def live(self) -> int:
-        """How many cords have voltage."""
-        return len(self._live)
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of them have."""
-        return len(self._live) == len(self._cords)
+        self._count()
 
     def is_cold(self, now: float) -> bool:
         """Whether none has had any for COLD_S."""
-        return not self._live and now - self._lost_at >= COLD_S
+        return not self.live and now - self._lost_at >= COLD_S
 
     def give(self, cord: Outlet) -> None:
         """Give voltage to one cord."""
-        self._live.add(cord)
+        self._having.add(cord)
+        self._count()
 
     def take(self, cord: Outlet, now: float) -> None:
         """Take the voltage from one cord."""
-        if cord in self._live:
-            self._live.discard(cord)
+        if cord in self._having:
+            self._having.discard(cord)
             self._lost_at = now
+            self._count()
+
+    def _count(self) -> None:
+        self.live = len(self._having)
+        self.whole = self.live == len(self._cords)
 
 
 class Chatter:

@@ -18,6 +18,7 @@ from simulators.plant.hardware import Figures, Hardware
 from simulators.plant.hashing import Hashing, share_difficulty
 from simulators.plant.history import History
 from simulators.plant.journal import Journal, What
+from simulators.plant.lan import Lan
 from simulators.plant.lines import Chatter, Mains
 from simulators.plant.pool_client import PoolClient
 from simulators.plant.pools import HIGH_REJECTS, PoolLine, PoolsPlant
@@ -47,7 +48,7 @@ class MinerPlant:
 
     Attributes:
         spec: the miner of the inventory. firmware: what it runs. profile: its family's figures under that firmware.
-        hashing: its mining process's counters. client: the pool client. full_w: its draw at full rate.
+        hashing: its process's counters. client: the pool client. lan: its network. full_w: its draw at full rate.
         board, process, fault, wire: its present state; servers read these after `SitePlant.advance`.
         healthy: hashes at 95 % of its target or more, for a pool of the site that takes its shares.
         suspended: told to sleep.
@@ -107,12 +108,12 @@ class MinerPlant:
             clockwork=clockwork,
             rng=rng,
         )
+        self.lan = Lan(self, clockwork, rng, self.profile.gives_up_s)
         self._hardware = Hardware(figures, self.profile, self.hashing, clockwork.now)
         self._run_since_long_ago(clockwork.now)
 
     def _run_since_long_ago(self, now: float) -> None:
-        age = self._rng.uniform(3600.0, 10 * 86_400.0)
-        started = now - age
+        started = now - self._rng.uniform(3600.0, 10 * 86_400.0)
         self._booted_at = started - self._rng.uniform(*self.profile.boot_s)
         self._chatter = Chatter(self._booted_at)
         self.hashing.reset(started)
@@ -152,12 +153,13 @@ class MinerPlant:
         self._start_process(now)
         return True
 
-    def reboot(self, now: float) -> bool:
+    def reboot(self, now: float, *, by_itself: bool = False) -> bool:
         """Reboot the control board; return whether the command reached a living control board."""
         self._clock.advance(now)
         if self.board is not Board.UP:
             return False
-        self._journal.note(now, What.REBOOT, miner=self.spec.id, healthy=self.healthy)
+        if not by_itself:
+            self._journal.note(now, What.REBOOT, miner=self.spec.id, healthy=self.healthy)
         self._power_down(now)
         self._power_up(now)
         return True
@@ -292,6 +294,7 @@ class MinerPlant:
             and self._wire is None
             and self.energised
             and not self.fault.any()
+            and self.lan.is_sound
             and self.hashing.is_steady(now)
         )
 
@@ -365,7 +368,7 @@ class MinerPlant:
             pool_alive=self.client.alive,
             build=self._hardware.figures.build,
             heat=self._hardware.warmth(now),
-            flicker=self._hardware.figures.flicker(now),
+            flicker=self._hardware.flicker(now),
             fans_on=self.board is not Board.OFF,
             pool_book=self.client.book(),
         )
@@ -379,7 +382,7 @@ class MinerPlant:
     def pool_changed(self, now: float) -> None:
         """Let shares go where the client sends them now, and be taken as the pool takes them."""
         taken = (1.0 - self.profile.reject_share) * (1.0 - self.client.reject_share) * (1.0 - self.fault.bad_shares)
-        self.hashing.want(now, self.client.wanted)
+        self.hashing.want(now, self.client.wanted and self.lan.reaches_pools)
         self.hashing.reject(now, 1.0 - taken)
         self._judge(now)
 
@@ -407,9 +410,6 @@ class MinerPlant:
         self.board = Board.OFF
         self._end_process(Process.STOPPED, now)
         self._hardware.boards_off_at = now
-        self._mend_by_power_loss()
-
-    def _mend_by_power_loss(self) -> None:
         self.fault.board_hung = False
         self._mend_by_restart()
 
@@ -448,7 +448,7 @@ class MinerPlant:
     def _work(self, now: float, *, warm: bool = False) -> None:
         """Compute, if there is work: cold hashboards after the family's ramp, warm ones within seconds."""
         self._hardware.boards_off_at = math.inf
-        if self.client.starved:
+        if self.client.starved or not self.lan.brings_work():
             return
         ramp_s, ramp_from = self._rng.uniform(*self.profile.ramp_s), self.profile.ramp_from
         if warm:
@@ -466,7 +466,7 @@ class MinerPlant:
     def _judge(self, now: float) -> None:
         """Tell whether it is healthy, and note when that changes."""
         level = self.hashing.level(now) * self.hashing.full_gh / self.target_gh
-        useful = self.client.earning and self.fault.bad_shares < HIGH_REJECTS
+        useful = self.client.earning and self.lan.reaches_pools and self.fault.bad_shares < HIGH_REJECTS
         healthy = self.process is Process.RUNNING and useful and level >= HEALTHY_LEVEL - ROUNDING
         if healthy != self.healthy:
             what = What.HEALTHY if healthy else What.UNHEALTHY
@@ -475,7 +475,7 @@ class MinerPlant:
 
     def _changed(self) -> None:
         """Tell whoever advances steady miners, before anything is touched: its counters may have to come back."""
-        if self.on_change is not None:
+        if self.on_change:
             self.on_change(self.spec.id)
 
     def _halt(self, now: float) -> None:

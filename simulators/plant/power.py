@@ -65,14 +65,32 @@ class PduPlant:
         self.lies_left = None
 
 
-@dataclass(slots=True)
-class _Relay:
-    """One outlet's relay; `wanted` is what the last command that is still under way asks for."""
+@dataclass(slots=True, eq=False)
+class Relay:
+    """One outlet's relay, and what hangs on it.
 
+    Attributes:
+        closed: it is closed now. wanted: what the last command that is still under way asks for.
+        order: how many commands it has been given. moved_at: site time in s at which it last moved.
+        breaker_closed: the breaker before it is closed.
+        feeds: the miners whose cord really is in its outlet.
+    """
+
+    feeds: Sequence[MinerPlant]
     closed: bool = True
     wanted: bool = True
     order: int = 0
     moved_at: float = 0.0
+    breaker_closed: bool = True
+
+    def power_w(self) -> float:
+        """Return the outlet's draw now, in W."""
+        power_w = 0.0
+        if self.closed and self.breaker_closed:
+            for miner in self.feeds:
+                if miner.live_feeds:
+                    power_w += miner.power_w() / miner.live_feeds
+        return power_w
 
 
 class PowerPlant:
@@ -91,10 +109,9 @@ class PowerPlant:
         self._site = site
         self._clock = clockwork
         self._journal = journal
-        self._relays = {
-            Outlet(p.id, k): _Relay(moved_at=clockwork.now) for p in site.pdus for k in range(1, p.outlet_count + 1)
-        }
         self._fed = {outlet: [miners[m] for m in fed] for outlet, fed in site.fed_by.items()}
+        outlets = [Outlet(p.id, k) for p in site.pdus for k in range(1, p.outlet_count + 1)]
+        self._relays = {o: Relay(self._fed.get(o, ()), moved_at=clockwork.now) for o in outlets}
         self._cord_at: dict[Outlet, Outlet] = {}
         """For outlets with another cord than the inventory's: the outlet that the inventory gives that cord."""
         self._tripped: set[Bank] = set()
@@ -133,6 +150,7 @@ class PowerPlant:
         self._clock.advance(now)
         self._tripped.discard(bank)
         for outlet in self._outlets_of(bank):
+            self._relays[outlet].breaker_closed = True
             if self._relays[outlet].closed:
                 self._feed(outlet, True, now)
 
@@ -154,9 +172,13 @@ class PowerPlant:
 
     def fed_from(self, outlet: Outlet) -> Sequence[MinerPlant]:
         """Return the miners whose cord really is in that outlet."""
-        return self._fed.get(self._cord_at.get(outlet, outlet), ())
+        return self._relays[outlet].feeds
 
     # -- meters ------------------------------------------------------------------------------------------------------
+
+    def relay(self, outlet: Outlet) -> Relay:
+        """Return the outlet's relay, for who reads it often; commands go through the plant."""
+        return self._relays[outlet]
 
     def relay_on(self, outlet: Outlet) -> bool:
         """Whether the relay is closed now."""
@@ -173,7 +195,8 @@ class PowerPlant:
 
     def energised(self, outlet: Outlet) -> bool:
         """Whether there is voltage: relay closed, breaker closed."""
-        return self._relays[outlet].closed and self._site.bank.get(outlet) not in self._tripped
+        relay = self._relays[outlet]
+        return relay.closed and relay.breaker_closed
 
     def breaker_closed(self, bank: Bank) -> bool:
         """Whether the bank's breaker is closed."""
@@ -181,9 +204,7 @@ class PowerPlant:
 
     def power_w(self, outlet: Outlet) -> float:
         """Return the outlet's draw now, in W."""
-        if not self.energised(outlet):
-            return 0.0
-        return sum(m.power_w() / m.live_feeds for m in self.fed_from(outlet) if m.live_feeds)
+        return self._relays[outlet].power_w()
 
     def current_a(self, outlet: Outlet) -> float:
         """Return the outlet's current now, in A, at unity power factor."""
@@ -195,7 +216,7 @@ class PowerPlant:
 
     # -- what relays do ----------------------------------------------------------------------------------------------
 
-    def _move(self, outlet: Outlet, relay: _Relay, on: bool, at: float, asked_at: float) -> None:
+    def _move(self, outlet: Outlet, relay: Relay, on: bool, at: float, asked_at: float) -> None:
         what = What.RELAY_ON if on else What.RELAY_OFF
         bank = self._site.bank.get(outlet)
         load = (self.bank_current_a(bank) + self._nominal_a(outlet)) / bank.rating_a if on and bank else 0.0
@@ -237,6 +258,7 @@ class PowerPlant:
                     self._journal.note(at, What.BREAKER_TRIP, miner=miner.spec.id, outlet=outlet, healthy=miner.healthy)
         self._tripped.add(bank)
         for outlet in self._outlets_of(bank):
+            self._relays[outlet].breaker_closed = False
             self._feed(outlet, False, at)
 
     def _feed(self, outlet: Outlet, on: bool, at: float) -> None:
@@ -249,6 +271,7 @@ class PowerPlant:
             self._cord_at[outlet] = cord
             if cord == outlet:
                 del self._cord_at[outlet]
+            self._relays[outlet].feeds = self._fed.get(cord, ())
         for outlet in cords:
             fed: list[MinerPlant | None] = [*self.fed_from(outlet)] or [None]
             for miner in fed:

@@ -25,6 +25,8 @@ class FamilyProfile:
         boards, chips, fans: how many, chips per board.
         chip_c: hottest chip sensor at full rate in 25 °C air. pcb_below_c: how much cooler its board is.
         fan_rpm: at full rate. idle_rpm: with cold boards.
+        gives_up_s: without a network the hashboards are switched off after so long, and all starts afresh when it is
+            back; None where firmware does not do so. Source: facts "failures", row 25.
         pools_restart: another list of pools means another mining process; else it connects anew.
         reject_share, stale_share: of the shares sent, when all is well.
         hw_error_share: of nonces at difficulty 256.
@@ -48,6 +50,7 @@ class FamilyProfile:
     pcb_below_c: float
     fan_rpm: Span
     idle_rpm: float
+    gives_up_s: Span | None = None
     pools_restart: bool = True
     reject_share: float = 0.0025
     stale_share: float = 0.0005
@@ -74,6 +77,7 @@ PROFILES: Mapping[Family, FamilyProfile] = {
         pcb_below_c=5.0,
         fan_rpm=(4800.0, 6000.0),
         idle_rpm=1560.0,
+        gives_up_s=(301.0, 600.0),
     ),
     Family.LUXOS: FamilyProfile(
         boot_s=(50.0, 80.0),

@@ -5,6 +5,7 @@ together is put together when it is asked for.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 AMBIENT_C = 25.0
@@ -96,6 +97,20 @@ class Build:
     idle_rpm: float
     board_shares: tuple[float, ...]
 
+    def chip_c_at(self, heat: float) -> tuple[float, ...]:
+        """Return the hottest chip sensor of each hashboard in °C, as displayed."""
+        return _warmed(self.chip_c, heat)
+
+    def pcb_c_at(self, heat: float) -> tuple[float, ...]:
+        """Return the hottest sensor of each hashboard's board in °C, as displayed."""
+        return _warmed(self.pcb_c, heat)
+
+
+@lru_cache(16_384)
+def _warmed(full_c: tuple[float, ...], heat: float) -> tuple[float, ...]:
+    """Return displayed temperatures; most miners are as warm as they were when last asked."""
+    return tuple([round(AMBIENT_C + (c - AMBIENT_C) * heat, 1) for c in full_c])
+
 
 class Readings(NamedTuple):
     """One miner's true counters and gauges.
@@ -160,12 +175,12 @@ class Readings(NamedTuple):
     @property
     def chip_temp_c(self) -> tuple[float, ...]:
         """Hottest chip sensor of each hashboard in °C."""
-        return tuple([round(AMBIENT_C + (c - AMBIENT_C) * self.heat, 1) for c in self.build.chip_c])
+        return self.build.chip_c_at(self.heat)
 
     @property
     def pcb_temp_c(self) -> tuple[float, ...]:
         """Hottest sensor of each hashboard's board in °C."""
-        return tuple([round(AMBIENT_C + (c - AMBIENT_C) * self.heat, 1) for c in self.build.pcb_c])
+        return self.build.pcb_c_at(self.heat)
 
     @property
     def fans_rpm(self) -> tuple[int, ...]:
@@ -178,24 +193,24 @@ class Readings(NamedTuple):
     @property
     def pools(self) -> tuple[PoolReading, ...]:
         """Every configured pool, in the order of the configuration."""
-        book = self.pool_book
-        return tuple(
-            [
-                pool._replace(tally=pool.tally.plus(self._since(book)), active_s=pool.active_s + self.at - book.at)
-                if pool.active
-                else pool
-                for pool in book.pools
-            ]
-        )
+        return tuple([self._brought_up(pool) if pool.active else pool for pool in self.pool_book.pools])
 
-    def _since(self, book: PoolBook) -> Tally:
+    def _brought_up(self, pool: PoolReading) -> PoolReading:
+        """Return the active pool's reading with what came since the book was written."""
+        book, counted = self.pool_book, pool.tally
+        marked, last_share_at = book.marked, self.last_share_at
+        if last_share_at is None or last_share_at == marked.last_share_at:
+            last_share_at = counted.last_share_at
         tally = Tally(
-            self.accepted,
-            self.rejected,
-            self.stale,
-            self.accepted_diff,
-            self.rejected_diff,
-            self.stale_diff,
-            self.last_share_at,
+            counted.accepted + self.accepted - marked.accepted,
+            counted.rejected + self.rejected - marked.rejected,
+            counted.stale + self.stale - marked.stale,
+            counted.accepted_diff + (self.accepted_diff - marked.accepted_diff),
+            counted.rejected_diff + (self.rejected_diff - marked.rejected_diff),
+            counted.stale_diff + (self.stale_diff - marked.stale_diff),
+            last_share_at,
         )
-        return tally.since(book.marked)
+        url, user, priority, alive, active, linked, _, active_s, get_failures = pool
+        return PoolReading(
+            url, user, priority, alive, active, linked, tally, active_s + self.at - book.at, get_failures
+        )

@@ -50,7 +50,7 @@ class SitePlant:
             for spec in site.miners
         }
         self.power = PowerPlant(site, self.miners, self.clockwork, self.journal)
-        self.network = NetworkPlant(site, self.miners)
+        self.network = NetworkPlant(site, self.miners, self.clockwork)
 
     @property
     def now(self) -> float:

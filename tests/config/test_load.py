@@ -10,6 +10,9 @@ import pytest
 from agent.config import ConfigError, load, schema
 from agent.config.example import example_path
 from agent.config.topology import banks_of
+from agent.detect.foreign_pool import ForeignPoolThresholds
+from agent.detect.pool import PoolThresholds
+from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import AuthProtocol, PrivProtocol
@@ -21,6 +24,16 @@ from agent.observe.settings import PollSettings
 from agent.triage.limits import TriageLimits
 from playbooks import stuck_miner
 from tests.config.sites import SITE, TEN_LINES, TEN_LINES_CSV, written
+
+Thresholds = (
+    PollSettings
+    | StuckThresholds
+    | PoolThresholds
+    | RejectThresholds
+    | ForeignPoolThresholds
+    | GuardLimits
+    | TriageLimits
+)
 
 
 def test_ten_lines_are_a_site_that_observes(tmp_path: Path) -> None:
@@ -81,14 +94,17 @@ def test_the_example_s_breakers_carry_the_full_load_below_eighty_per_cent() -> N
 def test_every_key_of_the_example_states_what_the_default_is_or_needs_to_be_there() -> None:
     text = example_path().read_text(encoding="utf-8")
 
-    for section in ("poll", "stuck", "guard", "triage"):
-        fields = getattr(schema, f"{section.capitalize()}Section").model_fields
+    for section in ("poll", "stuck", "pool_loss", "rejects", "foreign_pool", "guard", "triage"):
+        fields = type(getattr(schema.ConfigFile.model_construct(), section)).model_fields
         assert all(f"\n  {key}: " in text for key in fields), section
         assert (
             getattr(load(example_path()), section)
             == {
                 "poll": PollSettings(),
                 "stuck": StuckThresholds(),
+                "pool_loss": PoolThresholds(),
+                "rejects": RejectThresholds(),
+                "foreign_pool": ForeignPoolThresholds(),
                 "guard": GuardLimits(),
                 "triage": TriageLimits(),
             }[section]
@@ -100,12 +116,15 @@ def test_every_key_of_the_example_states_what_the_default_is_or_needs_to_be_ther
     [
         (schema.PollSection, PollSettings()),
         (schema.StuckSection, StuckThresholds()),
+        (schema.PoolLossSection, PoolThresholds()),
+        (schema.RejectsSection, RejectThresholds()),
+        (schema.ForeignPoolSection, ForeignPoolThresholds()),
         (schema.GuardSection, GuardLimits()),
         (schema.TriageSection, TriageLimits()),
     ],
 )
 def test_the_schema_has_every_figure_of_a_stage_with_its_default(
-    section: type[schema.Section], values: PollSettings | StuckThresholds | GuardLimits | TriageLimits
+    section: type[schema.Section], values: Thresholds
 ) -> None:
     assert section().model_dump() == dataclasses.asdict(values)
 
@@ -119,6 +138,9 @@ def test_figures_logins_access_and_trust_arrive_where_they_are_used(tmp_path: Pa
         "tick_s: 1.5\n"
         "poll: {interval_s: 10, concurrency: 64}\n"
         "stuck: {misses: 4}\n"
+        "pool_loss: {dead_s: 45}\n"
+        "rejects: {rejected_bad: 0.04}\n"
+        "foreign_pool: {polls: 3}\n"
         "guard: {power_cycles_per_day: 1}\n"
         "triage: {min_healthy_s: 1800}\n"
         "ledger: data/site.sqlite3\n"
@@ -138,6 +160,9 @@ def test_figures_logins_access_and_trust_arrive_where_they_are_used(tmp_path: Pa
     assert settings.tick_s == 1.5
     assert settings.poll == PollSettings(interval_s=10.0, concurrency=64)
     assert settings.stuck == StuckThresholds(misses=4)
+    assert settings.pool_loss == PoolThresholds(dead_s=45.0)
+    assert settings.rejects == RejectThresholds(rejected_bad=0.04)
+    assert settings.foreign_pool == ForeignPoolThresholds(polls=3)
     assert settings.guard == GuardLimits(power_cycles_per_day=1)
     assert settings.triage == TriageLimits(min_healthy_s=1800.0)
     assert settings.ledger == tmp_path / "data/site.sqlite3"

@@ -52,6 +52,8 @@ def test_stock_s19_pro() -> None:
         fans_rpm=(6000.0, 5880.0, 5040.0, 5040.0),
         power_w=None,
         pool_alive=True,
+        pool_url="stratum+tcp://btc.global.luxor.tech:700",
+        pool_user="satokierepair.H04YK",
         suspended=None,
         tuned=None,
     )
@@ -74,6 +76,8 @@ def test_luxos_s19k_pro() -> None:
         fans_rpm=(1920.0, 1920.0, 2340.0, 2340.0),
         power_w=1051.0,
         pool_alive=True,
+        pool_url="stratum+tcp://ca.stratum.braiins.com:3333",
+        pool_user="asic-rs.user1",
         suspended=False,
         tuned=None,
     )
@@ -97,6 +101,8 @@ def test_whatsminer_m20s(file: str) -> None:
         fans_rpm=(6450.0, 6480.0),
         power_w=3417.0,
         pool_alive=True,
+        pool_url="stratum+tcp://btc.example.pool:3333",
+        pool_user="asic-rs.test",
         suspended=None,
         tuned=True,
     )

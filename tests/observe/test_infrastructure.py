@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -15,7 +16,7 @@ from agent.observe.infrastructure import READS_AT_ONCE
 from agent.observe.settings import PollSettings
 from agent.observe.timetable import phase
 from simulators.virtual_time import run
-from tests.observe.farm import EPOCH_S, observed, site_of
+from tests.observe.farm import EPOCH_S, Habit, observed, site_of
 
 SETTINGS = PollSettings()
 
@@ -50,10 +51,14 @@ class PlainSwitch:
 
     def __init__(self) -> None:
         self.read_at_s: list[float] = []
+        self.closely: list[bool] = []
 
-    async def read(self) -> dict[int, PortReading]:
+    async def read(self, *, closely: bool = False) -> dict[int, PortReading]:
         self.read_at_s.append(asyncio.get_running_loop().time())
-        return {1: PortReading(True, 1_000 * len(self.read_at_s)), 2: PortReading(False), 77: PortReading(True, 1)}
+        self.closely.append(closely)
+        rare = (True, 0, 20) if closely else (None, None, None)
+        first = PortReading(True, 1_000 * len(self.read_at_s), *rare)
+        return {1: first, 2: PortReading(False), 77: PortReading(True, 1)}
 
 
 def gaps_s(times: list[float]) -> list[float]:
@@ -203,5 +208,54 @@ def test_the_wait_for_the_first_full_poll_is_bounded() -> None:
         assert [(e["event"], e["miners_untried"], e["infrastructure_untried"]) for e in logs] == [
             ("first_poll_incomplete", 0, 1)
         ]
+
+    run(main(), timeout_wall_s=20)
+
+
+def test_what_serves_a_miner_that_fell_silent_just_now_is_read_at_once_and_closely() -> None:
+    async def main() -> None:
+        p, s, other = PlainPdu(), PlainSwitch(), PlainSwitch()
+        site = site_of(1, pdus=(pdu("p"),), switches=(switch("s"), switch("t")))
+        member = replace(site.miners[0], outlets=(Outlet(PduId("p"), 1),), port=Port(SwitchId("s"), 1))
+        site = replace(site, miners=(member,))
+        switches = {SwitchId("s"): s, SwitchId("t"): other}
+        async with observed(site, SETTINGS, pdus={PduId("p"): p}, switches=switches) as (farm, _, observer):
+            await observer.start()
+            await observer.first_full_poll()
+            await asyncio.sleep(100.0)
+            assert not any(s.closely)
+            silent_at_s = asyncio.get_running_loop().time()
+            farm.habit[farm.hosts[0]] = Habit.SILENT
+            await asyncio.sleep(6 * SETTINGS.interval_s)
+            for source in (p, s):
+                after = [at_s for at_s in source.read_at_s if at_s > silent_at_s + 2.0 * SETTINGS.interval_s]
+                assert len(after) >= 2, "two readings tell whether something still comes from it"
+            assert s.closely[-1]
+            assert not any(other.closely)
+            await asyncio.sleep(600.0)
+            late = gaps_s(s.read_at_s[-3:])
+            assert late == pytest.approx([SETTINGS.switch_interval_s] * 2), "one long silent is read as ever"
+            assert not s.closely[-1]
+
+    run(main(), timeout_wall_s=20)
+
+
+def test_a_switch_in_focus_is_read_closely() -> None:
+    async def main() -> None:
+        s = PlainSwitch()
+        site = site_of(1, switches=(switch("s"),))
+        site = replace(site, miners=(replace(site.miners[0], port=Port(SwitchId("s"), 1)),))
+        async with observed(site, SETTINGS, switches={SwitchId("s"): s}) as (_, view, observer):
+            await observer.start()
+            await observer.first_full_poll()
+            observer.focus([site.miners[0].id])
+            await asyncio.sleep(1.0)
+            assert s.closely == [False, True]
+            port = view.row(site.miners[0].id).port
+            assert port is not None
+            assert (port.admin_up, port.pvid) == (True, 20)
+            observer.focus([])
+            await asyncio.sleep(2 * SETTINGS.switch_interval_s)
+            assert s.closely[-1] is False
 
     run(main(), timeout_wall_s=20)

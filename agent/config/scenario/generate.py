@@ -131,7 +131,10 @@ def configuration(made: Generated) -> dict[str, Any]:
                 "id": switch,
                 "host": next(hosts),
                 "ports": len(rows),
-                "snmp": {"community": {"credential": "switch-read"}},
+                "snmp": {
+                    "community": {"credential": "switch-read"},
+                    "write_community": {"credential": "switch-write"},
+                },
             }
         )
         watts = []

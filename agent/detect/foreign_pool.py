@@ -1,0 +1,108 @@
+"""Foreign pools: a miner that works for somebody else, or under a name that is not its own.
+
+Source: facts "failures", row 29. The allow-list is the site's: its pools, and the name that a miner's pool group gives
+it. Where the configuration lists no pools the view calls none foreign. What a pool is worth is not looked at here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.detect.pool import pool_name
+from agent.model.columns import Floats
+from agent.model.incident import Category, Evidence, Health, Reason
+from agent.model.site_view import POOL_FOREIGN, POOL_UNKNOWN, SiteView
+from agent.model.verdicts import Verdicts
+
+Polls = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignPoolThresholds:
+    """Figures of the detector.
+
+    Attributes:
+        polls: answers in a row that name a foreign pool or worker before it fires.
+        clear_polls: answers in a row that name a pool of the site and the right worker before it is over.
+    """
+
+    polls: int = 2
+    clear_polls: int = 12
+
+
+class ForeignPoolDetector:
+    """Judges every row; keeps how many answers in a row were good or bad. State arrays have shape (n,)."""
+
+    category = Category.OTHER
+
+    def __init__(self, rows: int, thresholds: ForeignPoolThresholds | None = None) -> None:
+        self._t = thresholds or ForeignPoolThresholds()
+        self._since: Floats = np.full(rows, np.nan)
+        self._clear_since: Floats = np.full(rows, np.nan)
+        self._read_at: Floats = np.full(rows, -np.inf)
+        self._bad: Polls = np.zeros(rows, dtype=np.int32)
+        self._good: Polls = np.zeros(rows, dtype=np.int32)
+
+    def judge(self, view: SiteView, now: float) -> Verdicts:
+        """Return this tick's verdict for every row, whatever it is expected to do: no state excuses it.
+
+        Args:
+            view: the columns.
+            now: UTC s.
+        """
+        self._count(view)
+        new = (self._bad >= self._t.polls) & np.isnan(self._since)
+        self._since[new] = now
+        firing = ~np.isnan(self._since)
+        clearing = firing & (self._good > 0)
+        self._clear_since = np.where(clearing, np.fmin(self._clear_since, now), np.nan)
+        ended = clearing & (self._good >= self._t.clear_polls)
+        self._since[ended] = self._clear_since[ended] = np.nan
+        firing &= ~ended
+        suspect = ~firing & (self._bad > 0)
+        health = np.where(firing, Health.FIRING, np.where(suspect, Health.SUSPECT, Health.HEALTHY)).astype(np.int8)
+        evidence = ForeignPoolEvidence(view, now)
+        return Verdicts(self.category, health, self._since.copy(), self._clear_since.copy(), evidence)
+
+    def restore(self, row: int, since: float, reason: Reason) -> None:
+        """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
+        if reason is Reason.FOREIGN_POOL:
+            self._since[row] = since
+
+    def _count(self, view: SiteView) -> None:
+        """Take in the answers since the last tick that named a pool."""
+        news = (view.pool_at > self._read_at) & (view.pool != POOL_UNKNOWN)
+        misnamed = (view.worker_ok.value == 0.0) & (view.worker_ok.at >= view.pool_at)
+        bad = (view.pool == POOL_FOREIGN) | misnamed
+        self._bad = np.where(news, np.where(bad, self._bad + 1, 0), self._bad).astype(np.int32)
+        self._good = np.where(news, np.where(bad, 0, self._good + 1), self._good).astype(np.int32)
+        np.copyto(self._read_at, view.pool_at, where=news)
+
+
+class ForeignPoolEvidence:
+    """Explains a verdict, for the few rows that need it."""
+
+    __slots__ = ("_now", "_view")
+
+    def __init__(self, view: SiteView, now: float) -> None:
+        self._view = view
+        self._now = now
+
+    def reason(self, row: int) -> Reason:
+        """Return why that row fires."""
+        return Reason.FOREIGN_POOL
+
+    def domain(self, _: int) -> str:
+        """Return nothing: each miner's configuration is its own."""
+        return ""
+
+    def of(self, row: int) -> Evidence:
+        """Return what was seen of that row, units in the keys; None where never measured."""
+        view = self._view
+        worker_ok, told_s = view.worker_ok.value[row], self._now - view.pool_at[row]
+        return {
+            "pool": pool_name(view, int(view.pool[row])),
+            "worker_ok": None if np.isnan(worker_ok) else bool(worker_ok),
+            "pool_told_s": None if np.isnan(told_s) else round(float(told_s), 1),
+        }

@@ -1,0 +1,268 @@
+"""Miners cut off by the network: nobody reaches them, and something outside them says that they work.
+
+Definition: facts "detection", section 7, D5. A silent API looks the same whether the miner hung or the way to it broke;
+its outlets and its switch port tell which. A silent miner that draws in full is cut off when its port has no link, when
+the port goes on receiving from it, when frames from it arrive damaged, or when the whole switch went silent with
+several of its miners. One that draws in full behind a quiet port is hung, and one about which nothing outside can be
+read is left to the detector of stuck miners.
+
+A verdict that fired stays until the miner answers and counts hashes again, whatever it draws meanwhile: without a
+network the work runs out within minutes, and a stock Antminer then takes the power off its hashboards (facts
+"failures", row 25).
+"""
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.model.columns import Bools, Floats, Ints
+from agent.model.incident import Category, Evidence, Health, Reason
+from agent.model.site_view import Expected, SiteView
+from agent.model.telemetry import OutletState, Reach
+from agent.model.verdicts import Verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkThresholds:
+    """Figures of the detector.
+
+    Attributes:
+        misses: polls in a row without an answer before a miner counts as unreachable.
+        draw_share: of its nominal power; who draws that much works.
+        fresh_s: older readings of outlets and ports prove nothing, and neither do those from before the silence.
+        await_s: for so long after the silence began, readings that will decide are waited for.
+        together: so many silent miners that draw in full are no chance, behind a switch that is silent itself.
+        clear_polls: answered polls in a row before a miner counts as reachable again.
+    """
+
+    misses: int = 6
+    draw_share: float = 0.8
+    fresh_s: float = 90.0
+    await_s: float = 90.0
+    together: int = 3
+    clear_polls: int = 12
+
+
+def cut_off(view: SiteView, now: float, thresholds: NetworkThresholds | None = None) -> Bools:
+    """Return which rows are, by what is known at this moment, cut off by the network; shape (n,). `now` is UTC s."""
+    return _look(view, now, thresholds or NetworkThresholds()).cut_off
+
+
+class NetworkDetector:
+    """Judges every row; keeps what hysteresis needs. State arrays have shape (n,)."""
+
+    category = Category.NETWORK
+
+    def __init__(self, rows: int, thresholds: NetworkThresholds | None = None) -> None:
+        self._t = thresholds or NetworkThresholds()
+        self._since: Floats = np.full(rows, np.nan)
+        self._clear_since: Floats = np.full(rows, np.nan)
+        self._claims: Bools = np.zeros(rows, dtype=np.bool_)
+
+    @property
+    def claims(self) -> Bools:
+        """The rows that were this detector's at its last judgement: firing, or about to be decided; shape (n,).
+
+        Their silence is nobody else's.
+        """
+        return self._claims
+
+    def judge(self, view: SiteView, now: float) -> Verdicts:
+        """Return this tick's verdict for every row.
+
+        Args:
+            view: the columns.
+            now: UTC s.
+        """
+        seen = _look(view, now, self._t)
+        self._since[view.expected == Expected.SUSPENDED] = np.nan
+        self._since[seen.cut_off & np.isnan(self._since)] = now
+        self._clear(view, now)
+        firing = ~np.isnan(self._since)
+        self._claims = firing | seen.awaited
+        health: Ints = np.where(firing, Health.FIRING, np.where(seen.awaited, Health.SUSPECT, Health.HEALTHY)).astype(
+            np.int8
+        )
+        evidence = NetworkEvidence(view, now, seen)
+        return Verdicts(self.category, health, self._since.copy(), self._clear_since.copy(), evidence)
+
+    def restore(self, row: int, since: float, reason: Reason) -> None:
+        """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
+        self._since[row] = since
+
+    def _clear(self, view: SiteView, now: float) -> None:
+        """End verdicts whose miner has answered for the whole clear window and counted hashes within it."""
+        for row in np.flatnonzero(~np.isnan(self._since)).tolist():
+            if view.misses[row] or view.goods[row] < min(3, self._t.clear_polls):
+                self._clear_since[row] = np.nan
+                continue
+            if np.isnan(self._clear_since[row]):
+                self._clear_since[row] = now
+            if view.goods[row] >= self._t.clear_polls and view.work_gh.grew_at[row] > self._clear_since[row]:
+                self._since[row] = self._clear_since[row] = np.nan
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one look says of every row; arrays have shape (n,).
+
+    Attributes:
+        cut_off: cut off by the network. awaited: readings that will tell are still to come.
+        dark: the switch went silent with several of its miners.
+        draw_w: over all its outlets, NaN where that is not known.
+    """
+
+    cut_off: Bools
+    awaited: Bools
+    dark: Bools
+    draw_w: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Wiring:
+    """Where each row's outlets and port are among the view's columns.
+
+    Attributes:
+        outlets: shape (n, most outlets of a miner); places beyond the last outlet stand for none.
+        volts: of each outlet. port: shape (n,), -1 where it has none. switch: shape (n,), -1 likewise.
+    """
+
+    outlets: NDArray[np.int64]
+    volts: Floats
+    port: NDArray[np.int64]
+    switch: NDArray[np.int64]
+    switches: int
+
+
+_wirings: "WeakKeyDictionary[SiteView, _Wiring]" = WeakKeyDictionary()
+
+
+def _wiring(view: SiteView) -> _Wiring:
+    known = _wirings.get(view)
+    if known is None:
+        known = _wirings[view] = _wired(view)
+    return known
+
+
+def _wired(view: SiteView) -> _Wiring:
+    site, none = view.site, len(view.outlet_rows)
+    most = max((len(m.outlets) for m in site.miners), default=0)
+    outlets = np.full((len(site.miners), max(most, 1)), none, dtype=np.int64)
+    switches = {switch.id: place for place, switch in enumerate(site.switches)}
+    for row, miner in enumerate(site.miners):
+        known = [view.outlet_rows[o] for o in miner.outlets if o in view.outlet_rows]
+        if len(known) == len(miner.outlets):
+            outlets[row, : len(known)] = known
+    ports = [m.port if m.port in view.port_rows else None for m in site.miners]
+    return _Wiring(
+        outlets,
+        np.array([site.pdu[o.pdu].voltage_v for o in view.outlet_rows], dtype=np.float64),
+        np.array([-1 if p is None else view.port_rows[p] for p in ports], dtype=np.int64),
+        np.array([-1 if p is None else switches[p.switch] for p in ports], dtype=np.int64),
+        len(switches),
+    )
+
+
+def _look(view: SiteView, now: float, t: NetworkThresholds) -> _Seen:
+    """Weigh what is known of every row at this moment."""
+    watched = (view.expected == Expected.RUNNING) | (view.expected == Expected.TUNING)
+    silent: Bools = watched & (view.misses >= t.misses) & (view.reach == Reach.SILENT)
+    nothing = np.zeros_like(silent)
+    if not silent.any():
+        return _Seen(nothing, nothing, nothing, np.full(len(silent), np.nan))
+    wiring, since = _wiring(view), view.missing_since
+    draw_w, drawn_at = _draw(view, wiring)
+    with np.errstate(invalid="ignore"):
+        drew = silent & (draw_w >= t.draw_share * view.nominal_w)
+        draws = drew & (drawn_at >= since) & (now - drawn_at <= t.fresh_s)
+        has_port = wiring.port >= 0
+
+        def of_port(column: Floats) -> Floats:
+            return np.where(has_port, column[wiring.port] if column.size else np.nan, np.nan)
+
+        read_at = of_port(view.port_up.at)
+        fresh = (read_at >= since) & (now - read_at <= t.fresh_s)
+        no_link = of_port(view.port_up.value) == 0.0
+        receives = (of_port(view.port_before) >= since) & (of_port(view.port_octets.grew_at) >= read_at)
+        damaged = of_port(view.port_errors.grew_at) >= since
+        dark = draws & (read_at < since) & _together(wiring, drew & (read_at < since), t.together)
+        cut: Bools = (draws & fresh & (no_link | receives | damaged)) | dark
+        decided = (drawn_at >= since) & (of_port(view.port_before) >= since)
+        is_read = read_at >= since - t.fresh_s
+        awaited: Bools = drew & ~cut & ~decided & is_read & (now - since <= t.await_s)
+    return _Seen(cut, awaited, dark, draw_w)
+
+
+def _draw(view: SiteView, wiring: _Wiring) -> tuple[Floats, Floats]:
+    """Return watts over all outlets of each row, NaN unless all are on and metered, and when the oldest was read."""
+    at = view.outlet_state.at
+    watts = np.where(
+        view.outlet_w.at == at, view.outlet_w.value, np.where(view.outlet_a.at == at, view.outlet_a.value, np.nan)
+    )
+    watts = np.where(view.outlet_w.at == at, watts, watts * wiring.volts)
+    watts = np.where(view.outlet_state.value == OutletState.ON, watts, np.nan)
+    each_w, each_at = np.append(watts, 0.0)[wiring.outlets], np.append(at, np.inf)[wiring.outlets]
+    return each_w.sum(axis=1), each_at.min(axis=1)
+
+
+def _together(wiring: _Wiring, silent: Bools, least: int) -> Bools:
+    """Return the rows whose switch has at least so many of the rows `silent`."""
+    counts = np.bincount(wiring.switch[silent & (wiring.switch >= 0)], minlength=max(wiring.switches, 1))
+    together: Bools = (wiring.switch >= 0) & (counts[wiring.switch] >= least)
+    return together
+
+
+class NetworkEvidence:
+    """Explains a verdict, for the few rows that need it."""
+
+    __slots__ = ("_now", "_seen", "_view")
+
+    def __init__(self, view: SiteView, now: float, seen: _Seen) -> None:
+        self._view = view
+        self._now = now
+        self._seen = seen
+
+    def reason(self, row: int) -> Reason:
+        """Return why that row fires."""
+        return Reason.CUT_OFF
+
+    def domain(self, row: int) -> str:
+        """Return the switch that went silent with its miners; empty where it is about one port."""
+        port = self._view.site.miners[row].port
+        return f"switch:{port.switch}" if port is not None and self._seen.dark[row] else ""
+
+    def of(self, row: int) -> Evidence:
+        """Return what was seen of that row, units in the keys; None where never measured."""
+        view = self._view
+        miner = view.row(view.site.miners[row].id)
+        at, port = view.site.miners[row].port, miner.port
+        outlets = miner.outlets
+        told: Evidence = {
+            "reach": Reach(int(view.reach[row])).name.lower(),
+            "misses": int(view.misses[row]),
+            "silent_s": _rounded(miner.missing_s),
+            "draw_w": _rounded(self._seen.draw_w[row]),
+            "nominal_w": _rounded(view.nominal_w[row]),
+            "outlets_age_s": _rounded(max((self._now - o.at for o in outlets), default=np.nan)),
+            "port": None if at is None else str(at),
+            "usual_pvid": miner.usual_pvid,
+        }
+        if at is not None and port is not None:
+            error_rate = miner.port_error_rate
+            errors = float(view.port_errors.total[view.port_rows[at]])
+            told |= {
+                "port_up": port.up,
+                "port_admin_up": port.admin_up,
+                "port_quiet_s": _rounded(port.quiet_s),
+                "port_age_s": _rounded(self._now - port.at),
+                "port_pvid": port.pvid,
+                "port_errors": None if np.isnan(errors) else int(errors),
+                "port_errors_per_s": None if np.isnan(error_rate) else round(error_rate, 2),
+            }
+        return told
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 1)

@@ -1,0 +1,133 @@
+"""Faults of the network between the miners and everybody else: ports, cables, VLANs, addresses, switches."""
+
+from collections.abc import Callable
+
+from agent.model.action import Verb
+from agent.model.ids import MinerId
+from agent.model.incident import Category, Reason
+from agent.model.topology import Port, Site
+from simulators.faults.kind import FaultKind, Knob, Objection, On, Values, number, ports_of
+from simulators.plant.network import USUAL_VLAN, NetworkPlant
+from simulators.plant.site import SitePlant
+
+_CUT_OFF = frozenset({Reason.CUT_OFF})
+_ON_A_PORT = frozenset({On.PORT, On.MINER})
+
+Change = Callable[[NetworkPlant, Port, float, Values], None]
+Repair = Callable[[NetworkPlant, Port, float], None]
+
+
+def _port_at(site: Site, target: str) -> Port | None:
+    """Return the port of a target that is a port, or the one a miner is behind."""
+    word, _, name = target.partition(":")
+    return site.miner(MinerId(name)).port if word == On.MINER else ports_of(site, target)[0]
+
+
+def _needs_a_miner(site: Site, target: str, _: Values) -> Objection | None:
+    """A fault of a port is somebody's only where a miner is behind it."""
+    port = _port_at(site, target)
+    if port is not None and any(miner.port == port for miner in site.miners):
+        return None
+    return Objection("the target", "a port with a miner behind it", "none", "name another, or give the miner its port")
+
+
+def _port_fault(
+    name: str,
+    *,
+    change: Change,
+    repair: Repair,
+    does: str,
+    signature: str,
+    remedy: Verb | None = None,
+    on: frozenset[On] = _ON_A_PORT,
+    **knobs: Knob,
+) -> FaultKind:
+    """Return a fault kind of one port."""
+
+    def start(plant: SitePlant, target: str, now: float, values: Values) -> None:
+        if (port := _port_at(plant.site, target)) is not None:
+            change(plant.network, port, now, values)
+
+    def stop(plant: SitePlant, target: str, now: float) -> None:
+        if (port := _port_at(plant.site, target)) is not None:
+            repair(plant.network, port, now)
+
+    return FaultKind(
+        name=f"network.{name}",
+        category=Category.NETWORK,
+        counts=True,
+        remedy=remedy,
+        causes=_CUT_OFF,
+        does=does,
+        signature=signature,
+        on=on,
+        start=start,
+        stop=stop,
+        knobs=knobs,
+        objects=_needs_a_miner,
+    )
+
+
+def _switch_down(plant: SitePlant, target: str, now: float, _: Values) -> None:
+    plant.network.kill(ports_of(plant.site, target)[0].switch, True, now)
+
+
+def _switch_up(plant: SitePlant, target: str, now: float) -> None:
+    plant.network.kill(ports_of(plant.site, target)[0].switch, False, now)
+
+
+NETWORK_FAULTS = (
+    _port_fault(
+        "port_hung",
+        change=lambda network, port, now, _: network.hang(port, True, now),
+        repair=lambda network, port, now: network.hang(port, False, now),
+        remedy=Verb.BOUNCE_PORT,
+        does="The switch port hangs: it keeps its link, hears the miner and passes nothing on until it was taken down.",
+        signature=(
+            "API and web silent, port up and receiving, full watts; 150 s later the work runs out and the watts fall."
+        ),
+    ),
+    _port_fault(
+        "cable_errors",
+        change=lambda network, port, now, values: network.damage(port, number(values, "share"), now),
+        repair=lambda network, port, now: network.damage(port, 0.0, now),
+        does="A bad cable or plug: a large part of the frames arrives damaged.",
+        signature="Hardly a poll comes through, port up, its error counter grows; the pool's connection does not hold.",
+        share=Knob(0.6, "share of the frames that is damaged, from 0.5 to 1", span=(0.5, 1.0)),
+    ),
+    _port_fault(
+        "cable_cut",
+        change=lambda network, port, now, _: network.plug(port, False, now),
+        repair=lambda network, port, now: network.plug(port, True, now),
+        does="The cable is out, or cut.",
+        signature="API and web silent, port without link, full watts until the work runs out.",
+    ),
+    _port_fault(
+        "wrong_vlan",
+        change=lambda network, port, now, values: network.set_vlan(port, int(number(values, "vlan")), now),
+        repair=lambda network, port, now: network.set_vlan(port, USUAL_VLAN, now),
+        does="Somebody put the port into another VLAN, where neither gateway nor pool is.",
+        signature="API and web silent, port up and receiving, its PVID is not that of the other miners' ports.",
+        vlan=Knob(999, "the VLAN it is put into", span=(100, 4094), whole=True),
+    ),
+    _port_fault(
+        "address_moved",
+        change=lambda network, port, now, _: network.move(port, True, now),
+        repair=lambda network, port, now: network.move(port, False, now),
+        on=frozenset({On.PORT}),
+        does="The miner got another address by DHCP: it works on, and nobody is at the inventory's address.",
+        signature="API and web silent, port up and receiving, full watts for good; the same MAC on the same port.",
+    ),
+    FaultKind(
+        name="network.switch_down",
+        category=Category.NETWORK,
+        counts=True,
+        remedy=None,
+        causes=_CUT_OFF,
+        does="The switch is down with all its ports.",
+        signature="All miners behind one switch fall silent together at full watts, and so does the switch's SNMP.",
+        on=frozenset({On.SWITCH}),
+        start=_switch_down,
+        stop=_switch_up,
+    ),
+)
