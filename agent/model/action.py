@@ -66,7 +66,7 @@ VERB_TRAITS: Mapping[Verb, VerbTraits] = {
     Verb.POWER_OFF: VerbTraits(Risk.POWER, Repeat.SAFE, 120.0),
     Verb.POWER_ON: VerbTraits(Risk.POWER, Repeat.SAFE, 120.0),
     Verb.SWITCH_POOL: VerbTraits(Risk.SOFT, Repeat.SAFE, 60.0),
-    Verb.BOUNCE_PORT: VerbTraits(Risk.SOFT, Repeat.PROBE, 60.0),
+    Verb.BOUNCE_PORT: VerbTraits(Risk.SOFT, Repeat.SAFE, 90.0),
 }
 
 

@@ -34,7 +34,7 @@ class Signal:
 
     def put(self, row: int, value: float | None, now: float) -> None:
         """Store a measurement; `None` and NaN change nothing."""
-        if value is not None and not math.isnan(value):
+        if value is not None and value == value:  # noqa: PLR0124 - NaN is not; a call would take as long as the rest
             self._value[row] = value
             self._at[row] = now
 
@@ -56,7 +56,19 @@ class Counter:
     (HISTORY_SAMPLES, n).
     """
 
-    __slots__ = ("_base", "_cells", "_head", "_noted_at", "_times", "_totals", "at", "grew_at", "raw", "total")
+    __slots__ = (
+        "_base",
+        "_cells",
+        "_head",
+        "_noted_at",
+        "_rings",
+        "_times",
+        "_totals",
+        "at",
+        "grew_at",
+        "raw",
+        "total",
+    )
 
     def __init__(self, n: int, *, history: bool = False) -> None:
         self.total: Floats = np.full(n, np.nan)
@@ -69,27 +81,28 @@ class Counter:
         self._noted_at: Floats = np.full(n, -math.inf if history else math.inf)
         self._head: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
         self._cells = tuple(map(_cells, (self.total, self.at, self.grew_at, self.raw, self._base, self._noted_at)))
+        self._rings = tuple(map(_cells, (self._times, self._totals)))
 
     def put(self, row: int, raw: float | None, now: float, *, restarted: bool) -> None:
         """Store a counter reading. `restarted`: the device's process is younger than at the reading before."""
-        if raw is None or math.isnan(raw):
+        if raw is None or raw != raw:  # noqa: PLR0124 - NaN is; a call would take as long as the rest
             return
         totals, at, grew_at, raws, base, noted_at = self._cells
         if restarted:
             base[row] += raws[row]
         raws[row] = raw
-        before = totals[row]
         total = base[row] + raw
-        if total > before or math.isnan(before):
+        if not total <= totals[row]:  # NaN before the first
             grew_at[row] = now
         totals[row] = total
         at[row] = now
         if now - noted_at[row] < HISTORY_SPACING_S:
             return
         noted_at[row] = now
-        head = self._head[row]
-        self._times[head, row] = now
-        self._totals[head, row] = total
+        head = self._head.item(row)
+        times, sums = self._rings
+        times[head, row] = now
+        sums[head, row] = total
         self._head[row] = (head + 1) % HISTORY_SAMPLES
 
     def put_rows(self, where: Bools, raw: Floats, at: Floats) -> None:

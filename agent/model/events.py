@@ -42,7 +42,10 @@ class AgentStopped(Event, frozen=True, kw_only=True, tag="agent_stopped"):
 
 
 class IncidentOpened(Event, frozen=True, kw_only=True, tag="incident_opened"):
-    """A symptom became an incident, and was announced by this very event."""
+    """A symptom became an incident, and was announced by this very event.
+
+    `domain` names what its members share, e.g. `pool:primary`, where the cause lies there; empty for a single device.
+    """
 
     incident: IncidentId
     category: Category
@@ -50,6 +53,25 @@ class IncidentOpened(Event, frozen=True, kw_only=True, tag="incident_opened"):
     severity: Severity
     members: tuple[MinerId, ...]
     detected_at: float
+    evidence: Evidence
+    domain: str = ""
+
+
+class IncidentJoined(Event, frozen=True, kw_only=True, tag="incident_joined"):
+    """More miners show the symptom of a shared cause whose incident is open."""
+
+    incident: IncidentId
+    members: tuple[MinerId, ...]
+    severity: Severity
+
+
+class IncidentReclassified(Event, frozen=True, kw_only=True, tag="incident_reclassified"):
+    """Nothing had been done yet, and what is seen now belongs to another class: its playbook begins."""
+
+    incident: IncidentId
+    category: Category
+    cause: Reason
+    severity: Severity
     evidence: Evidence
 
 
@@ -161,6 +183,8 @@ AnyEvent = (
     AgentStarted
     | AgentStopped
     | IncidentOpened
+    | IncidentJoined
+    | IncidentReclassified
     | IncidentUpdated
     | IncidentRelapsed
     | Mitigated

@@ -137,6 +137,8 @@ class Incident:
     """One incident. Times are UTC seconds; definitions in the KPI reference.
 
     Attributes:
+        runs: how many runs of playbooks it has had.
+        domain: what its members share and the cause lies in, e.g. `pool:primary`; empty for a single device.
         earlier: the stretches that relapses put an end to, oldest first.
         relapsed_at: detection of the present stretch's symptom where it is a relapse.
     """
@@ -159,7 +161,9 @@ class Incident:
     excused_s: float = 0.0
     relapses: int = 0
     run: Run | None = None
+    runs: int = 0
     attempts: tuple[Attempt, ...] = ()
+    domain: str = ""
     earlier: tuple[Spell, ...] = ()
     relapsed_at: float | None = None
 

@@ -2,7 +2,7 @@
 
 from agent.model.action import Action
 from agent.model.events import Intended, Judged
-from agent.model.ids import IncidentId, MinerId, RunId
+from agent.model.ids import IncidentId, MinerId, PoolId, RunId
 from agent.model.incident import Category, Incident
 from agent.model.topology import Outlet
 
@@ -16,7 +16,9 @@ class Memory:
         flying: intents without an outcome, by incident.
         duties: outlets switched off (or tried) and not yet seen switched on again, with the incident that did it.
         power_offs: UTC s of each miner's power-offs of its last 24 h: the outcome's, the intent's while there is none.
-        settled: the last settled action of each miner, with its UTC s.
+        settled: the last settled action of each miner, with its UTC s, the latest last.
+        pool_set: the pool that each miner was last told to work for, with the UTC s of it.
+        pools_left: for each pool, which incidents moved miners away from it in the last 24 h, with the UTC s of it.
         switched_on: UTC s of the last switch-on of each outlet.
         judged: the last guard verdict of each incident, so that only changes are recorded.
     """
@@ -28,10 +30,13 @@ class Memory:
         self.duties: dict[Outlet, IncidentId] = {}
         self.power_offs: dict[MinerId, tuple[float, ...]] = {}
         self.settled: dict[MinerId, tuple[Action, float]] = {}
+        self.pool_set: dict[MinerId, tuple[PoolId, float]] = {}
+        self.pools_left: dict[PoolId, dict[IncidentId, float]] = {}
         self.switched_on: dict[Outlet, float] = {}
         self.judged: dict[IncidentId, Judged] = {}
         self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
         self._open: dict[IncidentId, None] = {}
+        self._owner: dict[MinerId, IncidentId] = {}
 
     @property
     def open_incidents(self) -> list[Incident]:
@@ -43,9 +48,18 @@ class Memory:
         found = self._latest.get((category, miner))
         return None if found is None else self.incidents[found]
 
+    def owner(self, miner: MinerId) -> Incident | None:
+        """Return the open incident that has this miner as a member; the latest where there are several."""
+        found = self._owner.get(miner)
+        return None if found is None else self.incidents[found]
+
+    def shared(self, category: Category, domain: str) -> Incident | None:
+        """Return the open incident of that category whose members share that domain."""
+        return next((i for i in self.open_incidents if i.domain == domain and i.category is category), None)
+
     def is_down(self, miner: MinerId) -> bool:
         """Whether any open incident has this miner as a member."""
-        return any(miner in incident.members for incident in self.open_incidents)
+        return miner in self._owner
 
     def incident_id(self, ahead: int) -> IncidentId:
         """Return the id of the incident to be opened after `ahead` others that are not committed yet."""
@@ -53,4 +67,4 @@ class Memory:
 
     def next_run(self, incident: Incident) -> RunId:
         """Return the id the incident's next run gets."""
-        return RunId(f"{incident.id}/run-{incident.relapses + 1}")
+        return RunId(f"{incident.id}/run-{incident.runs + 1}")

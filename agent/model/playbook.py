@@ -6,7 +6,7 @@ Nothing here runs a playbook; `agent.remediate` does. Conditions and computed ac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from agent.model.action import Verb
+from agent.model.action import Action, Verb
 from agent.model.incident import Category, Incident, Run
 from agent.model.site_view import MinerRow
 from agent.model.topology import Miner
@@ -43,7 +43,7 @@ Condition = Callable[[Situation], bool]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Do something to the incident's miner (power verbs: to all its outlets).
+    """Do something to the incident's miner (power verbs: to all its outlets), or what `on` works out.
 
     The outcome picks the trigger. An unknown outcome counts as failed where the action may be repeated, and as done
     where it may not: the state that follows looks for its effect.
@@ -52,6 +52,7 @@ class Act:
     verb: Verb
     on_ok: str
     on_fail: str
+    on: Callable[[Situation], Action] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,27 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Counter, Floats, Ints, Signal
-from agent.model.ids import MinerId, PoolId
-from agent.model.probe import ProbeResult
+from agent.model.ids import MinerId, PoolId, SwitchId
+from agent.model.probe import ProbeResult, Verdict
 from agent.model.telemetry import OutletReading, OutletState, PortReading, Reach, Telemetry
 from agent.model.topology import Outlet, Pdu, Port, Site, Switch
 
 POOL_UNKNOWN = -1
 POOL_FOREIGN = -2
 """Stand in the column `pool` where no pool's place does: the miner did not say, or named one that is not the site's."""
+
+
+ERROR_SPAN_S = (30.0, 120.0)
+"""An error rate is taken over the shortest time within these that readings span."""
+
+PEERS_MIN = 3
+"""Fewer ports that agree on their VLAN say nothing about what is usual."""
 
 
 class Expected(IntEnum):
@@ -33,7 +41,10 @@ class Expected(IntEnum):
     SUSPENDED = 4
 
 
-def _cells(array: Floats) -> "memoryview[float]":
+_ANSWERED = int(Reach.ANSWERED)
+
+
+def _cells(array: NDArray[Any]) -> "memoryview[Any]":
     """Return the same memory for access to single elements, at half of what numpy takes for one."""
     return memoryview(array)  # type: ignore[arg-type] # its element type is known at run time only
 
@@ -82,47 +93,53 @@ class SiteView:
         ports = len(self.port_rows)
         self.port_up = Signal(ports)
         self.port_octets = Counter(ports)
+        self.port_before: Floats = np.full(ports, np.nan)
+        self.port_admin = Signal(ports)
+        self.port_errors = Counter(ports, history=True)
+        self.port_pvid = Signal(ports)
+        self._used_ports = _used_ports(site, self.port_rows)
         self.probes: dict[PoolId, ProbeResult] = {}
+        self.pool_good_since: dict[PoolId, float] = {}
         self._pools = _PoolBook(site)
         self.bank_a: dict[str, tuple[float, float]] = {}
+        self._cells = self._single_cells()
+
+    def _single_cells(self) -> "tuple[memoryview[Any], ...]":
+        """Return the columns that `put_answer` writes itself, for access to single elements."""
+        stamps = self.polled_at, self.answered_at, self.misses, self.goods, self.missing_since, self.mute_since
+        return tuple([_cells(column) for column in (*stamps, self.elapsed_s.value)])
 
     # -- written by observe ------------------------------------------------------------------------------------------
 
     def put_answer(self, row: int, now: float, t: Telemetry) -> None:
         """Store a decoded reply. Counters are joined over restarts, which a younger process age gives away."""
-        elapsed_before = float(self.elapsed_s.value[row])
-        restarted = t.elapsed_s is not None and t.elapsed_s + 1.0 < elapsed_before
-        self.reach[row] = Reach.ANSWERED
-        self.polled_at[row] = self.answered_at[row] = now
-        self.misses[row] = 0
-        self.goods[row] += 1
-        self.missing_since[row] = self.mute_since[row] = math.nan
-        for signal, value in (
-            (self.hashrate_th, t.hashrate_th),
-            (self.expected_th, t.expected_th),
-            (self.elapsed_s, t.elapsed_s),
-            (self.share_diff, t.share_diff),
-            (self.hw_errors, t.hw_errors),
-            (self.chip_max_c, t.chip_max_c),
-            (self.fan_min_rpm, min(t.fans_rpm) if t.fans_rpm else None),
-            (self.power_w, t.power_w),
-            (self.pool_alive, t.pool_alive),
-            (self.suspended, t.suspended),
-            (self.tuned, t.tuned),
-        ):
-            signal.put(row, value, now)
+        polled_at, answered_at, misses, goods, missing_since, mute_since, elapsed_s = self._cells
+        restarted = t.elapsed_s is not None and t.elapsed_s + 1.0 < elapsed_s[row]
+        self.reach[row] = _ANSWERED
+        polled_at[row] = answered_at[row] = now
+        misses[row] = 0
+        goods[row] += 1
+        missing_since[row] = mute_since[row] = math.nan
+        self.hashrate_th.put(row, t.hashrate_th, now)
+        self.expected_th.put(row, t.expected_th, now)
+        self.elapsed_s.put(row, t.elapsed_s, now)
+        self.share_diff.put(row, t.share_diff, now)
+        self.hw_errors.put(row, t.hw_errors, now)
+        self.chip_max_c.put(row, t.chip_max_c, now)
+        self.fan_min_rpm.put(row, min(t.fans_rpm) if t.fans_rpm else None, now)
+        self.power_w.put(row, t.power_w, now)
+        self.pool_alive.put(row, t.pool_alive, now)
+        self.suspended.put(row, t.suspended, now)
+        self.tuned.put(row, t.tuned, now)
         if t.pool_url is not None:
             self.pool[row], worker_ok = self.named_pool(row, t.pool_url, t.pool_user)
             self.pool_at[row] = now
             self.worker_ok.put(row, worker_ok, now)
-        for counter, raw in (
-            (self.work_gh, t.work_gh),
-            (self.accepted, t.accepted),
-            (self.rejected, t.rejected),
-            (self.stale, t.stale),
-            (self.accepted_diff, t.accepted_diff),
-        ):
-            counter.put(row, raw, now, restarted=restarted)
+        self.work_gh.put(row, t.work_gh, now, restarted=restarted)
+        self.accepted.put(row, t.accepted, now, restarted=restarted)
+        self.rejected.put(row, t.rejected, now, restarted=restarted)
+        self.stale.put(row, t.stale, now, restarted=restarted)
+        self.accepted_diff.put(row, t.accepted_diff, now, restarted=restarted)
 
     def put_miss(self, row: int, now: float, reach: Reach) -> None:
         """Store a poll that gave no telemetry: refused, silent or faulty."""
@@ -195,24 +212,45 @@ class SiteView:
         return self._pools.code(url), self._pools.worker_fits(row, user)
 
     def put_probe(self, result: ProbeResult) -> None:
-        """Store what the gateway itself found of a pool."""
+        """Store what the gateway itself found of a pool, and since when it has found it good without a break."""
         self.probes[result.pool] = result
+        if result.verdict is Verdict.GOOD:
+            self.pool_good_since.setdefault(result.pool, result.at)
+        else:
+            self.pool_good_since.pop(result.pool, None)
 
     def put_port(self, port: Port, now: float, reading: PortReading) -> None:
-        """Store one switch port's link state and octet counter. Ports the site does not know are ignored."""
+        """Store one switch port's reading. Ports the site does not know are ignored."""
         row = self.port_rows.get(port)
         if row is None:
             return
         self.port_up.put(row, None if reading.up is None else float(reading.up), now)
-        octets = None if reading.in_octets is None else float(reading.in_octets)
-        wrapped = octets is not None and octets < self.port_octets.raw[row]
-        self.port_octets.put(row, octets, now, restarted=wrapped)
+        self.port_admin.put(row, None if reading.admin_up is None else float(reading.admin_up), now)
+        self.port_pvid.put(row, None if reading.pvid is None else float(reading.pvid), now)
+        if reading.in_octets is not None:
+            self.port_before[row] = self.port_octets.at[row]
+        had_errors = not math.isnan(self.port_errors.total[row])
+        for counter, count in ((self.port_octets, reading.in_octets), (self.port_errors, reading.in_errors)):
+            raw = None if count is None else float(count)
+            counter.put(row, raw, now, restarted=raw is not None and raw < counter.raw[row])
+        if not had_errors:
+            self.port_errors.grew_at[row] = math.nan  # one reading of errors, whenever they came, is no growth
 
     # -- read by everybody -------------------------------------------------------------------------------------------
 
     def target_th(self) -> Floats:
         """Expected hashrate in TH/s, shape (n,): what the device aims at, else the inventory's nominal."""
         return np.where(np.isnan(self.expected_th.value), self.nominal_th, self.expected_th.value)
+
+    def usual_pvid(self, port: Port) -> int | None:
+        """Return the VLAN of most other ports of its switch with miners; None if few are known, or they disagree."""
+        used = self._used_ports.get(port.switch)
+        if used is None:
+            return None
+        known = self.port_pvid.value[used[used != self.port_rows.get(port, -1)]]
+        pvids, votes = np.unique(known[~np.isnan(known)], return_counts=True)
+        most = int(votes.max(initial=0))
+        return int(pvids[votes.argmax()]) if most >= PEERS_MIN and 2 * most > int(votes.sum()) else None
 
     def row(self, miner: MinerId) -> "MinerRow":
         """Return the view of one miner; KeyError if the inventory has none of that id."""
@@ -252,11 +290,17 @@ class PortView:
         up: link state, None where never read.
         quiet_s: how long, at the last reading, the attached device had sent nothing; NaN where unknown.
         at: UTC s of the last reading, NaN for never.
+        admin_up: whether somebody wants it to have a link, None where never read.
+        admin_at: UTC s of that reading, NaN for never.
+        pvid: the VLAN of frames without a tag, None where never read.
     """
 
     up: bool | None
     quiet_s: float
     at: float
+    admin_up: bool | None = None
+    admin_at: float = math.nan
+    pvid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,13 +348,30 @@ class MinerRow:
         port = self.view.site.miners[self.index].port
         if port is None or port not in self.view.port_rows:
             return None
-        row = self.view.port_rows[port]
-        up = self.view.port_up.value[row]
+        view, row = self.view, self.view.port_rows[port]
+        up, admin, pvid = view.port_up.value[row], view.port_admin.value[row], view.port_pvid.value[row]
         return PortView(
             None if math.isnan(up) else bool(up),
-            float(self.view.port_octets.at[row] - self.view.port_octets.grew_at[row]),
-            float(self.view.port_up.at[row]),
+            float(view.port_octets.at[row] - view.port_octets.grew_at[row]),
+            float(view.port_up.at[row]),
+            None if math.isnan(admin) else bool(admin),
+            float(view.port_admin.at[row]),
+            None if math.isnan(pvid) else int(pvid),
         )
+
+    @property
+    def port_error_rate(self) -> float:
+        """Damaged frames its port received, a second, over the last ERROR_SPAN_S; NaN where that is not known."""
+        port = self.view.site.miners[self.index].port
+        row = None if port is None else self.view.port_rows.get(port)
+        grown = None if row is None else self.view.port_errors.over(row, ERROR_SPAN_S[0])
+        return math.nan if grown is None or grown[1] > ERROR_SPAN_S[1] else grown[0] / grown[1]
+
+    @property
+    def usual_pvid(self) -> int | None:
+        """The VLAN of most of its switch's other ports with miners; None where too few are known, or they disagree."""
+        port = self.view.site.miners[self.index].port
+        return None if port is None else self.view.usual_pvid(port)
 
     @property
     def expected(self) -> Expected:
@@ -347,6 +408,15 @@ def _endpoint(url: str) -> str:
 
 def _outlets(site: Site) -> list[tuple[Pdu, int]]:
     return [(pdu, number) for pdu in site.pdus for number in range(1, pdu.outlet_count + 1)]
+
+
+def _used_ports(site: Site, rows: Mapping[Port, int]) -> dict[SwitchId, NDArray[np.int64]]:
+    """Return the rows of the ports with a miner behind them, by switch."""
+    used: dict[SwitchId, list[int]] = {}
+    for miner in site.miners:
+        if miner.port is not None and miner.port in rows:
+            used.setdefault(miner.port.switch, []).append(rows[miner.port])
+    return {switch: np.array(ports, dtype=np.int64) for switch, ports in used.items()}
 
 
 def _ports(site: Site) -> list[tuple[Switch, int]]:

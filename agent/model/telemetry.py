@@ -86,7 +86,18 @@ class PduReading(msgspec.Struct, frozen=True):
 
 
 class PortReading(msgspec.Struct, frozen=True, gc=False):
-    """One switch port: link up, octets received from the attached device (a counter, modulo 2**64)."""
+    """One switch port; what is `None` was not read this time.
+
+    Attributes:
+        up: it has a link.
+        in_octets: octets received from the attached device, a counter modulo 2**64.
+        admin_up: whether somebody wants it to have a link.
+        in_errors: frames from the attached device that were damaged, a counter modulo 2**32.
+        pvid: the VLAN of frames that come without a tag.
+    """
 
     up: bool | None
     in_octets: int | None = None
+    admin_up: bool | None = None
+    in_errors: int | None = None
+    pvid: int | None = None

@@ -108,11 +108,16 @@ class Pdu:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """One managed network switch, read over SNMP (IF-MIB)."""
+    """One managed network switch, read over SNMP (IF-MIB).
+
+    Attributes:
+        protected: ports that are never switched, whatever is behind them.
+    """
 
     id: SwitchId
     host: str
     port_count: int
+    protected: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,19 @@ class Site:
             for outlet in miner.outlets:
                 fed[outlet] = (*fed.get(outlet, ()), miner.id)
         return fed
+
+    @cached_property
+    def bounceable(self) -> Mapping[SwitchId, frozenset[int]]:
+        """The ports of each switch that may be switched: those with a miner behind them that are not protected."""
+        used = {miner.port for miner in self.miners}
+        return {
+            switch.id: frozenset(
+                number
+                for number in range(1, switch.port_count + 1)
+                if Port(switch.id, number) in used and number not in switch.protected
+            )
+            for switch in self.switches
+        }
 
     @cached_property
     def pool(self) -> Mapping[PoolId, Pool]:

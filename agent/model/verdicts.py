@@ -17,6 +17,9 @@ class Explains(Protocol):
     def of(self, row: int) -> Evidence:
         """Return what was seen of that row."""
 
+    def domain(self, row: int) -> str:
+        """Return what the cause lies in where that is shared, e.g. `pool:primary`; empty for the device itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:

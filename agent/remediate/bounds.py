@@ -91,7 +91,11 @@ def bounds(graph: Graph) -> Bounds | None:
 
 
 def limit_s(step: Step, miner: Miner) -> float:
-    """Return how long a run of that miner can stay in a step, in s; an action's waiting for the guards is not in it."""
+    """Return how long a run of that miner can stay in a step, in s; an action's waiting for the guards is not in it.
+
+    An action on many miners counts as one on a single one: they are told together, and who is silent when a wave begins
+    is not among them.
+    """
     match step:
         case Act():
             action = action_of(step.verb, miner)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from agent.model.action import VERB_TRAITS, Result, Risk, Verb
+from agent.model.incident import Category
 from agent.model.playbook import Act, Playbook
 from agent.remediate.graph import End, Exit
 
@@ -151,7 +152,31 @@ def risk(_: Playbook) -> Property[Risk]:
     )
 
 
+GENTLE = frozenset({Category.POOL, Category.NETWORK, Category.REJECTS})
+"""What is wrong there is not in the miner, or not to be cured by taking its power away."""
+
+
+def gentle(playbook: Playbook) -> Property[bool]:
+    """Promise that no miner is rebooted or power-cycled for its pool, its network or its rejects.
+
+    The abstract state says nothing; what counts is each move by itself.
+    """
+
+    def step(known: bool, way: Exit) -> bool | Broken:
+        if way.verb is None or playbook.category not in GENTLE or VERB_TRAITS[way.verb].risk <= Risk.SOFT:
+            return known
+        return Broken(f"does {way.verb} for an incident of the class {playbook.category}")
+
+    return Property(
+        "gentle",
+        "nobody is rebooted or power-cycled for a pool, a network or rejects",
+        True,
+        step,
+        lambda _, __: Kept("kept"),
+    )
+
+
 PropertyOf = Callable[[Playbook], Property[Any]]
 
-PROPERTIES: tuple[PropertyOf, ...] = (outlets, attempts, risk)
+PROPERTIES: tuple[PropertyOf, ...] = (outlets, attempts, risk, gentle)
 """Every property a playbook is held to. A new one is a function here, added to this line."""

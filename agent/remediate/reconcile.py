@@ -106,7 +106,8 @@ def _step(step: Step, situation: Situation, table: Table) -> Decision:
     match step:
         case Act():
             deferred_too_long = situation.in_state_s >= DEFERRED_S
-            perform = Perform(action_of(step.verb, situation.miner), run.state)
+            action = action_of(step.verb, situation.miner) if step.on is None else step.on(situation)
+            perform = Perform(action, run.state)
             return HandOver("deferred_too_long") if deferred_too_long else perform
         case Wait():
             return _after(step.duration_s, step.then, situation, table)

@@ -54,7 +54,7 @@ def test_list_says_what_each_may_do_and_for_how_long() -> None:
     (told,) = [told for told in read("list") if told["name"] == "stuck_miner"]
 
     assert result.exit_code == 0
-    assert "stuck_miner stuck hold" in squeezed(result.stdout)[1]
+    assert any("stuck_miner stuck hold" in line for line in squeezed(result.stdout))
     assert "restart 1, reboot 1, power_off 2, power_on 4" in result.stdout
     assert told["fingerprint"][:12] in result.stdout
     assert (told["category"], told["initial"], told["states"]) == ("stuck", "hold", len(PLAYBOOK.steps))
@@ -162,7 +162,7 @@ def test_a_sound_playbook_is_verified_with_figures() -> None:
     assert f"{document['bounds']['paths']:,} paths" in result.stdout
     assert document["sound"] is True
     assert document["faults"] == []
-    assert [found["name"] for found in document["properties"]] == ["outlets", "attempts", "risk"]
+    assert [found["name"] for found in document["properties"]] == ["outlets", "attempts", "risk", "gentle"]
     assert all(found["pairs"] >= len(PLAYBOOK.steps) for found in document["properties"])
     ends = {end["state"]: end for end in document["bounds"]["ends"]}
     assert ends["ask_exhausted"]["longest_s"] == document["bounds"]["longest_s"]
@@ -204,7 +204,7 @@ def test_what_is_no_playbook_is_refused(command: str, tmp_path: Path) -> None:
     other.write_text("PLAYBOOK = 1")
 
     for name, said in [
-        ("nothing", "expected one of stuck_miner"),
+        ("nothing", "expected one of foreign_pool, high_rejects"),
         (str(tmp_path / "none.py"), "No such file"),
         (str(unfinished), "SyntaxError"),
         (str(other), "to define PLAYBOOK"),

@@ -5,6 +5,7 @@ import math
 import pkgutil
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from itertools import product
 from typing import NamedTuple
@@ -244,7 +245,7 @@ CASES = {
 def test_every_shipped_playbook_is_sound(name: str) -> None:
     found = verify(SHIPPED[name])
     assert found.faults == ()
-    assert [explored.name for explored in found.explored] == ["outlets", "attempts", "risk"]
+    assert [explored.name for explored in found.explored] == ["outlets", "attempts", "risk", "gentle"]
 
 
 def test_the_bench_playbook_is_sound() -> None:
@@ -258,7 +259,21 @@ def test_a_broken_playbook_fails_where_it_is_broken(case: Case) -> None:
     last = of(found, case.fails[-1])
     assert case.message in last.message
     assert last.trail == case.trail
-    assert set(case.fails) <= {*CHECKS, "outlets", "attempts", "risk"}
+    assert set(case.fails) <= {*CHECKS, "outlets", "attempts", "risk", "gentle"}
+
+
+@pytest.mark.parametrize("category", Category)
+@pytest.mark.parametrize("verb", [Verb.REBOOT, Verb.RESTART])
+def test_nobody_is_rebooted_for_a_pool_a_network_or_rejects(category: Category, verb: Verb) -> None:
+    rows = (("ok", "a", "end"), ("no", "a", "ask"))
+    playbook = replace(book({"a": Act(verb, "ok", "no"), "end": DONE, "ask": ASK}, *rows), category=category)
+    allowed = verb is Verb.RESTART or category not in (Category.POOL, Category.NETWORK, Category.REJECTS)
+    found = verify(playbook)
+    assert checks(found) == ([] if allowed else ["gentle"])
+    if not allowed:
+        fault = of(found, "gentle")
+        assert fault.message == f"this run does reboot for an incident of the class {category}"
+        assert fault.trail == (("a", "reboot ok: ok"),)
 
 
 def test_a_fault_reads_as_one_line() -> None:

@@ -1,0 +1,175 @@
+"""High rejects: of a pool's miners, have them work for another pool, a few at first; of one miner, restart its process.
+
+Rejects of many miners of one pool are the pool's, and show whether they are on whom else works for it; rejects of the
+miners behind one switch are the path's; rejects of one miner, wherever it works, are its own: its settings, which a new
+process reads again, or its hardware, which a person has to see. Nothing harder than a restart is done.
+
+What the lifetime ratios say is never looked at: after a change only shares count that were sent after it. Figures:
+facts "detection", section 7, D6, and section 1.2; facts "failures", row 9.
+"""
+
+import numpy as np
+
+from agent.model.action import Verb
+from agent.model.incident import Category
+from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
+from agent.model.pools import (
+    DOMAIN,
+    PLACES,
+    Rows,
+    accepted_since,
+    bad_at,
+    best_place,
+    endpoint,
+    is_on,
+    members,
+    probed_since,
+    works_elsewhere,
+)
+from agent.model.topology import FAMILY_TRAITS, Miner
+from agent.model.waves import waves
+
+HOLD_S = 60.0
+"""A cause shared with others shows itself within this time (facts "detection", section 7, group hold)."""
+
+GATHER_S = 60.0
+"""Longest wait for a look at every pool of the group; pools in focus are looked at every 10 s."""
+
+WAIT_S = 1800.0
+"""How long another pool is waited for before a person is asked."""
+
+LOOK_S = 120.0
+"""Of 36 shares at 18 a minute, one is bad with odds of 17 % at a reject share of 0.5 %, and of 84 % at 5 %."""
+
+PATH_LEAST = 5
+PATH_SHARE = 0.75
+ELSEWHERE_SHARE = 0.50
+"""A switch is suspected when it has so many miners that work for the site, so large a share of them had a bad share
+lately, and of the miners behind other switches less than that: a block change touches all of them."""
+
+CLEAN_SHARES = 50.0
+CLEAN_S = 900.0
+"""So many accepted shares without a bad one between them, within this time and what the family takes to begin anew: a
+miner with 0.5 % bad shares has them with odds of 97 %."""
+
+PROOF_S = 2700.0
+"""The clear condition is 200 shares, less than 1 % of them bad: 11 min at 18 a minute, 40 at five."""
+
+
+def probes_are_fresh(s: Situation) -> bool:
+    """Every pool of the group was looked at since this state was entered, or it is no pool's incident."""
+    return not _is_shared(s) or probed_since(s, s.run.entered_at)
+
+
+def is_behind_one_switch(s: Situation) -> bool:
+    """Bad shares came lately from most miners behind its switch, whatever their pool, and from few others."""
+    view, port = s.row.view, s.miner.port
+    if port is None:
+        return False
+    working = (view.misses == 0) & (s.now - view.accepted.grew_at < LOOK_S)
+    behind = np.array([m.port is not None and m.port.switch == port.switch for m in view.site.miners], dtype=np.bool_)
+    mine, other = np.flatnonzero(working & behind), np.flatnonzero(working & ~behind)
+    if len(mine) < PATH_LEAST or len(other) < PATH_LEAST:
+        return False
+    return _bad_lately(s, mine) >= PATH_SHARE and _bad_lately(s, other) < ELSEWHERE_SHARE
+
+
+def first_is_best(s: Situation) -> bool:
+    """It is the pool, and the first other one of the group is good."""
+    return _wants_waves(s) and best_place(s) == 1
+
+
+def second_is_best(s: Situation) -> bool:
+    """It is the pool, and the second other one of the group is the best."""
+    return _wants_waves(s) and best_place(s) == 2
+
+
+def is_its_own(s: Situation) -> bool:
+    """It is this miner's alone."""
+    return not _is_shared(s)
+
+
+def has_nowhere_to_go(s: Situation) -> bool:
+    """It is the pool, and no other one of the group is good."""
+    return _is_shared(s) and not works_elsewhere(s)
+
+
+def is_clean(s: Situation) -> bool:
+    """Fifty shares were accepted since the last bad one, all of them after the restart."""
+    last_bad = float(bad_at(s.row.view, np.array([s.row.index]))[0])
+    since = s.run.entered_at if np.isnan(last_bad) else max(s.run.entered_at, last_bad)
+    return accepted_since(s.row.view, s.row.index, since) >= CLEAN_SHARES
+
+
+def clean_s(miner: Miner) -> float:
+    """Return how long a new process may take to show clean shares."""
+    return FAMILY_TRAITS[miner.family].boot_grace_s + CLEAN_S
+
+
+def _is_shared(s: Situation) -> bool:
+    return s.incident.domain.startswith(DOMAIN)
+
+
+def _wants_waves(s: Situation) -> bool:
+    """It is the pool's incident, and there are members that still work for it."""
+    rows = members(s)
+    return _is_shared(s) and bool(is_on(s, rows, endpoint(s)).any())
+
+
+def _bad_lately(s: Situation, rows: Rows) -> float:
+    """Return the share of the rows that had a bad share within LOOK_S."""
+    with np.errstate(invalid="ignore"):
+        return float((s.now - bad_at(s.row.view, rows) < LOOK_S).mean())
+
+
+_BEST = (Arm(first_is_best, "to_1"), Arm(second_is_best, "to_2"))
+_WAVES = [waves(place, PROOF_S) for place in PLACES]
+
+_STEPS: dict[str, Step] = {
+    "hold": Wait(HOLD_S, "held"),
+    "gather": Check((Arm(probes_are_fresh, "gathered"),), GATHER_S, "unread"),
+    "judge": Check((Arm(is_behind_one_switch, "path"), Arm(is_its_own, "restart"), *_BEST), WAIT_S, "undecided"),
+    "name": Check((Arm(has_nowhere_to_go, "none_good"),), 0.0, "undecided"),
+    "restart": Act(Verb.RESTART, "accepted", "failed"),
+    "after_restart": Check((Arm(is_clean, "clean"),), clean_s, "not_clean"),
+    "proof_restart": Check((), PROOF_S, "not_recovered"),
+    **{state: step for steps, _ in _WAVES for state, step in steps.items()},
+    "resolved": Resolve(),
+    "ask_path": Escalate("path_rejects"),
+    "ask_hardware": Escalate("hardware_rejects"),
+    "ask_restart": Escalate("restart_failed"),
+    "ask_no_healthy": Escalate("no_healthy_pool"),
+    "ask_failed": Escalate("rejects_everywhere"),
+    "ask_stragglers": Escalate("stragglers"),
+    "ask_undecided": Escalate("evidence_missing"),
+}
+
+_TRANSITIONS = (
+    Transition("held", "hold", "gather"),
+    Transition("gathered", "gather", "judge"),
+    Transition("unread", "gather", "judge"),
+    Transition("path", "judge", "ask_path"),
+    Transition("restart", "judge", "restart"),
+    *(Transition(f"to_{place}", "judge", f"canary_{place}") for place in PLACES),
+    Transition("undecided", "judge", "name"),
+    Transition("none_good", "name", "ask_no_healthy"),
+    Transition("undecided", "name", "ask_undecided"),
+    Transition("accepted", "restart", "after_restart"),
+    Transition("failed", "restart", "ask_restart"),
+    Transition("clean", "after_restart", "proof_restart"),
+    Transition("not_clean", "after_restart", "ask_hardware"),
+    Transition("not_recovered", "proof_restart", "ask_hardware"),
+    *(
+        Transition("recovered", state, "resolved")
+        for state in ("hold", "gather", "judge", "name", "restart", "after_restart", "proof_restart")
+    ),
+    *(row for _, rows in _WAVES for row in rows),
+)
+
+PLAYBOOK = Playbook(
+    name="high_rejects",
+    category=Category.REJECTS,
+    initial="hold",
+    steps=_STEPS,
+    transitions=_TRANSITIONS,
+)

@@ -1,0 +1,215 @@
+"""Network loss: find out what is wrong with the way to a miner; bounce its port where that helps, else tell a person.
+
+The miner is not touched: it works, or did until its work ran out. Only one thing remote mends a network, and it is
+done once: taking a hung switch port down and up. A port without a link, one that somebody took down, one in another
+VLAN than its peers and one that receives damaged frames are a person's; so is a miner that goes on drawing in full: it
+has work and so has a network, only not where it is looked for.
+
+Times: facts "detection", sections 1.3 and 7; facts "failures", row 25.
+"""
+
+import math
+
+from agent.model.action import Verb
+from agent.model.incident import Category
+from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
+from agent.model.site_view import OutletView, PortView
+from agent.model.telemetry import OutletState, Reach
+from agent.model.topology import FAMILY_TRAITS, Family, Miner
+
+HOLD_S = 60.0
+"""A cause shared with others shows itself within this time (facts "detection", section 7, group hold)."""
+
+GATHER_S = 90.0
+"""Longest wait for a fresh reading of the outlets and the port."""
+
+FRESH_S = 90.0
+"""Older readings, and readings from before the symptom, prove nothing."""
+
+WORK_SHARE = 0.8
+"""Of its nominal power: who draws that much computes."""
+
+WORK_LASTS_S = 240.0
+"""Without a pool a miner has given it up and run out of work by then: 90 s and about a job's life, twice over."""
+
+STOCK_GIVES_UP_S = 660.0
+"""A stock Antminer has then, whatever else it does, taken the power off its hashboards: after 300 s and 1 to 300 s."""
+
+ERRORS_PER_S = 0.1
+"""A sound cable has none for days. An estimate."""
+
+PROOF_S = 240.0
+"""Twelve polls, and what the slowest poll and the way back to the pool add to them."""
+
+
+def evidence_is_fresh(s: Situation) -> bool:
+    """Every outlet and the port, with what is wanted of it, were read since this state was entered."""
+    port, since = s.row.port, s.run.entered_at
+    return all(o.at >= since for o in s.row.outlets) and (port is None or min(port.at, port.admin_at) >= since)
+
+
+def outlet_is_off(s: Situation) -> bool:
+    """An outlet is off, which this playbook never does: somebody wants it so."""
+    return any(o.state is OutletState.OFF for o in _outlets(s))
+
+
+def switch_is_silent(s: Situation) -> bool:
+    """Nothing was heard of the switch since the symptom: the fault is larger than one port."""
+    port = s.row.port
+    return port is None or not port.at >= s.incident.detected_at
+
+
+def port_was_taken_down(s: Situation) -> bool:
+    """The port is down because somebody wants it so."""
+    port = _port(s)
+    return port is not None and port.admin_up is False and port.up is not True
+
+
+def has_no_link(s: Situation) -> bool:
+    """The port is wanted up and has no link: cable, plug, or a control board without power."""
+    port = _port(s)
+    return port is not None and port.up is False and port.admin_up is not False
+
+
+def is_in_another_vlan(s: Situation) -> bool:
+    """Frames without a tag go elsewhere than those of most other miners behind the same switch."""
+    port = _port(s)
+    usual = s.row.usual_pvid
+    return port is not None and None not in (port.pvid, usual) and port.pvid != usual
+
+
+def receives_damaged_frames(s: Situation) -> bool:
+    """Frames from the miner arrive damaged now."""
+    port = _port(s)
+    return port is not None and port.up is True and s.row.port_error_rate >= ERRORS_PER_S
+
+
+def works_elsewhere(s: Situation) -> bool:
+    """Silent for longer than work lasts without a network, and drawing in full: it has one."""
+    share = _draw_share(s)
+    return _is_silent(s) and s.row.missing_s >= work_lasts_s(s.miner) and share is not None and share >= WORK_SHARE
+
+
+def port_is_hung(s: Situation) -> bool:
+    """The port has a link, nobody hears the miner, and it ran out of work: not even the pool hears it."""
+    port = _port(s)
+    share = _draw_share(s)
+    return _is_silent(s) and port is not None and port.up is True and share is not None and share < WORK_SHARE
+
+
+def port_was_left_down(s: Situation) -> bool:
+    """The bounce ended with the port down."""
+    port = s.row.port
+    return port is not None and port.admin_at >= s.run.entered_at and port.admin_up is False
+
+
+def work_lasts_s(miner: Miner) -> float:
+    """Return after how long without a network a miner draws less than in full."""
+    return STOCK_GIVES_UP_S if miner.family is Family.ANTMINER_STOCK else WORK_LASTS_S
+
+
+def judge_s(miner: Miner) -> float:
+    """Return how long it may take until the draw has told what is wrong."""
+    return work_lasts_s(miner) + GATHER_S
+
+
+def recovery_s(miner: Miner) -> float:
+    """Return how long proof may take, a whole start of a miner that gave up included."""
+    return FAMILY_TRAITS[miner.family].boot_grace_s + PROOF_S
+
+
+def _is_silent(s: Situation) -> bool:
+    return s.row.reach is Reach.SILENT
+
+
+def _is_fresh(s: Situation, at: float) -> bool:
+    return at >= max(s.incident.detected_at, s.now - FRESH_S)
+
+
+def _outlets(s: Situation) -> tuple[OutletView, ...]:
+    return tuple(o for o in s.row.outlets if _is_fresh(s, o.at))
+
+
+def _port(s: Situation) -> PortView | None:
+    """Return the switch port where it was read lately."""
+    port = s.row.port
+    return port if port is not None and _is_fresh(s, port.at) else None
+
+
+def _draw_share(s: Situation) -> float | None:
+    """Return its draw as a share of the nominal one; None where an outlet is not metered or was not read lately."""
+    outlets = _outlets(s)
+    if not outlets or len(outlets) < len(s.miner.outlets):
+        return None
+    pdu = s.row.view.site.pdu
+    amperes_w = [o.current_a * pdu[o.outlet.pdu].voltage_v for o in outlets]
+    total_w = sum(a_w if math.isnan(o.power_w) else o.power_w for o, a_w in zip(outlets, amperes_w, strict=True))
+    return None if math.isnan(total_w) else total_w / s.miner.power_w
+
+
+_STEPS: dict[str, Step] = {
+    "hold": Wait(HOLD_S, "held"),
+    "gather": Check((Arm(evidence_is_fresh, "gathered"),), GATHER_S, "unread"),
+    "judge": Check(
+        (
+            Arm(outlet_is_off, "outlet_off"),
+            Arm(switch_is_silent, "switch_silent"),
+            Arm(port_was_taken_down, "admin_down"),
+            Arm(has_no_link, "no_link"),
+            Arm(is_in_another_vlan, "vlan"),
+            Arm(receives_damaged_frames, "errors"),
+            Arm(works_elsewhere, "works"),
+            Arm(port_is_hung, "hung"),
+        ),
+        judge_s,
+        "undecided",
+    ),
+    "bounce": Act(Verb.BOUNCE_PORT, "bounced", "failed"),
+    "after_bounce": Check((Arm(port_was_left_down, "left_down"),), recovery_s, "not_recovered"),
+    "after_failed": Check((Arm(port_was_left_down, "left_down"),), PROOF_S, "not_recovered"),
+    "resolved": Resolve(),
+    "ask_outlet_off": Escalate("outlet_off"),
+    "ask_switch_silent": Escalate("switch_silent"),
+    "ask_admin_down": Escalate("port_admin_down"),
+    "ask_no_link": Escalate("no_link"),
+    "ask_vlan": Escalate("wrong_vlan"),
+    "ask_errors": Escalate("cable_errors"),
+    "ask_works": Escalate("works_unreached"),
+    "ask_undecided": Escalate("evidence_missing"),
+    "ask_left_down": Escalate("port_left_down"),
+    "ask_bounce": Escalate("bounce_failed"),
+    "ask_exhausted": Escalate("exhausted"),
+}
+
+_TRANSITIONS = (
+    Transition("held", "hold", "gather"),
+    Transition("gathered", "gather", "judge"),
+    Transition("unread", "gather", "judge"),
+    Transition("outlet_off", "judge", "ask_outlet_off"),
+    Transition("switch_silent", "judge", "ask_switch_silent"),
+    Transition("admin_down", "judge", "ask_admin_down"),
+    Transition("no_link", "judge", "ask_no_link"),
+    Transition("vlan", "judge", "ask_vlan"),
+    Transition("errors", "judge", "ask_errors"),
+    Transition("works", "judge", "ask_works"),
+    Transition("hung", "judge", "bounce"),
+    Transition("undecided", "judge", "ask_undecided"),
+    Transition("bounced", "bounce", "after_bounce"),
+    Transition("failed", "bounce", "after_failed"),
+    Transition("left_down", "after_bounce", "ask_left_down"),
+    Transition("left_down", "after_failed", "ask_left_down"),
+    Transition("not_recovered", "after_bounce", "ask_exhausted"),
+    Transition("not_recovered", "after_failed", "ask_bounce"),
+    *(
+        Transition("recovered", state, "resolved")
+        for state in ("hold", "gather", "judge", "bounce", "after_bounce", "after_failed")
+    ),
+)
+
+PLAYBOOK = Playbook(
+    name="network_loss",
+    category=Category.NETWORK,
+    initial="hold",
+    steps=_STEPS,
+    transitions=_TRANSITIONS,
+)

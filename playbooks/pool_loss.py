@@ -1,0 +1,308 @@
+"""Pool loss: find out where the way to the pool ends, and have its miners work for another one, a few at first.
+
+Most miners go to their next pool by themselves, within seconds or after 93 s; then nothing is done. What is left is
+looked at from the gateway. A pool that is bad from here is left for the next good one of the group; one that is good
+from here and yet loses its miners (a proxy that times out, a path) is left as well, once it has had time to take them
+back. One that is lost again and again is left though its miners change to and fro by themselves: none of its changes
+is followed, they are told once to stay where it is quiet. Where the gateway reaches nothing, the fault is the site's
+own way out, and changing pools would change nothing.
+
+The miners come back to the first pool when it has long been good; that is no part of this. A miner that is lost to its
+pool works: it is never restarted, rebooted or power-cycled here.
+
+Times: facts "detection", sections 1.3 and 7, D2; facts "failures", rows 6 to 8.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from agent.model.action import Action, Verb
+from agent.model.incident import Category
+from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
+from agent.model.pools import (
+    PLACES,
+    Rows,
+    accepted_since,
+    best_place,
+    endpoint,
+    is_bad,
+    is_good,
+    is_on,
+    lost,
+    members,
+    others,
+    place_in_site,
+    probe,
+    probed_since,
+    works_elsewhere,
+)
+from agent.model.probe import NameFault, Verdict
+from agent.model.waves import PART_PROOF, PROVEN_SHARES, VERIFY_S, part_size, waves
+
+HOLD_S = 30.0
+"""The pool's other miners show themselves within this time (facts "detection", section 7, MTTR budget)."""
+
+GATHER_S = 60.0
+"""Longest wait for a look at every pool of the group; pools in focus are looked at every 10 s."""
+
+PATIENT_S = 120.0
+"""A pool that is good again has its miners back by then: they try every 5 s, and give a dead connection up after 90 s
+(facts "detection", section 1.3)."""
+
+WAIT_S = 1800.0
+"""How long a pool that can be worked for is waited for before a person is asked."""
+
+SHARED_SHARE = 0.25
+SHARED_BY = 3
+"""So many miners of a pool, and so large a share of them, do not lose it by themselves (facts "detection", D6 and
+section 3)."""
+
+FLAPS = 3
+FLAPS_WITHIN_S = 7200.0
+"""A pool that was lost so often within this time is to be left for good. Miners that change by themselves come back
+once it was well for 120 s (facts "detection", section 1.3), and each time is a loss."""
+
+FEW = 10
+"""No more than so many are told at once without a canary."""
+
+PROOF_S = 600.0
+"""The clear window (300 s), five shares, and what polls add."""
+
+_SITES_OWN = frozenset({NameFault.SILENT, NameFault.SERVER_FAILED})
+
+
+class Told(StrEnum):
+    """Who is told at once, where it is not done in waves."""
+
+    FEW = "few"
+    """Those that are lost: they are few, and the pool is good from here."""
+    FIRST = "first"
+    """The first tenth of the members, wherever they work now."""
+    OTHERS = "others"
+    """All members but those."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToBest:
+    """The computed action on some members: the best other pool. Its text is part of the fingerprint."""
+
+    told: Told
+
+    def __call__(self, s: Situation) -> Action:
+        """Return whom to tell, and the pool; the incident's first miner and first other pool where there are none."""
+        first = _first_tenth(s)
+        rows = {Told.FEW: _lost(s), Told.FIRST: first, Told.OTHERS: members(s)[len(first) :]}[self.told]
+        names = [s.row.view.site.miners[row].id for row in rows.tolist()] or [s.miner.id]
+        pools = [pool.id for pool in others(s)]
+        pool = pools[max(1, best_place(s)) - 1] if pools else None
+        return Action(verb=Verb.SWITCH_POOL, miner=names[0], others=tuple(names[1:]), pool=pool)
+
+
+def probes_are_fresh(s: Situation) -> bool:
+    """Every pool of the group was looked at since this state was entered."""
+    return probed_since(s, s.run.entered_at)
+
+
+def has_no_pools(s: Situation) -> bool:
+    """The configuration names no pools for this miner."""
+    return not s.row.view.site.pools_of(s.miner)
+
+
+def gateway_is_cut_off(s: Situation) -> bool:
+    """Miners are lost, and for two minutes the gateway too has reached no pool of the group, or no nameserver."""
+    if s.in_state_s < PATIENT_S or not len(_lost(s)):
+        return False
+    pools = s.row.view.site.pools_of(s.miner)
+    found = [probe(s, pool.id) for pool in pools]
+    names = [p is not None and p.verdict is Verdict.DNS and p.name_fault in _SITES_OWN for p in found]
+    ways = [p is not None and p.verdict is Verdict.UNREACHABLE for p in found]
+    # With one pool alone, a pool that is gone looks the same as a way out that is gone.
+    return all(names) or (len(pools) > 1 and all(name or way for name, way in zip(names, ways, strict=True)))
+
+
+def pool_flaps(s: Situation) -> bool:
+    """The pool was lost for the third time within two hours, and another one is good: its miners are to stay there."""
+    lately = [spell for spell in s.incident.spells if s.now - spell.detected_at <= FLAPS_WITHIN_S]
+    return len(lately) >= FLAPS and works_elsewhere(s)
+
+
+def most_are_away(s: Situation) -> bool:
+    """Most members have gone to another pool by themselves, and earn there."""
+    rows = members(s)
+    away = (s.row.view.pool[rows] >= 0) & ~is_on(s, rows, endpoint(s)) & ~lost(s, rows)
+    return bool(2 * away.sum() > len(rows))
+
+
+def most_are_back(s: Situation) -> bool:
+    """Most members have come back to the pool by themselves, and earn there."""
+    rows = members(s)
+    back = is_on(s, rows, endpoint(s)) & ~lost(s, rows)
+    return bool(2 * back.sum() > len(rows))
+
+
+def most_are_away_again(s: Situation) -> bool:
+    """Most members have left the pool for the second time, and another one is good: it flaps."""
+    return most_are_away(s) and works_elsewhere(s)
+
+
+def first_tenth_works(s: Situation) -> bool:
+    """At least 80 % of those that were told first work for another pool, and have had shares accepted since."""
+    view, rows = s.row.view, _first_tenth(s)
+    there = (view.pool[rows] >= 0) & ~is_on(s, rows, endpoint(s)) & (view.pool_at[rows] >= s.run.entered_at)
+    shares = [accepted_since(view, row, s.run.entered_at) >= PROVEN_SHARES for row in rows.tolist()]
+    return bool((there & np.array(shares, dtype=np.bool_)).sum() >= PART_PROOF * len(rows))
+
+
+def first_is_best(s: Situation) -> bool:
+    """The pool is left, or should be, and the first other one of the group is good."""
+    return _wants_waves(s) and best_place(s) == 1
+
+
+def second_is_best(s: Situation) -> bool:
+    """The pool is left, or should be, and the second other one of the group is the best."""
+    return _wants_waves(s) and best_place(s) == 2
+
+
+def few_are_lost(s: Situation) -> bool:
+    """For two minutes now the pool is good from here, few of its miners are lost, and another pool is good too."""
+    return _is_good_and_patient(s) and _are_few(s) and works_elsewhere(s)
+
+
+def few_are_lost_and_nowhere_to_go(s: Situation) -> bool:
+    """For two minutes now the pool is good from here, few of its miners are lost, and no other pool is good."""
+    return _is_good_and_patient(s) and _are_few(s) and not works_elsewhere(s)
+
+
+def many_are_lost_and_nowhere_to_go(s: Situation) -> bool:
+    """For two minutes now the pool is good from here, many of its miners are lost, and no other pool is good."""
+    return _is_good_and_patient(s) and not _are_few(s) and not works_elsewhere(s)
+
+
+def no_pool_is_good(s: Situation) -> bool:
+    """Of the pools of the group that were looked at none is good."""
+    found = [probe(s, pool.id) for pool in s.row.view.site.pools_of(s.miner)]
+    return any(p is not None for p in found) and not any(is_good(s, p.pool) for p in found if p is not None)
+
+
+def some_are_back_and_some_lost(s: Situation) -> bool:
+    """Some members earn, and others do not."""
+    return 0 < len(_lost(s)) < len(members(s))
+
+
+def _wants_waves(s: Situation) -> bool:
+    """The endpoint is bad and somebody is lost, or it is good from here and many have been lost to it for a while."""
+    about = endpoint(s)
+    if about is None or not len(_lost(s)):
+        return False
+    return is_bad(s, about) or (_is_good_and_patient(s) and not _are_few(s))
+
+
+def _is_good_and_patient(s: Situation) -> bool:
+    about = endpoint(s)
+    good = about is not None and is_good(s, about) and not is_bad(s, about)
+    return good and s.in_state_s >= PATIENT_S and len(_lost(s)) > 0
+
+
+def _are_few(s: Situation) -> bool:
+    """So few that they may be at fault themselves, and can be told at once."""
+    view, count = s.row.view, len(_lost(s))
+    working = int((view.pool == place_in_site(view, endpoint(s))).sum())
+    away = int((~is_on(s, members(s), endpoint(s))).sum())
+    is_shared = count >= SHARED_BY and count >= SHARED_SHARE * (working + away)
+    return count <= FEW and not is_shared
+
+
+def _first_tenth(s: Situation) -> Rows:
+    return members(s)[: max(1, part_size(s))]
+
+
+def _lost(s: Situation) -> Rows:
+    """Return the members that answer and earn nothing."""
+    rows = members(s)
+    gone: Rows = rows[lost(s, rows) & (s.row.view.misses[rows] == 0)]
+    return gone
+
+
+_BEST = (Arm(first_is_best, "to_1"), Arm(second_is_best, "to_2"))
+_JUDGE = (
+    Arm(has_no_pools, "no_pools"),
+    Arm(gateway_is_cut_off, "cut_off"),
+    Arm(pool_flaps, "flaps"),
+    *_BEST,
+    Arm(few_are_lost, "few"),
+    Arm(few_are_lost_and_nowhere_to_go, "few_stay"),
+    Arm(many_are_lost_and_nowhere_to_go, "many_stay"),
+)
+_JUDGES = ("judge", "away", "back")
+"""The same questions in each; that its miners left, came back and left again is what they tell apart."""
+
+_WAVES = [waves(place, PROOF_S) for place in PLACES]
+
+_STEPS: dict[str, Step] = {
+    "hold": Wait(HOLD_S, "held"),
+    "gather": Check((Arm(probes_are_fresh, "gathered"),), GATHER_S, "unread"),
+    "judge": Check((*_JUDGE, Arm(most_are_away, "away")), WAIT_S, "undecided"),
+    "away": Check((*_JUDGE, Arm(most_are_back, "back")), WAIT_S, "undecided"),
+    "back": Check((*_JUDGE, Arm(most_are_away_again, "flaps")), WAIT_S, "undecided"),
+    "name": Check((Arm(no_pool_is_good, "none_good"), Arm(some_are_back_and_some_lost, "some")), 0.0, "undecided"),
+    "few": Act(Verb.SWITCH_POOL, "told", "refused", ToBest(Told.FEW)),
+    "proof_few": Check((), VERIFY_S + PROOF_S, "not_recovered"),
+    "stay_first": Act(Verb.SWITCH_POOL, "told", "refused", ToBest(Told.FIRST)),
+    "verify_stay": Check((Arm(first_tenth_works, "works"),), VERIFY_S, "not_seen"),
+    "stay_others": Act(Verb.SWITCH_POOL, "told", "refused", ToBest(Told.OTHERS)),
+    "proof_stay": Check((), VERIFY_S + PROOF_S, "not_recovered"),
+    **{state: step for steps, _ in _WAVES for state, step in steps.items()},
+    "resolved": Resolve(),
+    "ask_no_pools": Escalate("no_pool_group"),
+    "ask_gateway": Escalate("gateway_path"),
+    "ask_no_healthy": Escalate("no_healthy_pool"),
+    "ask_good_from_here": Escalate("pool_good_from_here"),
+    "ask_miner": Escalate("miner_only"),
+    "ask_flaps": Escalate("pool_flaps"),
+    "ask_failed": Escalate("switch_failed"),
+    "ask_stragglers": Escalate("stragglers"),
+    "ask_undecided": Escalate("evidence_missing"),
+}
+
+_TRANSITIONS = (
+    Transition("held", "hold", "gather"),
+    Transition("gathered", "gather", "judge"),
+    Transition("unread", "gather", "judge"),
+    *(Transition("no_pools", state, "ask_no_pools") for state in _JUDGES),
+    *(Transition("cut_off", state, "ask_gateway") for state in _JUDGES),
+    *(Transition("flaps", state, "stay_first") for state in _JUDGES),
+    *(Transition(f"to_{place}", state, f"canary_{place}") for state in _JUDGES for place in PLACES),
+    *(Transition("few", state, "few") for state in _JUDGES),
+    *(Transition("few_stay", state, "ask_miner") for state in _JUDGES),
+    *(Transition("many_stay", state, "ask_good_from_here") for state in _JUDGES),
+    *(Transition("undecided", state, "name") for state in _JUDGES),
+    Transition("away", "judge", "away"),
+    Transition("back", "away", "back"),
+    *(Transition(trigger, "stay_first", "verify_stay") for trigger in ("told", "refused")),
+    Transition("works", "verify_stay", "stay_others"),
+    Transition("not_seen", "verify_stay", "ask_flaps"),
+    *(Transition(trigger, "stay_others", "proof_stay") for trigger in ("told", "refused")),
+    Transition("not_recovered", "proof_stay", "ask_flaps"),
+    Transition("none_good", "name", "ask_no_healthy"),
+    Transition("some", "name", "ask_stragglers"),
+    Transition("undecided", "name", "ask_undecided"),
+    Transition("told", "few", "proof_few"),
+    Transition("refused", "few", "ask_miner"),
+    Transition("not_recovered", "proof_few", "ask_miner"),
+    # Not while miners of a pool that flaps are told to stay: they are well again each time, and not for long.
+    *(
+        Transition("recovered", state, "resolved")
+        for state in ("hold", "gather", *_JUDGES, "name", "few", "proof_few", "proof_stay")
+    ),
+    *(row for _, rows in _WAVES for row in rows),
+)
+
+PLAYBOOK = Playbook(
+    name="pool_loss",
+    category=Category.POOL,
+    initial="hold",
+    steps=_STEPS,
+    transitions=_TRANSITIONS,
+)
