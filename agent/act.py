@@ -1,16 +1,16 @@
 """Act: the only place that does something to the world. An intent is committed before anything here is called."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 import structlog
 
 from agent.model.action import Action, Result, Verb
-from agent.model.errors import AgentError, DeviceError, PolicyError, RefusedError
-from agent.model.ids import PduId
-from agent.model.topology import Bank, Family, Miner, Outlet, Site
+from agent.model.errors import AgentError, DeviceError, PolicyError, RefusedError, SilentError
+from agent.model.ids import MinerId, PduId, SwitchId
+from agent.model.topology import Bank, Family, Miner, Outlet, Pool, Site
 
 _log = structlog.get_logger(__name__)
 
@@ -24,12 +24,41 @@ class MinerControl(Protocol):
     async def reboot(self, miner: Miner) -> None:
         """Reboot the control board; raises an error of the agent's tree where that was not accepted."""
 
+    async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
+        """Have it work for the first pool, with the others behind it; writes nothing where it is so; read back.
+
+        Raises an error of the agent's tree where that is not so afterwards.
+        """
+
+
+class PortControl(Protocol):
+    """What is done to the ports of one switch."""
+
+    async def bounce(self, port: int) -> None:
+        """Take a port down and up again and see its link back; raises an error of the agent's tree otherwise."""
+
+    async def bring_up(self, port: int) -> None:
+        """See to it that a port is up; writes nothing where it is. Raises as `bounce` does."""
+
 
 class OutletControl(Protocol):
     """What is done to the outlets of one PDU."""
 
     async def switch(self, outlet: int, on: bool) -> None:
         """Switch one outlet and return once that is verified; raises an error of the agent's tree otherwise."""
+
+
+VERIFIED = "verified at the outlet"
+TOGETHER = 64
+"""Miners that are told to change pools at the same time."""
+NAMED = 5
+"""Targets that are named, with what they said, when an action on many did not reach all of them."""
+
+
+def limit_of(action: Action) -> float:
+    """Return how long an action may take, in s: its verb's time for each outlet, or for each batch of targets."""
+    batches = -(-len(action.targets) // TOGETHER)
+    return action.traits.timeout_s * max(1, len(action.outlets), batches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +81,21 @@ class Actor:
         site: Site,
         miner_drivers: Mapping[Family, MinerControl],
         pdu_drivers: Mapping[PduId, OutletControl],
+        switch_drivers: Mapping[SwitchId, PortControl],
         on_spacing_s: float,
     ) -> None:
         self._site = site
         self._miners = miner_drivers
         self._pdus = pdu_drivers
+        self._switches = switch_drivers
         self._on_spacing_s = on_spacing_s
 
     async def perform(self, action: Action) -> Outcome:
         """Perform the action and say how it went. Never raises but on cancellation; a lost wire is `unknown`."""
-        limit_s = action.traits.timeout_s * max(1, len(action.outlets))
+        limit_s = limit_of(action)
         try:
             async with asyncio.timeout(limit_s):
-                await self._do(action)
+                return Outcome(Result.OK, await self._do(action))
         except TimeoutError:
             return Outcome(Result.UNKNOWN, f"expected {action.verb} to settle within {limit_s:.0f} s; it did not")
         except (RefusedError, DeviceError, PolicyError) as error:
@@ -74,9 +105,21 @@ class Actor:
         except Exception as error:  # a driver's bug must not leave an intent without an outcome
             _log.exception("driver_bug", verb=action.verb, miner=action.miner)
             return Outcome(Result.UNKNOWN, f"driver bug: {type(error).__name__}")
-        return Outcome(Result.OK, "accepted" if not action.outlets else "verified at the outlet")
 
-    async def _do(self, action: Action) -> None:
+    async def finish(self, action: Action) -> Outcome:
+        """Bring to its end what an interruption may have left half done: a port that is being bounced ends up."""
+        miner = self._site.miner(action.miner)
+        driver = self._switches.get(miner.port.switch) if miner.port is not None else None
+        if driver is None or miner.port is None:
+            return Outcome(Result.UNKNOWN, "its port is not in the inventory any more")
+        try:
+            await driver.bring_up(miner.port.number)
+        except AgentError as error:
+            return Outcome(Result.FAILED, str(error))
+        return Outcome(Result.OK, "brought up after an interruption")
+
+    async def _do(self, action: Action) -> str:
+        """Do it and return what came of it in a line."""
         match action.verb:
             case Verb.RESTART:
                 miner = self._site.miner(action.miner)
@@ -87,12 +130,58 @@ class Actor:
             case Verb.POWER_OFF:
                 for outlet in action.outlets:
                     await self._switch(outlet, on=False)
+                return VERIFIED
             case Verb.POWER_ON:
                 await self._switch_on(action.outlets)
-            case Verb.SWITCH_POOL | Verb.BOUNCE_PORT:
-                raise PolicyError(f"expected a driver that can {action.verb}; no playbook asks for it yet")
+                return VERIFIED
+            case Verb.SWITCH_POOL:
+                return await self._switch_pools(action)
+            case Verb.BOUNCE_PORT:
+                await self._bounce(self._site.miner(action.miner))
+                return "its link came back"
             case _:
                 assert_never(action.verb)
+        return "accepted"
+
+    async def _switch_pools(self, action: Action) -> str:
+        """Have every target work for the pool; those that refuse or do not answer do not hold up the others.
+
+        Raises what became of the first where none took it.
+        """
+        room = asyncio.Semaphore(TOGETHER)
+        tried = await asyncio.gather(*(self._switch_pool(room, target, action) for target in action.targets))
+        failed = [(target, error) for target, error in zip(action.targets, tried, strict=True) if error is not None]
+        if len(failed) == len(action.targets):
+            raise failed[0][1]
+        told = f"{len(action.targets) - len(failed)} of {len(action.targets)} work for {action.pool}"
+        named = "; ".join(f"{target}: {error}" for target, error in failed[:NAMED])
+        more = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+        return f"{told}; not {named}{more}" if failed else told
+
+    async def _switch_pool(self, room: asyncio.Semaphore, target: MinerId, action: Action) -> AgentError | None:
+        """Return what kept one miner from it; None where it works for the pool now."""
+        miner = self._site.miner(target)
+        pools = self._site.pools_of(miner)
+        chosen = [pool for pool in pools if pool.id == action.pool]
+        if not chosen or miner.pool_group is None:
+            return PolicyError(f"expected {action.pool} among the pools of {target}; see its pool_group")
+        order = [*chosen, *(pool for pool in pools if pool.id != action.pool)]
+        worker = self._site.pool_group[miner.pool_group].worker_of(target)
+        async with room:
+            try:
+                async with asyncio.timeout(action.traits.timeout_s):
+                    await self._miners[miner.family].switch_pool(miner, order, worker)
+            except TimeoutError:
+                return SilentError(f"no end within {action.traits.timeout_s:.0f} s")
+            except AgentError as error:
+                return error
+        return None
+
+    async def _bounce(self, miner: Miner) -> None:
+        driver = self._switches.get(miner.port.switch) if miner.port is not None else None
+        if driver is None or miner.port is None:
+            raise PolicyError(f"{miner.id}: expected a switch port that is configured; add it to the inventory")
+        await driver.bounce(miner.port.number)
 
     async def _switch_on(self, outlets: tuple[Outlet, ...]) -> None:
         done: set[Bank | None] = set()

@@ -16,6 +16,10 @@ from agent import __version__
 from agent.act import Outcome as ActionOutcome
 from agent.clock import Clock
 from agent.config import Settings
+from agent.detect.foreign_pool import ForeignPoolDetector
+from agent.detect.network import NetworkDetector
+from agent.detect.pool import PoolDetector
+from agent.detect.rejects import RejectDetector
 from agent.detect.stuck import StuckDetector
 from agent.guard.limits import Mode
 from agent.ledger.fold import State
@@ -35,12 +39,15 @@ from agent.model.events import (
 from agent.model.incident import Category, Phase
 from agent.model.playbook import Playbook
 from agent.model.telemetry import Reach
+from agent.model.verdicts import Detector
 from agent.remediate.machine import Table
 from agent.remediate.settle import settled
 from agent.stages import Stages
 from agent.touch import Touch
 
 _log = structlog.get_logger(__name__)
+
+NOT_WANTED = "the agent was restarted in between; it is not wanted any more"
 
 SETTLE_ON_STOP_S = 20.0
 """How long a stop waits for actions in flight; what is left is resumed at the next start."""
@@ -99,7 +106,7 @@ class Agent:
         self._stages = Stages(
             self.view,
             self.memory,
-            [StuckDetector(len(settings.site.miners), settings.stuck)],
+            _detectors(settings),
             self._tables,
             modes=_modes(settings, on_auto=self._on_auto),
             guard=settings.guard,
@@ -205,12 +212,18 @@ class Agent:
         outcome = await self._touch.actor.perform(intent.action)
         await self._settle(intent, outcome)
 
+    async def _finish(self, intent: Intended) -> None:
+        await self._settle(intent, await self._touch.actor.finish(intent.action))
+
     async def _settle(self, intent: Intended, outcome: ActionOutcome) -> None:
         incident = self.memory.incidents[intent.incident]
         await self._commit([settled(intent, outcome.result, outcome.detail, incident, self._tables)])
 
     def _resume(self, intent: Intended) -> None:
         """Take up an intent that had no outcome when the agent went down: do it where that is right, else settle it."""
+        if intent.action.verb is Verb.BOUNCE_PORT:
+            self._launch(self._finish(intent))
+            return
         outcome = self._look(intent)
         self._launch(self._carry_out(intent) if outcome is None else self._settle(intent, outcome))
 
@@ -224,11 +237,14 @@ class Agent:
         verb, row = intent.action.verb, self.view.site.rows.get(intent.action.miner)
         if verb is Verb.POWER_ON:
             return None
+        if verb is Verb.SWITCH_POOL:
+            # Whoever works for that pool already is left alone by the driver.
+            return None if self._is_current(intent) else ActionOutcome(Result.UNKNOWN, NOT_WANTED)
         answers = row is not None and self.view.reach[row] == Reach.ANSWERED
         if intent.action.traits.repeat is Repeat.SAFE:
             if row is not None and not answers and self._is_current(intent):
                 return None
-            return ActionOutcome(Result.UNKNOWN, "the agent was restarted in between; it is not wanted any more")
+            return ActionOutcome(Result.UNKNOWN, NOT_WANTED)
         intended_at = self.memory.incidents[intent.incident].attempts[-1].at
         if answers and float(self.view.elapsed_s.at[row] - self.view.elapsed_s.value[row]) >= intended_at:
             return ActionOutcome(Result.OK, "seen after a restart of the agent: the process is younger than the intent")
@@ -239,6 +255,19 @@ class Agent:
         incident = self.memory.incidents[intent.incident]
         table = self._tables.get(incident.category)
         return table is not None and incident.run is not None and incident.run.fingerprint == table.fingerprint
+
+
+def _detectors(settings: Settings) -> list[Detector]:
+    """Return the detectors in the order in which they judge: where several see the same miner, the first owns it."""
+    rows = len(settings.site.miners)
+    network = NetworkDetector(rows)
+    return [
+        ForeignPoolDetector(rows, settings.foreign_pool),
+        PoolDetector(rows, settings.pool_loss),
+        network,
+        RejectDetector(rows, settings.rejects),
+        StuckDetector(rows, settings.stuck, network),
+    ]
 
 
 def _modes(settings: Settings, *, on_auto: bool) -> Mapping[str, Mapping[Risk, Mode]]:

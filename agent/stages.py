@@ -10,7 +10,7 @@ from agent.guard.limits import GuardLimits, Mode
 from agent.guard.order import judge
 from agent.guard.request import Request
 from agent.model.action import Action, Risk
-from agent.model.events import AnyEvent, Closed, Escalated, Intended, Judged, Moved, RunStarted
+from agent.model.events import AnyEvent, Closed, Escalated, IncidentReclassified, Intended, Judged, Moved, RunStarted
 from agent.model.guard import Allow, Defer, Refuse
 from agent.model.ids import RunId
 from agent.model.incident import Category, Evidence, Incident, Phase
@@ -18,7 +18,7 @@ from agent.model.memory import Memory
 from agent.model.playbook import Situation
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Detector, Verdicts
-from agent.remediate import duty
+from agent.remediate import duty, failback
 from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
 from agent.triage.expected import ExpectedState
@@ -69,11 +69,16 @@ class Stages:
         tick = _Tick(now, [detector.judge(self._view, now) for detector in self._detectors])
         triaged = triage(self._view, self._memory, tick.verdicts, self._limits, now)
         events = triaged.events
+        anew = {event.incident for event in events if isinstance(event, IncidentReclassified)}
         for incident in self._memory.open_incidents:
+            if incident.id in anew:
+                continue  # what it is now, the memory says from the next tick on
             decision = self._decide(incident, now, recovered=incident.id in triaged.recovered)
             events.extend(self._record(incident, decision, tick))
         for incident, action in duty.owed(self._memory, now):
             events.extend(self._ask(incident, Perform(action, duty.STATE), None, tick))
+        for incident, action in failback.owed(self._memory, self._view, now):
+            events.extend(self._ask(incident, Perform(action, failback.STATE), None, tick))
         return events
 
     def restore(self) -> None:

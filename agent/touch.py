@@ -4,7 +4,8 @@ The agent is given one and asks no further. `Wired` reaches devices over the net
 brings its own.
 """
 
-from collections.abc import Collection
+import ssl
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from agent.act import Actor
@@ -18,6 +19,7 @@ from agent.drivers.switches import switch_driver
 from agent.model.ids import MinerId
 from agent.model.site_view import SiteView
 from agent.observe.observer import Observer
+from agent.observe.pools import ProbesPools
 
 
 class Observes(Protocol):
@@ -68,15 +70,29 @@ class Wired:
     Args:
         dialer: where each device is reached.
         credentials: the secrets that the settings name.
+        nameservers: who tells the pools' addresses; the system's own where None.
+        trust: what certificates of pools are checked against; the system's own authorities where None.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, *, dialer: Dialer, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        *,
+        dialer: Dialer,
+        credentials: Credentials,
+        nameservers: Sequence[str] | None = None,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         site = settings.site
         self.view = SiteView(site)
         self._snmp = SnmpClient(dialer, credentials)
         miners = miner_drivers(dialer, credentials, settings.logins)
         pdus = {pdu.id: pdu_driver(pdu, settings.pdu_access[pdu.id], self._snmp) for pdu in site.pdus}
-        switches = {s.id: switch_driver(s, settings.switch_access[s.id], self._snmp) for s in site.switches}
+        switches = {
+            s.id: switch_driver(s, settings.switch_access[s.id], self._snmp, site.bounceable[s.id])
+            for s in site.switches
+        }
         self.observer = Observer(
             self.view,
             clock,
@@ -85,8 +101,9 @@ class Wired:
             pdu_drivers=pdus,
             switch_drivers=switches,
             settings=settings.poll,
+            pool_prober=_prober(dialer, clock, nameservers, trust) if site.pools else None,
         )
-        self.actor = Actor(site, miners, pdus, settings.guard.on_spacing_s)
+        self.actor = Actor(site, miners, pdus, switches, settings.guard.on_spacing_s)
 
     async def warm_up(self, *, acting: bool) -> None:
         """Load the SNMP engine and, where the agent may act, pyasic: seconds on a small machine."""
@@ -97,3 +114,11 @@ class Wired:
     def close(self) -> None:
         """Close the SNMP engine's sockets."""
         self._snmp.close()
+
+
+def _prober(
+    dialer: Dialer, clock: Clock, nameservers: Sequence[str] | None, trust: ssl.SSLContext | None
+) -> ProbesPools:
+    from agent.drivers.pools import PoolProbe, Resolver  # noqa: PLC0415 - heavy, and only for a site with pools
+
+    return PoolProbe(dialer, Resolver(dialer, nameservers), clock, trust=trust)

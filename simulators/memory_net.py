@@ -101,7 +101,7 @@ class _Listening:
 
 
 class _Server(asyncio.AbstractServer):
-    """The listening side. Connections are taken one turn after they were made, in their order, without a backlog."""
+    """The listening side. Connections are taken as they are made: there is no backlog."""
 
     def __init__(self, loop: "MemoryLoop", ports: "_Ports[_Server]", factory: Factory) -> None:
         self._loop = loop
@@ -118,15 +118,13 @@ class _Server(asyncio.AbstractServer):
         self._addresses.append(self._ports.bind(host, port, self))
 
     def accept(self, stream: Stream) -> None:
-        """Hand a new connection to a protocol of its own; a server closed meanwhile resets it."""
-        if not self._serving:
-            stream.refuse()
-            return
+        """Hand a new connection to a protocol of its own, along with what its client has said already."""
         try:
             protocol = self._factory()
-        except BaseException:
+        except Exception as error:
             stream.refuse()
-            raise
+            self._loop.call_exception_handler({"message": "no protocol for a new connection", "exception": error})
+            return
         self._connections += 1
         stream.on_end = self.detach
         stream.open(protocol)
@@ -254,15 +252,11 @@ class MemoryLoop(virtual_time.VirtualTimeLoop):
                 raise broken(ConnectionRefusedError, errno.ECONNREFUSED)
         here, own_port = (LOOPBACK, 0) if local_addr is None else local_addr
         local = (here, own_port or self._servers.ephemeral())
-        client, served = pair(self, self._watchable, (local, contextvars.copy_context()), (remote, server.context()))
+        context = server.context()
+        client, served = pair(self, self._watchable, (local, contextvars.copy_context()), (remote, context))
         protocol = protocol_factory()
-        client.schedule(client.open, protocol)
-        served.schedule(server.accept, served)
-        try:
-            await _turn()
-        except BaseException:
-            client.close()
-            raise
+        client.open(protocol)
+        context.run(server.accept, served)
         return client, protocol
 
     async def create_datagram_endpoint(  # type: ignore[override] # sockets of one's own are not taken

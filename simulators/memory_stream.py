@@ -1,8 +1,8 @@
 """One TCP connection in memory: two transports that hand each other bytes, ends and resets on one event loop.
 
 Modelled on asyncio's selector transport over Linux loopback sockets, as a protocol sees the two together:
-- bytes written in one turn arrive together; a pipe holds PIPE_BYTES, what is more waits with the writer under asyncio's
-  flow control;
+- bytes written in one turn arrive together, and with them an end right behind them;
+- a pipe holds PIPE_BYTES, what is more waits with the writer under asyncio's flow control;
 - closing or aborting tells the peer of the end, unless bytes are left unread or SO_LINGER was set to zero: then it is a
   reset. Bytes that came before a reset can still be read;
 - writing to a peer that is gone is lost, the reset it brings is seen by the next write or read.
@@ -156,12 +156,18 @@ class Stream(asyncio.Transport):
         self._loop.call_soon(step, *arguments, context=self._context)
 
     def open(self, protocol: Any) -> None:
-        """Begin: tell the protocol, then read."""
+        """Begin: tell the protocol, then read what has come already."""
         self._protocol = protocol
         try:
             protocol.connection_made(self)
-        finally:
-            if not (self._paused or self._closing):
+        except Exception as error:
+            self._spoilt(error)
+            return
+        if not (self._paused or self._closing):
+            self._reading = True
+            if self._inbox:
+                self._read()
+            else:
                 self._read_on()
 
     def refuse(self) -> None:
@@ -281,6 +287,8 @@ class Stream(asyncio.Transport):
         self._reading = False
         if not self.backlog:
             self._lost = True
+            if not (self._inbox or self.resets_on_close):
+                self.peer.expect_end()
             self.schedule(self._finish, None)
 
     def abort(self) -> None:
@@ -301,10 +309,15 @@ class Stream(asyncio.Transport):
             self._due = True
             self._loop.call_soon(self._read, context=self._context)
 
+    def expect_end(self) -> None:
+        """Receive the peer's end along with bytes that are on their way; else it comes by itself."""
+        self._fin = self._fin or bool(self._due and self._inbox)
+
     def ended_by_peer(self) -> None:
         """Receive the peer's end."""
-        self._fin = True
-        self._look()
+        if not self._fin:
+            self._fin = True
+            self._look()
 
     def reset_by_peer(self) -> None:
         """Fail from now on: as a broken pipe where the peer's end had come, else as a reset."""
@@ -370,8 +383,10 @@ class Stream(asyncio.Transport):
             except Exception as error:
                 self._spoilt(error)
                 return
-            if self._fin or self._failure is not None:
+            if self._failure is not None:
                 self._look()
+            elif self._fin and self._reading and not self._inbox:
+                self._read_end()
         elif self._fin:
             self._read_end()
         elif self._failure is not None:

@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import errno
+import ssl
 from collections.abc import Mapping
 
 from agent.model.errors import PolicyError
 from agent.model.ids import PduId, SwitchId
 from agent.model.topology import Family, Site
+from simulators.devices.dns import DnsServer, names_of
 from simulators.devices.host import Timing
 from simulators.devices.miners import MinerServers
 from simulators.devices.snmp_devices import SnmpDevices, SnmpLogin
+from simulators.devices.stratum import StratumPools
 from simulators.loopback import LoopbackDialer
 from simulators.plant.history import HistorySettings
 from simulators.plant.site import SitePlant
@@ -49,6 +52,14 @@ class SimulatedSite:
         self.truth = Truth(self.plant)
         self._miners = MinerServers(self.plant, self.secrets, logins, timing=Timing(epoch_s=epoch_s))
         self._snmp = SnmpDevices(self.plant, self.secrets, pdu_access, switch_access)
+        self._pools = StratumPools(
+            site.pools,
+            self.plant.pools.pools,
+            epoch_s=epoch_s,
+            advance=self.plant.advance,
+            blocks_between=self.plant.history.blocks_between,
+        )
+        self._names = DnsServer(f"dns.{site.name}", names_of(pool.host for pool in site.pools), self._pools.dns_fault)
         self._advancing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -60,6 +71,9 @@ class SimulatedSite:
         try:
             await self._miners.start()
             await self._snmp.start()
+            if self.plant.site.pools:
+                await self._pools.start()
+                await self._names.start()
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
@@ -69,12 +83,24 @@ class SimulatedSite:
             ) from None
         self._advancing = asyncio.create_task(self._advance())
 
+    @property
+    def nameservers(self) -> tuple[str, ...]:
+        """Return who tells where the site's pools are."""
+        return (self._names.host,)
+
+    def trust(self) -> ssl.SSLContext | None:
+        """Return what the site's TLS pools are verified against, once they have started; None where there are none."""
+        certificate = self._pools.certificate
+        return ssl.create_default_context(cadata=certificate) if certificate else None
+
     async def stop(self) -> None:
         """Close everything."""
         if self._advancing is not None:
             self._advancing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._advancing
+        self._names.stop()
+        await self._pools.stop()
         await self._snmp.stop()
         await self._miners.stop()
 

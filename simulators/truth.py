@@ -196,7 +196,7 @@ class Truth:
             kind.name,
             kind.category,
             kind.counts and bool(injected.miners),
-            kind.fixable,
+            kind.is_fixable(self._plant.site, injected.target),
             kind.causes,
             injected.miners,
             injected.started_at,

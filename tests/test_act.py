@@ -1,18 +1,20 @@
 """Act: what becomes of an action that meets a good driver, a bad one, a slow one and a buggy one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replaced
 
-from agent.act import Actor, Outcome
+from agent.act import Actor, Outcome, limit_of
 from agent.model.action import Action, Result, Verb
 from agent.model.errors import AgentError, CodecError, DeviceError, RefusedError, SilentError, TransportError
-from agent.model.ids import MinerId, PduId
+from agent.model.ids import MinerId, PduId, PoolGroupId, PoolId
 from agent.model.telemetry import PduReading, Telemetry
-from agent.model.topology import Family, Miner, Outlet, Site
+from agent.model.topology import Family, Miner, Outlet, Pool, PoolGroup, Site
 from simulators import virtual_time
-from tests.factory import PDU, miner, site
+from tests.factory import PDU, SWITCH, miner, site
 
 SPACING_S = 5.0
 
@@ -27,6 +29,8 @@ class Board:
     def __init__(self, fault: Exception | None = None, *, hangs: bool = False) -> None:
         self.restarted: list[MinerId] = []
         self.rebooted: list[MinerId] = []
+        self.lists: dict[MinerId, tuple[list[PoolId], str]] = {}
+        self.stubborn: dict[MinerId, AgentError] = {}
         self._fault = fault
         self._hangs = hangs
 
@@ -40,6 +44,12 @@ class Board:
     async def reboot(self, miner: Miner) -> None:
         await self._answer()
         self.rebooted.append(miner.id)
+
+    async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
+        if miner.id in self.stubborn:
+            raise self.stubborn[miner.id]
+        await self._answer()
+        self.lists[miner.id] = ([pool.id for pool in pools], worker)
 
     async def _answer(self) -> None:
         if self._hangs:
@@ -67,9 +77,25 @@ class Strip:
         self.moves.append((asyncio.get_running_loop().time(), outlet, on))
 
 
-def actor(board: Board | None = None, strip: Strip | None = None, *, at: Site | None = None) -> Actor:
+class Access:
+    """A switch whose ports are bounced at once, or fail."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.bounced: list[int] = []
+        self._fault = fault
+
+    async def bounce(self, port: int) -> None:
+        if self._fault is not None:
+            raise self._fault
+        self.bounced.append(port)
+
+
+def actor(
+    board: Board | None = None, strip: Strip | None = None, *, access: Access | None = None, at: Site | None = None
+) -> Actor:
     pdus = {PDU: strip} if strip is not None else {}
-    return Actor(at or site(), {Family.ANTMINER_STOCK: board or Board()}, pdus, SPACING_S)
+    ports = {SWITCH: access} if access is not None else {}
+    return Actor(at or site(), {Family.ANTMINER_STOCK: board or Board()}, pdus, ports, SPACING_S)
 
 
 def perform(who: Actor, action: Action) -> Outcome:
@@ -171,3 +197,67 @@ def test_an_outlet_is_switched_on_for_a_miner_that_left_the_inventory() -> None:
     outcome = perform(actor(strip=strip, at=site((miner(2),))), power(Verb.POWER_ON, 1))
     assert outcome.result is Result.OK
     assert strip.moves == [(0.0, 1, True)]
+
+
+# -- pools and ports ---------------------------------------------------------------------------------------------------
+
+PRIMARY, BACKUP = Pool(PoolId("primary"), "one.example", 3333), Pool(PoolId("backup"), "two.example", 3333)
+GROUP = PoolGroup(PoolGroupId("main"), (PRIMARY.id, BACKUP.id), "acme.{miner}")
+
+
+def pooled(miners: int) -> Site:
+    made = tuple(replace(miner(k), pool_group=GROUP.id) for k in range(1, miners + 1))
+    return replace(site(made), pools=(PRIMARY, BACKUP), pool_groups=(GROUP,))
+
+
+def to_backup(miners: int) -> Action:
+    first, *others = (MinerId(f"m{k}") for k in range(1, miners + 1))
+    return Action(Verb.SWITCH_POOL, first, others=tuple(others), pool=BACKUP.id)
+
+
+def test_every_target_gets_the_chosen_pool_first_and_its_own_name_there() -> None:
+    board = Board()
+    outcome = perform(actor(board, at=pooled(3)), to_backup(3))
+    assert outcome == Outcome(Result.OK, "3 of 3 work for backup")
+    assert board.lists == {f"m{k}": (["backup", "primary"], f"acme.m{k}") for k in (1, 2, 3)}
+
+
+def test_one_that_refuses_and_one_that_is_silent_do_not_hold_up_the_others() -> None:
+    board = Board()
+    board.stubborn = {MinerId("m2"): DeviceError("no"), MinerId("m4"): SilentError("nothing came")}
+    outcome = perform(actor(board, at=pooled(5)), to_backup(5))
+    assert outcome == Outcome(Result.OK, "3 of 5 work for backup; not m2: no; m4: nothing came")
+    assert set(board.lists) == {"m1", "m3", "m5"}
+
+
+def test_an_action_on_many_that_none_took_is_what_became_of_the_first() -> None:
+    board = Board(DeviceError("API write disabled"))
+    assert perform(actor(board, at=pooled(2)), to_backup(2)) == Outcome(Result.FAILED, "API write disabled")
+    board = Board(SilentError("nothing came"))
+    assert perform(actor(board, at=pooled(2)), to_backup(2)).result is Result.UNKNOWN
+
+
+def test_a_crowd_is_told_in_batches_within_a_time_that_grows_with_it() -> None:
+    board = Board(hangs=True)
+    began = perform(actor(board, at=pooled(20)), to_backup(20))
+    assert began.result is Result.UNKNOWN
+    assert limit_of(to_backup(24)) == 60.0
+    many = Action(Verb.SWITCH_POOL, MinerId("m1"), others=tuple(MinerId(f"x{k}") for k in range(2000)), pool=BACKUP.id)
+    assert limit_of(many) == 60.0 * 32
+
+
+def test_a_pool_that_is_not_the_miners_is_refused_before_anything_is_sent() -> None:
+    board = Board()
+    outcome = perform(actor(board, at=pooled(1)), replaced(to_backup(1), pool=PoolId("thief")))
+    assert outcome.result is Result.FAILED
+    assert "thief" in outcome.detail
+    assert board.lists == {}
+
+
+def test_the_port_of_the_miner_is_bounced_and_a_miner_without_one_names_the_remedy() -> None:
+    access = Access()
+    assert perform(actor(access=access), Action(Verb.BOUNCE_PORT, MinerId("m3"))).result is Result.OK
+    assert access.bounced == [3]
+    outcome = perform(actor(), Action(Verb.BOUNCE_PORT, MinerId("m3")))
+    assert outcome.result is Result.FAILED
+    assert "inventory" in outcome.detail

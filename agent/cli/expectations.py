@@ -137,7 +137,7 @@ def _actions(what: What, records: Sequence[Record], epoch_s: float) -> list[tupl
         event = record.event
         if isinstance(event, Intended) and not isinstance(what, IncidentFilter):
             action = event.action
-            if what.fits(action.verb, action.miner):
+            if any(what.fits(action.verb, miner) for miner in action.targets):
                 at_s = record.at - epoch_s
                 found.append((at_s, f"{action.verb} {action.miner} at {duration(at_s)}"))
     return found

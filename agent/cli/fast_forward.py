@@ -32,7 +32,7 @@ class PlantTouch:
             focus_s=poll.focus_interval_s,
             phase=phase,
         )
-        self.actor = Actor(settings.site, site.miners, site.pdus, settings.guard.on_spacing_s)
+        self.actor = Actor(settings.site, site.miners, site.pdus, site.switches, settings.guard.on_spacing_s)
 
     async def warm_up(self, *, acting: bool) -> None:
         """Do nothing: there is nothing heavy here."""

@@ -16,9 +16,9 @@ from agent.cli.systemd import Notifier, watchdog_period_s
 from agent.clock import Clock
 from agent.config import Settings, load
 from agent.config.credentials import SystemCredentials
-from agent.drivers.net import Credentials, Dialer, DirectDialer
+from agent.drivers.net import DirectDialer
 from agent.ledger.store import Ledger
-from agent.touch import Wired
+from agent.touch import Touch, Wired
 
 _log = structlog.get_logger(__name__)
 
@@ -77,8 +77,7 @@ async def _serve(settings: Settings, path: Path, clock: Clock, *, dry_run: bool,
     stop = _stop_signal()
     ledger = Ledger.open(path, clock, threaded=True)
     try:
-        async with _site(settings, clock, dry_run=dry_run, faults=faults) as (dialer, credentials):
-            touch = Wired(settings, clock, dialer=dialer, credentials=credentials)
+        async with _touch(settings, clock, dry_run=dry_run, faults=faults) as touch:
             agent = Agent(settings, ledger, clock, touch=touch, simulated=dry_run)
             _log.info(
                 "agent_starting",
@@ -146,17 +145,22 @@ async def _watchdog(agent: Agent, notifier: Notifier) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _site(
-    settings: Settings, clock: Clock, *, dry_run: bool, faults: tuple[str, ...]
-) -> AsyncIterator[tuple[Dialer, Credentials]]:
-    """Yield how to reach the devices: where they are, or a simulated copy of each on loopback."""
+async def _touch(settings: Settings, clock: Clock, *, dry_run: bool, faults: tuple[str, ...]) -> AsyncIterator[Touch]:
+    """Yield the devices: where they are, or a simulated copy of each on loopback."""
     if not dry_run:
-        yield DirectDialer(), redact(SystemCredentials())
+        yield Wired(settings, clock, dialer=DirectDialer(), credentials=redact(SystemCredentials()))
         return
     from agent.cli.simulated import breaking, simulated_site  # noqa: PLC0415 - only a dry run loads the simulators
 
     async with simulated_site(settings, clock, seed=0) as simulated, breaking(simulated, faults):
-        yield simulated.dialer, redact(simulated.secrets)
+        yield Wired(
+            settings,
+            clock,
+            dialer=simulated.dialer,
+            credentials=redact(simulated.secrets),
+            nameservers=simulated.nameservers,
+            trust=simulated.trust(),
+        )
 
 
 def _rehearsed(settings: Settings) -> Settings:

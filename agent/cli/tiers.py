@@ -25,7 +25,14 @@ async def _byte_by_byte(
     settings: Settings, clock: Clock, *, seed: int, history: HistorySettings
 ) -> AsyncIterator[Staged]:
     async with simulated_site(settings, clock, seed=seed, history=history) as site:
-        touch = Wired(settings, clock, dialer=site.dialer, credentials=redact(site.secrets))
+        touch = Wired(
+            settings,
+            clock,
+            dialer=site.dialer,
+            credentials=redact(site.secrets),
+            nameservers=site.nameservers,
+            trust=site.trust(),
+        )
         yield Staged(site.plant, site.truth, touch)
 
 

@@ -9,8 +9,8 @@ RECHECK_S = 2.0
 
 def in_flight(request: Request) -> Verdict:
     """Defer while another action on the same miner or the same outlet is in flight."""
-    outlets = set(request.action.outlets)
+    outlets, miners = set(request.action.outlets), set(request.action.targets)
     for other in request.busy:
-        if other.miner == request.action.miner or outlets.intersection(other.outlets):
+        if not miners.isdisjoint(other.targets) or outlets.intersection(other.outlets):
             return Defer(request.now + RECHECK_S, GuardReason.IN_FLIGHT)
     return Allow()

@@ -10,7 +10,9 @@ from agent.model.events import (
     AnyEvent,
     Closed,
     Escalated,
+    IncidentJoined,
     IncidentOpened,
+    IncidentReclassified,
     IncidentRelapsed,
     IncidentUpdated,
     Intended,
@@ -21,8 +23,8 @@ from agent.model.events import (
     RunStarted,
     Settled,
 )
-from agent.model.ids import IncidentId
-from agent.model.incident import Attempt, Incident, Outcome, Phase, Run
+from agent.model.ids import IncidentId, MinerId, PoolId
+from agent.model.incident import Attempt, Category, Incident, Outcome, Phase, Run
 from agent.model.memory import Memory
 
 DAY_S = 86_400.0
@@ -41,6 +43,10 @@ class State(Memory):
                 pass
             case IncidentOpened():
                 self._opened(event, at)
+            case IncidentJoined():
+                self._joined(event)
+            case IncidentReclassified():
+                self._reclassified(event)
             case IncidentUpdated():
                 self._change(event.incident, cause=event.cause, severity=event.severity, evidence=event.evidence)
             case IncidentRelapsed():
@@ -49,7 +55,8 @@ class State(Memory):
                 self._change(event.incident, mitigated_at=at)
             case RunStarted():
                 run = Run(event.run, event.playbook, event.fingerprint, event.state, at, at, (event.state,))
-                self._change(event.incident, run=run, phase=Phase.REMEDIATING)
+                runs = self.incidents[event.incident].runs + 1
+                self._change(event.incident, run=run, runs=runs, phase=Phase.REMEDIATING)
             case Moved():
                 self._move(event.incident, event.to_state, at)
             case Judged():
@@ -71,6 +78,7 @@ class State(Memory):
                 )
                 self.judged.pop(event.incident, None)
                 self._open.pop(event.incident, None)
+                self._release(event.incident)
             case _:
                 assert_never(event)
 
@@ -84,14 +92,43 @@ class State(Memory):
             evidence=event.evidence,
             detected_at=event.detected_at,
             alerted_at=at,
+            domain=event.domain,
         )
         self._open[event.incident] = None
-        for miner in event.members:
-            self._latest[(event.category, miner)] = event.incident
+        self._own(event.incident, event.category, event.members)
+
+    def _joined(self, event: IncidentJoined) -> None:
+        incident = self.incidents[event.incident]
+        self._change(incident.id, members=(*incident.members, *event.members), severity=event.severity)
+        self._own(incident.id, incident.category, event.members)
+
+    def _reclassified(self, event: IncidentReclassified) -> None:
+        incident = self.incidents[event.incident]
+        self._change(
+            incident.id,
+            category=event.category,
+            cause=event.cause,
+            severity=event.severity,
+            evidence=event.evidence,
+            phase=Phase.OPEN,
+            run=None,
+        )
+        self._own(incident.id, event.category, incident.members)
+
+    def _own(self, incident: IncidentId, category: Category, members: tuple[MinerId, ...]) -> None:
+        for miner in members:
+            self._latest[(category, miner)] = incident
+            self._owner[miner] = incident
+
+    def _release(self, incident: IncidentId) -> None:
+        for miner in self.incidents[incident].members:
+            if self._owner.get(miner) == incident:
+                del self._owner[miner]
 
     def _relapsed(self, event: IncidentRelapsed) -> None:
         incident = self.incidents[event.incident]
         self._open[incident.id] = None
+        self._own(incident.id, incident.category, incident.members)
         self._change(
             event.incident,
             phase=Phase.OPEN,
@@ -142,7 +179,14 @@ class State(Memory):
         self._change(incident.id, attempts=attempts)
         if event.run is not None:
             self._move(incident.id, event.to_state, at)
-        self.settled[action.miner] = (action, at)
+        for miner in action.targets:
+            # Taken out first, so that the order is that of the settling.
+            self.settled.pop(miner, None)
+            self.settled[miner] = (action, at)
+            if action.pool is not None and event.result is not Result.FAILED:
+                self.pool_set[miner] = (action.pool, at)
+        if action.pool is not None and event.result is not Result.FAILED:
+            self._left(incident, action.pool, at)
         if action.verb is Verb.POWER_OFF:
             # The relay moved some time between intent and outcome; a cool-down counted from the outcome is never short.
             *earlier, _ = self.power_offs[action.miner]
@@ -152,6 +196,17 @@ class State(Memory):
             if event.result is Result.OK:
                 for outlet in action.outlets:
                     self.duties.pop(outlet, None)
+
+    def _left(self, incident: Incident, pool: PoolId, at: float) -> None:
+        """Note that an incident at a pool has moved miners to another one."""
+        word, _, name = incident.domain.partition(":")
+        if word != "pool" or name == pool:
+            return
+        left = self.pools_left.setdefault(PoolId(name), {})
+        for other in [i for i, left_at in left.items() if at - left_at >= DAY_S]:
+            del left[other]
+        left.pop(incident.id, None)
+        left[incident.id] = at
 
     def _change(self, incident: IncidentId, **changes: object) -> None:
         self.incidents[incident] = replace(self.incidents[incident], **changes)  # type: ignore[arg-type]  # checked by the frozen dataclass's own fields

@@ -9,7 +9,9 @@ from agent.model.events import (
     AnyEvent,
     Closed,
     Escalated,
+    IncidentJoined,
     IncidentOpened,
+    IncidentReclassified,
     IncidentRelapsed,
     IncidentUpdated,
     Intended,
@@ -38,7 +40,12 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
         case IncidentOpened():
             members = ", ".join(event.members)
             since = instant(event.detected_at)
-            return f"{event.category}, {event.cause}, severity {event.severity:d}: {members}; detected {since}"
+            where = f" at {event.domain}" if event.domain else ""
+            return f"{event.category}, {event.cause}{where}, severity {event.severity:d}: {members}; detected {since}"
+        case IncidentJoined():
+            return f"{len(event.members)} more, severity {event.severity:d}: {', '.join(event.members)}"
+        case IncidentReclassified():
+            return f"seen to be {event.category}, {event.cause}, severity {event.severity:d}"
         case IncidentUpdated():
             return f"now {event.cause}, severity {event.severity:d}"
         case IncidentRelapsed():
@@ -69,5 +76,6 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
 
 
 def _action(action: Action) -> str:
-    outlets = " ".join(map(str, action.outlets))
-    return f"{action.verb} {action.miner}{f' [{outlets}]' if outlets else ''}"
+    where = [*map(str, action.outlets), *((action.pool,) if action.pool else ())]
+    told = f"{action.verb} {', '.join(action.targets)}"
+    return f"{told} [{' '.join(where)}]" if where else told

@@ -16,6 +16,7 @@ class ExpectedState:
 
     def __init__(self, view: SiteView) -> None:
         self._grace_s: Floats = np.array([FAMILY_TRAITS[m.family].boot_grace_s for m in view.site.miners])
+        self._longest_s = max((traits.boot_grace_s for traits in FAMILY_TRAITS.values()), default=0.0)
 
     def update(self, view: SiteView, memory: Memory, now: float) -> None:
         """Write `view.expected`.
@@ -30,13 +31,16 @@ class ExpectedState:
         expected = np.where(young & (view.tuned.value != 1.0), Expected.BOOTING, Expected.RUNNING)
         expected = np.where(view.suspended.value == 1.0, Expected.SUSPENDED, expected)
         rows = view.site.rows
-        for miner, (action, at) in memory.settled.items():
+        for miner, (action, at) in reversed(memory.settled.items()):
+            if now - at >= self._longest_s:
+                break
             row = rows.get(miner)
             if row is not None and action.verb in _BOOTS and now - at < self._grace_s[row]:
                 expected[row] = Expected.BOOTING
         for intent in memory.flying.values():
-            if intent.action.miner in rows:
-                expected[rows[intent.action.miner]] = Expected.ACTING
+            for miner in intent.action.targets:
+                if miner in rows:
+                    expected[rows[miner]] = Expected.ACTING
         for outlet in memory.duties:
             for miner in view.site.fed_by.get(outlet, ()):
                 expected[rows[miner]] = Expected.ACTING

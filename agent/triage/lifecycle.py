@@ -1,13 +1,21 @@
-"""Incident lifecycle: a firing verdict opens an incident, or belongs to one; a returning one re-opens it."""
+"""Incident lifecycle: a firing verdict opens an incident, joins one, or belongs to one; a returning one re-opens it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from agent.model.events import AnyEvent, IncidentOpened, IncidentRelapsed, IncidentUpdated, Mitigated
+from agent.model.events import (
+    AnyEvent,
+    IncidentJoined,
+    IncidentOpened,
+    IncidentReclassified,
+    IncidentRelapsed,
+    IncidentUpdated,
+    Mitigated,
+)
 from agent.model.ids import IncidentId, MinerId
-from agent.model.incident import Category, Health, Incident, Severity
+from agent.model.incident import Category, Health, Incident, Reason, Severity
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Verdicts
@@ -26,74 +34,175 @@ class Triage:
     recovered: frozenset[IncidentId]
 
 
+@dataclass(slots=True)
+class _Tick:
+    """What one tick finds.
+
+    Attributes:
+        claims: for each firing row the verdict that owns it: the first that fires, in the order of the detectors.
+        firing: every pair of category and row that fires.
+        groups: rows without an incident by what they share, to be opened or joined together.
+        reopened: incidents that this tick re-opens.
+    """
+
+    view: SiteView
+    memory: Memory
+    limits: TriageLimits
+    now: float
+    claims: dict[int, Verdicts] = field(default_factory=dict)
+    firing: dict[tuple[Category, int], Verdicts] = field(default_factory=dict)
+    groups: dict[tuple[Category, str], list[int]] = field(default_factory=dict)
+    reopened: set[IncidentId] = field(default_factory=set)
+    opened: int = 0
+
+    def miner(self, row: int) -> MinerId:
+        return self.view.site.miners[row].id
+
+    def next_id(self) -> IncidentId:
+        self.opened += 1
+        return self.memory.incident_id(self.opened - 1)
+
+
 def triage(view: SiteView, memory: Memory, verdicts: Sequence[Verdicts], limits: TriageLimits, now: float) -> Triage:
     """Turn verdicts into incidents.
 
-    One incident a miner and category: while one is open, a change of symptom updates it; within `min_healthy_s` of
-    its end the symptom re-opens it.
+    A miner is a member of one open incident at a time, whatever else it shows meanwhile. Where the evidence names
+    something shared (a pool), all that show it are one incident. A symptom that changes before anything was done may
+    turn out to be another class's; afterwards it stays what it was. Within `min_healthy_s` of an incident's end the
+    same symptom re-opens it.
+
+    Args:
+        view: the columns.
+        memory: the incidents so far.
+        verdicts: one for each detector; where several fire for a row, the first of them owns it.
+        limits: how long a closed incident may relapse.
+        now: UTC s.
     """
-    events: list[AnyEvent] = []
-    opened = 0
-    firing: set[tuple[Category, MinerId]] = set()
+    tick = _Tick(view, memory, limits, now)
     for verdict in verdicts:
-        for row in np.flatnonzero(verdict.health == Health.FIRING):
-            miner = view.site.miners[int(row)].id
-            firing.add((verdict.category, miner))
-            latest = memory.latest(verdict.category, miner)
-            if latest is None or _is_past(latest, limits, now):
-                events.append(_open(view, memory.incident_id(opened), verdict, int(row)))
-                opened += 1
-            elif latest.is_open:
-                events.extend(_update(latest, verdict, int(row)))
-            else:
-                evidence = verdict.evidence.of(int(row))
-                events.append(
-                    IncidentRelapsed(
-                        incident=latest.id,
-                        cause=verdict.evidence.reason(int(row)),
-                        detected_at=float(verdict.since[row]),
-                        evidence=evidence,
-                    )
-                )
-    recovered = frozenset(
-        i.id for i in memory.open_incidents if not any((i.category, member) in firing for member in i.members)
+        for row in np.flatnonzero(verdict.health == Health.FIRING).tolist():
+            tick.claims.setdefault(row, verdict)
+            tick.firing[(verdict.category, row)] = verdict
+    events: list[AnyEvent] = []
+    for row, verdict in tick.claims.items():
+        events.extend(_claim(tick, row, verdict))
+    for (category, domain), rows in tick.groups.items():
+        events.append(_gather(tick, category, domain, rows))
+    events.extend(_mitigated(tick))
+    return Triage(events, _recovered(tick))
+
+
+def _claim(tick: _Tick, row: int, verdict: Verdicts) -> list[AnyEvent]:
+    """Return what a firing row changes; rows that share something are put aside."""
+    miner = tick.miner(row)
+    owner = tick.memory.owner(miner)
+    if owner is not None:
+        return _update(tick, owner, row, verdict)
+    latest = tick.memory.latest(verdict.category, miner)
+    if latest is not None and not _is_past(latest, tick.limits, tick.now):
+        if latest.id in tick.reopened:
+            return []
+        tick.reopened.add(latest.id)
+        since, cause = float(verdict.since[row]), verdict.evidence.reason(row)
+        evidence = verdict.evidence.of(row)
+        return [IncidentRelapsed(incident=latest.id, cause=cause, detected_at=since, evidence=evidence)]
+    domain = verdict.evidence.domain(row)
+    if domain:
+        tick.groups.setdefault((verdict.category, domain), []).append(row)
+        return []
+    return [_open(tick, verdict, [row], "")]
+
+
+def _gather(tick: _Tick, category: Category, domain: str, rows: list[int]) -> AnyEvent:
+    """Return the one event for rows that share something: they join its incident, or open it."""
+    verdict = tick.firing[(category, rows[0])]
+    shared = tick.memory.shared(category, domain)
+    if shared is None:
+        return _open(tick, verdict, rows, domain)
+    members = tuple(tick.miner(row) for row in rows)
+    severity = _severity(tick.view, (*shared.members, *members), shared.cause, domain)
+    return IncidentJoined(incident=shared.id, members=members, severity=min(severity, shared.severity))
+
+
+def _open(tick: _Tick, verdict: Verdicts, rows: list[int], domain: str) -> IncidentOpened:
+    members = tuple(tick.miner(row) for row in rows)
+    cause = verdict.evidence.reason(rows[0])
+    return IncidentOpened(
+        incident=tick.next_id(),
+        category=verdict.category,
+        cause=cause,
+        severity=_severity(tick.view, members, cause, domain),
+        members=members,
+        detected_at=float(np.nanmin(verdict.since[rows])),
+        evidence=verdict.evidence.of(rows[0]),
+        domain=domain,
     )
-    return Triage(events, recovered)
+
+
+def _update(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) -> list[AnyEvent]:
+    """Return what a member's symptom changes about its incident: nothing once something was done.
+
+    A new symptom is then what the deed did: booting, not hashing yet. The first one stands.
+    """
+    if incident.attempts or incident.domain or not _is_undecided(incident):
+        return []
+    cause, evidence = verdict.evidence.reason(row), verdict.evidence.of(row)
+    if verdict.category is not incident.category:
+        if (incident.category, row) in tick.firing:
+            return []
+        severity = _severity(tick.view, incident.members, cause, "")
+        return [
+            IncidentReclassified(
+                incident=incident.id, category=verdict.category, cause=cause, severity=severity, evidence=evidence
+            )
+        ]
+    if cause == incident.cause:
+        return []
+    return [IncidentUpdated(incident=incident.id, cause=cause, severity=incident.severity, evidence=evidence)]
+
+
+def _mitigated(tick: _Tick) -> list[AnyEvent]:
+    """Return the incidents whose clear condition holds now for every member that fires, and did not before."""
+    events: list[AnyEvent] = []
+    for incident in tick.memory.open_incidents:
+        if incident.mitigated_at is not None:
+            continue
+        rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
+        fires = [(row, v) for row in rows if (v := tick.firing.get((incident.category, row))) is not None]
+        if fires and not any(np.isnan(verdict.clear_since[row]) for row, verdict in fires):
+            events.append(Mitigated(incident=incident.id))
+    return events
+
+
+def _recovered(tick: _Tick) -> frozenset[IncidentId]:
+    """Return the open incidents whose symptom has cleared.
+
+    A single device must show no symptom of any class. What members of a shared incident show besides is another
+    incident's, once this one is over.
+    """
+    rows = tick.view.site.rows
+
+    def ails(incident: Incident, miner: MinerId) -> bool:
+        row = rows.get(miner)
+        if row is None:
+            return False
+        return (incident.category, row) in tick.firing if incident.domain else row in tick.claims
+
+    return frozenset(i.id for i in tick.memory.open_incidents if not any(ails(i, miner) for miner in i.members))
+
+
+def _is_undecided(incident: Incident) -> bool:
+    return incident.escalated_at is None
 
 
 def _is_past(incident: Incident, limits: TriageLimits, now: float) -> bool:
     return incident.resolved_at is not None and now - incident.resolved_at >= limits.min_healthy_s
 
 
-def _open(view: SiteView, incident: IncidentId, verdict: Verdicts, row: int) -> IncidentOpened:
+def _severity(view: SiteView, members: Sequence[MinerId], cause: Reason, domain: str) -> Severity:
+    """Return the severity by the share of the site's hashrate; whoever works for strangers is critical at once."""
     target_th = view.target_th()
-    return IncidentOpened(
-        incident=incident,
-        category=verdict.category,
-        cause=verdict.evidence.reason(row),
-        severity=_severity(float(target_th[row] / target_th.sum())),
-        members=(view.site.miners[row].id,),
-        detected_at=float(verdict.since[row]),
-        evidence=verdict.evidence.of(row),
-    )
-
-
-def _update(incident: Incident, verdict: Verdicts, row: int) -> list[AnyEvent]:
-    events: list[AnyEvent] = []
-    cause = verdict.evidence.reason(row)
-    # Once something was done, a new symptom is what the deed did: booting, not hashing yet. The first one stands.
-    if cause != incident.cause and not incident.attempts:
-        events.append(
-            IncidentUpdated(
-                incident=incident.id, cause=cause, severity=incident.severity, evidence=verdict.evidence.of(row)
-            )
-        )
-    if incident.mitigated_at is None and not np.isnan(verdict.clear_since[row]):
-        events.append(Mitigated(incident=incident.id))
-    return events
-
-
-def _severity(share: float) -> Severity:
-    if share >= CRITICAL_SHARE:
+    share = float(target_th[[view.site.rows[m] for m in members]].sum() / target_th.sum())
+    if share >= CRITICAL_SHARE or cause is Reason.FOREIGN_POOL:
         return Severity.CRITICAL
-    return Severity.HIGH if share >= HIGH_SHARE else Severity.MEDIUM
+    return Severity.HIGH if share >= HIGH_SHARE or domain else Severity.MEDIUM

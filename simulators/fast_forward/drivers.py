@@ -4,13 +4,18 @@ Outcomes are those of the agent's drivers on the wire: an error where a person w
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from agent.model.errors import DeviceError, RefusedError, SilentError, TransportError
-from agent.model.ids import PduId
-from agent.model.topology import Family, Miner, Outlet
+from agent.model.ids import PduId, SwitchId
+from agent.model.topology import Family, Miner, Outlet, Pool, Port
 from simulators.plant.miner import MinerPlant
+from simulators.plant.pools import PoolLine
 from simulators.plant.site import SitePlant
 from simulators.plant.state import Board, WireFaultKind
+
+PORT_DOWN_S = 5.0
+"""How long a port that is bounced stays down."""
 
 COMMAND_S = 0.1
 """What a command to a miner takes."""
@@ -44,17 +49,24 @@ class PlantMiners:
         if not plant.reboot(self._now()):
             raise SilentError(f"{miner.id}: no answer")
 
+    async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
+        """Have its pool list be these, in this order; nothing happens where it is so."""
+        plant = await self._reached(miner)
+        lines = [PoolLine(pool.url, worker) for pool in pools]
+        if [(line.url, line.user) for line in plant.client.lines] != [(line.url, line.user) for line in lines]:
+            plant.set_pools(self._now(), lines)
+
     async def _reached(self, miner: Miner) -> MinerPlant:
         """Return the miner if a command reaches its board; raises RefusedError or SilentError."""
         await asyncio.sleep(COMMAND_S)
         plant = self._plant.miners[miner.id]
         self._plant.advance(self._now())
-        if plant.board is Board.BOOTING:
+        if plant.board is Board.BOOTING and plant.lan.reachable:
             raise RefusedError(f"{miner.id}: it is booting and refused the connection; try again when it is up")
         # A stock Antminer takes commands on its web pages, which a disturbance of the API leaves alone.
         by_api = miner.family is not Family.ANTMINER_STOCK
         silent = by_api and plant.wire is not None and plant.wire.kind is WireFaultKind.SILENT
-        if plant.board is not Board.UP or silent:
+        if plant.board is not Board.UP or silent or not plant.lan.reachable:
             await asyncio.sleep(DEADLINE_S)
             raise SilentError(f"{miner.id}: expected an answer within {DEADLINE_S:g} s, none came; look at its power")
         return plant
@@ -106,3 +118,37 @@ class PlantPdu:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+class PlantSwitch:
+    """Control of the ports of one switch."""
+
+    def __init__(self, plant: SitePlant, switch: SwitchId) -> None:
+        self._plant = plant
+        self._id = switch
+
+    async def bring_up(self, port: int) -> None:
+        """See to it that a port is up; raises SilentError for a dead switch."""
+        where = Port(self._id, port)
+        self._plant.advance(asyncio.get_running_loop().time())
+        if not self._plant.network.lives(self._id):
+            raise SilentError(f"{self._id}: expected an answer, none came; look at the switch")
+        if not self._plant.network.admin_up(where):
+            self._plant.network.set_admin(where, True)
+
+    async def bounce(self, port: int) -> None:
+        """Take a port down and up; raises TransportError for a dead switch, DeviceError for a link that stays out."""
+        where, network, loop = Port(self._id, port), self._plant.network, asyncio.get_running_loop()
+        self._plant.advance(loop.time())
+        if not network.lives(self._id):
+            raise SilentError(f"{self._id}: expected an answer, none came; look at the switch")
+        network.set_admin(where, False)
+        await asyncio.sleep(PORT_DOWN_S)
+        self._plant.advance(loop.time())
+        network.set_admin(where, True)
+        for _ in range(int(SETTLE_S)):
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._plant.advance(loop.time())
+            if network.port_up(where):
+                return
+        raise DeviceError(f"{where}: its link did not come back within {SETTLE_S:g} s; look at cable and miner")

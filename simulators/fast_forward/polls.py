@@ -23,6 +23,7 @@ from simulators.fast_forward.telemetry import Families, poll, reach
 from simulators.plant.miner import MinerPlant
 from simulators.plant.site import SitePlant
 
+NEWLY_MISSED = 2
 NEWLY_SILENT_MISSES = 12
 BACK_OFF_S = 60.0
 """When a silent miner is polled less often, and how seldom at most: as the agent's poller has it."""
@@ -103,6 +104,11 @@ class MinerPolls:
         new[list(rows)] = True
         self._next[new & ~self._focus] = 0
         self._focus = new
+
+    def newly_silent(self) -> NDArray[np.int64]:
+        """Return the rows that have been silent for a few polls: what stands around them is looked at early."""
+        misses = self._view.misses
+        return np.flatnonzero((misses >= NEWLY_MISSED) & (misses <= NEWLY_SILENT_MISSES))
 
     @property
     def next_single_s(self) -> float:
@@ -217,7 +223,8 @@ class MinerPolls:
             self.steady.admit(row, now)
             return
         came = reach(miner)
-        self._dark[row] = miner.wire is None and came is not Reach.ANSWERED
+        disturbed = miner.wire is not None or (miner.lan.reachable and miner.lan.loss > 0.0)
+        self._dark[row] = not disturbed and came is not Reach.ANSWERED
         self._reach[row] = came
         if not self._dark[row]:
             self._plan(row, now)

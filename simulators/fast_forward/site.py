@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Mapping
 
-from agent.model.ids import MinerId, PduId
+from agent.model.ids import MinerId, PduId, SwitchId
 from agent.model.site_view import SiteView
 from agent.model.topology import Family, Site
-from simulators.fast_forward.drivers import PlantMiners, PlantPdu
+from simulators.fast_forward.drivers import PlantMiners, PlantPdu, PlantSwitch
 from simulators.fast_forward.polls import MinerPolls, Phase
+from simulators.fast_forward.pools import PoolProbes
 from simulators.fast_forward.surroundings import Surroundings
 from simulators.plant.history import HistorySettings
 from simulators.plant.site import SitePlant
@@ -58,6 +59,7 @@ class ColumnFeed:
         )
         names = [m.id for m in view.site.miners] + [p.id for p in view.site.pdus] + [s.id for s in view.site.switches]
         self._first_round_s = max(map(phase, names), default=0.0) * poll_s
+        self._pools = PoolProbes(view, plant, epoch_s=epoch_s)
         self._feeding: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -86,6 +88,7 @@ class ColumnFeed:
             {miner.port.switch for miner in members if miner.port is not None},
             self._plant.now,
         )
+        self._pools.focus({pool.id for miner in members for pool in self._site.pools_of(miner)}, self._plant.now)
 
     @property
     def is_running(self) -> bool:
@@ -104,7 +107,9 @@ class ColumnFeed:
             self._miners.poll_singles(now)
             if now >= step_at:
                 self._miners.poll(now)
+                self._rest.hurry(self._miners.newly_silent(), now)
                 self._rest.read(now)
+                self._pools.look(now)
                 step += 1
 
 
@@ -124,3 +129,4 @@ class FastForwardSite:
         control = PlantMiners(self.plant)
         self.miners: Mapping[Family, PlantMiners] = dict.fromkeys(Family, control)
         self.pdus: Mapping[PduId, PlantPdu] = {pdu.id: PlantPdu(self.plant, pdu.id) for pdu in site.pdus}
+        self.switches: Mapping[SwitchId, PlantSwitch] = {s.id: PlantSwitch(self.plant, s.id) for s in site.switches}

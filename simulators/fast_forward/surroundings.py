@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Collection, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Floats
 from agent.model.ids import PduId, SwitchId
@@ -19,6 +20,7 @@ from simulators.plant.hashing import SHARES_PER_S
 from simulators.plant.journal import What
 from simulators.plant.lines import CHATTER_OCTETS_PER_S
 from simulators.plant.miner import SHARE_OCTETS
+from simulators.plant.network import USUAL_VLAN
 from simulators.plant.site import SitePlant
 
 UNMETERED_POWER = frozenset({"apc_rpdu"})
@@ -39,6 +41,7 @@ class _Rounds:
     def __init__(self, first_s: Sequence[float], period_s: float, focus_s: float) -> None:
         n = len(first_s)
         self._due_s: Floats = np.array(first_s, dtype=np.float64)
+        self._taken_s: Floats = np.full(n, -np.inf)
         self._period_s = period_s
         self._focus_s = focus_s
         self._focus: Bools = np.zeros(n, dtype=np.bool_)
@@ -49,9 +52,15 @@ class _Rounds:
         self._due_s[new & ~self._focus] = now
         self._focus = new
 
+    def hurry(self, places: Collection[int], now: float) -> None:
+        """Let these be due within the focus interval of their last turn."""
+        for place in places:
+            self._due_s[place] = max(min(self._due_s[place], self._taken_s[place] + self._focus_s), now)
+
     def take(self, now: float) -> Bools:
         """Return which are due by `now`, and plan their next turn."""
         due: Bools = self._due_s <= now
+        self._taken_s[due] = now
         wait_s = np.where(self._focus, self._focus_s, self._period_s)
         # From its turn on, not from now: who is looked at late is not put off. Turns that have passed are left out.
         turn = self._due_s + wait_s * np.ceil(np.maximum(now - self._due_s, 1e-9) / wait_s)
@@ -103,6 +112,13 @@ class Surroundings:
         """Read these devices, and no others, at the focus interval; those that are new to it at once."""
         self._pdu_rounds.focus([self._pdus[pdu] for pdu in pdus if pdu in self._pdus], now)
         self._switch_rounds.focus([self._switches[s] for s in switches if s in self._switches], now)
+
+    def hurry(self, rows: NDArray[np.int64], now: float) -> None:
+        """Read what stands around these miners at the focus interval, as the agent does for the newly silent."""
+        if rows.size:
+            miners = [self._view.site.miners[row] for row in rows.tolist()]
+            self._pdu_rounds.hurry({self._pdus[o.pdu] for m in miners for o in m.outlets if o.pdu in self._pdus}, now)
+            self._switch_rounds.hurry({self._switches[m.port.switch] for m in miners if m.port is not None}, now)
 
     def read(self, now: float) -> None:
         """Write every read that fell due up to site time `now`; the plant has been brought up to it."""
@@ -205,7 +221,9 @@ class Surroundings:
         self._own_octets: Floats = np.zeros(len(self._ports))
 
     def _read_ports(self, due: Bools, now: float) -> None:
-        """Write the ports `due`: steady miners send evenly, the others what they have sent."""
+        """Write the ports `due` of living switches: steady miners send evenly, the others what they have sent."""
+        if self._plant.network.dead:
+            due = due & np.array([self._plant.network.lives(port.switch) for port in self._ports])
         fed = self._behind >= 0
         steady = (
             due
@@ -222,6 +240,8 @@ class Surroundings:
         np.copyto(self._counted_at, now, where=due)
         self._view.port_up.put_rows(steady, np.ones(len(due)), at)
         self._view.port_octets.put_rows(steady, np.floor(self._octets), at)
+        self._view.port_admin.put_rows(steady, np.ones(len(due)), at)
+        self._view.port_pvid.put_rows(steady, np.full(len(due), float(USUAL_VLAN)), at)
         self._own_octets[steady] = np.nan
         network = self._plant.network
         for place in np.flatnonzero(due & ~steady).tolist():
@@ -230,4 +250,11 @@ class Surroundings:
             before = self._own_octets[place]
             self._own_octets[place] = sent
             self._octets[place] += max(0.0, sent - before) if before == before else 0.0  # noqa: PLR0124 - NaN: not known
-            self._view.put_port(port, self._epoch_s + now, PortReading(network.port_up(port), int(self._octets[place])))
+            reading = PortReading(
+                network.port_up(port),
+                int(self._octets[place]),
+                network.admin_up(port),
+                network.in_errors(port),
+                network.pvid(port),
+            )
+            self._view.put_port(port, self._epoch_s + now, reading)

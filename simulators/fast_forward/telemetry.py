@@ -63,8 +63,8 @@ _LOST_WITH_RATES: Mapping[Family, Mapping[str, object]] = {
 
 
 def reach(miner: MinerPlant) -> Reach:
-    """Return how a poll of that miner ends now if nothing disturbs the wire."""
-    if miner.board in (Board.OFF, Board.HUNG):
+    """Return how a poll of that miner ends now if nothing disturbs its wire, and no packet is lost."""
+    if miner.board in (Board.OFF, Board.HUNG) or not miner.lan.reachable:
         return Reach.SILENT
     works = miner.process in (Process.RUNNING, Process.STARTING)
     if miner.board is Board.BOOTING or (miner.spec.family is Family.ANTMINER_STOCK and not works):
@@ -85,6 +85,8 @@ def poll(miner: MinerPlant, now: float, rng: random.Random, spoilt: int) -> tupl
         How it ends, what is told where it is an answer, and whether this reply was spoilt.
     """
     came, wire = reach(miner), miner.wire
+    if came is not Reach.SILENT and miner.lan.poll_loss > 0.0 and rng.random() < miner.lan.poll_loss:
+        return Reach.SILENT, None, False
     replies = came in (Reach.ANSWERED, Reach.ERRORED)
     hit = wire is not None and replies and rng.random() < wire.probability
     told = _told(miner, now) if came is Reach.ANSWERED else None

@@ -49,7 +49,7 @@ def test_json_says_the_same(tmp_path: Path) -> None:
     document = json.loads(good.stdout)
     assert (good.exit_code, document["ok"], document["miners"], document["mode"]) == (0, True, 48, "observe")
     assert document["miners_by_family"] == {"antminer_stock": 16, "luxos": 16, "whatsminer": 16}
-    assert len(document["credentials"]) == 7
+    assert len(document["credentials"]) == 8
     document = json.loads(bad.stdout)
     assert (bad.exit_code, document["ok"], len(document["problems"])) == (2, False, 1)
     assert document["problems"][0]["line"] == 1

@@ -13,7 +13,9 @@ from agent.model.events import (
     Closed,
     Escalated,
     Event,
+    IncidentJoined,
     IncidentOpened,
+    IncidentReclassified,
     IncidentRelapsed,
     IncidentUpdated,
     Intended,
@@ -48,6 +50,10 @@ LIFE: tuple[AnyEvent, ...] = (
     ),
     OPENED,
     IncidentUpdated(incident=INC, cause=Reason.NOT_HASHING, severity=Severity.LOW, evidence={}),
+    IncidentJoined(incident=INC, members=(MinerId("r1-m08"),), severity=Severity.MEDIUM),
+    IncidentReclassified(
+        incident=INC, category=Category.STUCK, cause=Reason.UNRESPONSIVE, severity=Severity.MEDIUM, evidence={}
+    ),
     RunStarted(incident=INC, run=RUN, playbook="stuck_miner", fingerprint="f00d", state="gather"),
     Moved(incident=INC, run=RUN, trigger="done", from_state="gather", to_state="power_off"),
     Judged(

@@ -8,7 +8,7 @@ import pytest
 from agent.ledger import queries
 from agent.ledger.reader import read
 from agent.ledger.store import Ledger, LedgerError
-from agent.model.events import AnyEvent, IncidentOpened, Mitigated
+from agent.model.events import AnyEvent, IncidentOpened, IncidentReclassified, Mitigated
 from agent.model.ids import IncidentId
 from agent.model.incident import Category, Outcome
 from tests.ledger.examples import EPOCH_S, INC, LIFE, OPENED, HandClock
@@ -28,6 +28,8 @@ def other(event: AnyEvent) -> AnyEvent:
         return msgspec.structs.replace(
             event, incident=OTHER, category=Category.POOL, detected_at=event.detected_at + 86400.0
         )
+    if isinstance(event, IncidentReclassified):
+        return msgspec.structs.replace(event, incident=OTHER, category=Category.POOL)
     return msgspec.structs.replace(event, incident=OTHER)
 
 

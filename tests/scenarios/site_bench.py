@@ -186,7 +186,13 @@ class Bench:
         """Start a fresh agent on the ledger as it is on the disk, by a clock that may be slow by `behind_s`."""
         clock = Clock.virtual(self._loop, EPOCH_S + self.now - behind_s)
         self._ledger = Ledger.open(self.path, clock, threaded=False)
-        touch = Wired(self.settings, clock, dialer=self.simulated.dialer, credentials=self.credentials)
+        touch = Wired(
+            self.settings,
+            clock,
+            dialer=self.simulated.dialer,
+            credentials=self.credentials,
+            nameservers=self.simulated.nameservers,
+        )
         self._agent = Agent(self.settings, self._ledger, clock, touch=touch, simulated=self._is_simulated)
         self.prepare(self._agent)
         await self._agent.start()

@@ -159,7 +159,7 @@ class Planted(Wired):
         snmp = SnmpClient(how["dialer"], how["credentials"])
         pdus = {pdu.id: lie(pdu_driver(pdu, settings.pdu_access[pdu.id], snmp)) for pdu in settings.site.pdus}
         miners = miner_drivers(how["dialer"], how["credentials"], settings.logins)
-        self.actor = Actor(settings.site, miners, pdus, settings.guard.on_spacing_s)
+        self.actor = Actor(settings.site, miners, pdus, {}, settings.guard.on_spacing_s)
 
 
 def lied_to(made: Scenario, folder: Path, lie: Callable[[OutletControl], OutletControl]) -> dict[str, Any]:

@@ -265,9 +265,9 @@ async def everything_is_cut_off(bench: Bench) -> None:
 
 
 async def cables_are_out(bench: Bench) -> None:
-    bench.simulated.plant.network.unplugged.update(m.port for m in bench.settings.site.miners if m.port is not None)
-    for miner in miners_of(bench):
-        bench.break_("wire.silent", miner)
+    for miner in bench.settings.site.miners:
+        if miner.port is not None:
+            bench.simulated.plant.network.plug(miner.port, False, bench.now)
     await bench.run(900.0)
 
 

@@ -3,7 +3,18 @@
 import numpy as np
 
 from agent.model.action import Result, Verb
-from agent.model.events import Closed, IncidentOpened, IncidentRelapsed, IncidentUpdated
+from agent.model.events import (
+    AnyEvent,
+    Closed,
+    IncidentJoined,
+    IncidentOpened,
+    IncidentReclassified,
+    IncidentRelapsed,
+    IncidentUpdated,
+    Mitigated,
+    RunStarted,
+)
+from agent.model.ids import IncidentId, RunId
 from agent.model.incident import Category, Evidence, Health, Outcome, Reason, Severity
 from agent.model.site_view import Expected, SiteView
 from agent.model.telemetry import Telemetry
@@ -19,8 +30,9 @@ from tests.ledger.builder import INCIDENT, Story
 class Says:
     """Evidence that gives one reason for every row."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: Reason, domain: str = "") -> None:
         self._reason = reason
+        self._domain = domain
 
     def reason(self, row: int) -> Reason:
         return self._reason
@@ -28,14 +40,28 @@ class Says:
     def of(self, row: int) -> Evidence:
         return {"row": row}
 
+    def domain(self, row: int) -> str:
+        return self._domain
 
-def firing(rows: tuple[int, ...], of: int, reason: Reason = Reason.UNRESPONSIVE) -> Verdicts:
+
+def firing(
+    rows: tuple[int, ...],
+    of: int,
+    reason: Reason = Reason.UNRESPONSIVE,
+    *,
+    category: Category = Category.STUCK,
+    domain: str = "",
+) -> Verdicts:
     health = np.zeros(of, dtype=np.int8)
     since = np.full(of, np.nan)
     for row in rows:
         health[row] = Health.FIRING
         since[row] = EPOCH
-    return Verdicts(Category.STUCK, health, since, np.full(of, np.nan), Says(reason))
+    return Verdicts(category, health, since, np.full(of, np.nan), Says(reason, domain))
+
+
+def poolless(rows: tuple[int, ...], of: int, domain: str = "pool:primary") -> Verdicts:
+    return firing(rows, of, Reason.NO_POOL, category=Category.POOL, domain=domain)
 
 
 def expected(view: SiteView, story: Story, now: float) -> list[Expected]:
@@ -120,3 +146,111 @@ def test_a_relapse_within_an_hour_reopens_and_later_it_is_a_new_incident() -> No
     late = triage(view, story.state, [firing((0,), 4)], TriageLimits(), EPOCH + 3600.0).events
     assert [type(e) for e in soon] == [IncidentRelapsed]
     assert [type(e) for e in late] == [IncidentOpened]
+
+
+def told(story: Story, *verdicts: Verdicts, at: float = EPOCH, miners: int = 8) -> list[AnyEvent]:
+    """Triage once and let the memory take in what came of it."""
+    made = triage(SiteView(site(miners)), story.state, list(verdicts), TriageLimits(), at)
+    for event in made.events:
+        story.tell(event, at)
+    return made.events
+
+
+def test_what_shares_a_pool_is_one_incident_and_late_members_join_it() -> None:
+    story = Story()
+    (opened,) = told(story, poolless((0, 1, 2), 8))
+    assert isinstance(opened, IncidentOpened)
+    assert (opened.members, opened.domain, opened.category) == (("m1", "m2", "m3"), "pool:primary", Category.POOL)
+    (joined,) = told(story, poolless((0, 1, 2, 5), 8), at=EPOCH + 8.0)
+    assert isinstance(joined, IncidentJoined)
+    assert story.state.incidents[opened.incident].members == ("m1", "m2", "m3", "m6")
+    assert told(story, poolless((0, 1, 2, 5), 8), at=EPOCH + 16.0) == []
+
+
+def test_two_pools_are_two_incidents_each_severe_for_being_shared() -> None:
+    events = told(Story(), poolless((0, 1), 200), poolless((7,), 200, "pool:backup"), miners=200)
+    assert [(e.domain, e.severity) for e in events if isinstance(e, IncidentOpened)] == [
+        ("pool:primary", Severity.HIGH),
+        ("pool:backup", Severity.HIGH),
+    ]
+
+
+def test_a_miner_is_a_member_of_one_open_incident_at_a_time() -> None:
+    story = Story()
+    told(story, firing((3,), 8))
+    events = told(story, poolless((2, 3), 8), firing((3,), 8), at=EPOCH + 8.0)
+    assert [(type(e), e.members) for e in events if isinstance(e, IncidentOpened)] == [(IncidentOpened, ("m3",))]
+
+
+def test_the_first_detector_that_fires_owns_the_row() -> None:
+    (opened,) = told(Story(), poolless((1,), 8), firing((1,), 8))
+    assert isinstance(opened, IncidentOpened)
+    assert opened.category is Category.POOL
+
+
+def cut_off(rows: tuple[int, ...], of: int = 8) -> Verdicts:
+    return firing(rows, of, Reason.CUT_OFF, category=Category.NETWORK)
+
+
+def test_before_anything_was_done_the_evidence_may_say_it_is_another_class() -> None:
+    story = Story().opened()
+    story.tell(
+        RunStarted(incident=INCIDENT, run=RunId("r1"), playbook="stuck_miner", fingerprint="f", state="hold"), EPOCH
+    )
+    (changed,) = told(story, cut_off((0,)), at=EPOCH + 20.0)
+    assert isinstance(changed, IncidentReclassified)
+    incident = story.state.incidents[INCIDENT]
+    assert (incident.category, incident.cause, incident.run) == (Category.NETWORK, Reason.CUT_OFF, None)
+    assert story.state.next_run(incident) == f"{INCIDENT}/run-2", "another run, with an id of its own"
+    assert told(story, cut_off((0,)), at=EPOCH + 30.0) == []
+
+
+def test_as_long_as_the_first_class_still_fires_it_keeps_the_incident() -> None:
+    story = Story().opened()
+    assert told(story, cut_off((0,)), firing((0,), 8), at=EPOCH + 20.0) == []
+
+
+def test_after_something_was_done_a_change_of_symptom_stays_the_same_incident() -> None:
+    story = Story().opened().running("restart").intended(Verb.RESTART, EPOCH)
+    made = triage(SiteView(site(8)), story.state, [cut_off((0,))], TriageLimits(), EPOCH + 20.0)
+    assert (made.events, made.recovered) == ([], frozenset()), "and it has not recovered while anything fires"
+
+
+def test_a_shared_incident_is_over_when_its_own_symptom_is_whatever_else_a_member_shows() -> None:
+    story = Story()
+    (opened,) = told(story, poolless((0, 1), 8))
+    assert isinstance(opened, IncidentOpened)
+    made = triage(SiteView(site(8)), story.state, [firing((1,), 8)], TriageLimits(), EPOCH + 60.0)
+    assert made.recovered == {opened.incident}
+    story.tell(Closed(incident=opened.incident, outcome=Outcome.AUTO_RESOLVED), EPOCH + 60.0)
+    (single,) = told(story, firing((1,), 8), at=EPOCH + 62.0)
+    assert isinstance(single, IncidentOpened)
+    assert single.members == ("m2",)
+
+
+def test_a_shared_incident_relapses_once_however_many_members_do() -> None:
+    story = Story()
+    (opened,) = told(story, poolless((0, 1, 2), 8))
+    assert isinstance(opened, IncidentOpened)
+    story.tell(Closed(incident=opened.incident, outcome=Outcome.AUTO_RESOLVED), EPOCH + 60.0)
+    (again,) = told(story, poolless((0, 1, 2), 8), at=EPOCH + 600.0)
+    assert isinstance(again, IncidentRelapsed)
+    assert story.state.owner(opened.members[2]) == story.state.incidents[opened.incident]
+
+
+def test_a_shared_incident_is_mitigated_when_all_that_fire_have_begun_to_clear() -> None:
+    story = Story()
+    told(story, poolless((0, 1), 8))
+    half, all_ = poolless((0, 1), 8), poolless((0, 1), 8)
+    half.clear_since[0] = EPOCH + 5.0
+    all_.clear_since[:2] = EPOCH + 5.0
+    assert told(story, half, at=EPOCH + 8.0) == []
+    assert [type(e) for e in told(story, all_, at=EPOCH + 16.0)] == [Mitigated]
+
+
+def test_whoever_works_for_strangers_is_critical_at_once() -> None:
+    thief = firing((4,), 200, Reason.FOREIGN_POOL, category=Category.OTHER)
+    (opened,) = told(Story(), thief, miners=200)
+    assert isinstance(opened, IncidentOpened)
+    assert opened.severity is Severity.CRITICAL
+    assert opened.incident == IncidentId("inc-000001")

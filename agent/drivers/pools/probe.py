@@ -63,13 +63,14 @@ class PoolProbe:
         *,
         deadline_s: float = DEADLINE_S,
         work_wait_s: float = WORK_WAIT_S,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         self._dialer = dialer
         self._resolver = resolver
         self._clock = clock
         self._deadline_s = deadline_s
         self._work_wait_s = work_wait_s
-        self._verified: ssl.SSLContext | None = None
+        self._verified = trust
 
     async def probe(
         self, pool: Pool, worker: str, password: str = NO_PASSWORD, *, context: ssl.SSLContext | None = None

@@ -1,0 +1,156 @@
+"""Pools, ports and rejects on every tier: each fault opens in its class, and its playbook ends where the truth is."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agent.cli.scenario_run import EPOCH_S, Played, play_scenario, read_scenario
+from agent.config.scenario import TierName
+from agent.model.action import Verb
+from agent.model.incident import Category, Incident, Outcome
+
+NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
+
+SINGLE = f"""
+name: ports-and-shares
+seed: 3
+duration: 48m
+site: {{generate: {{miners: 18, miners_per_pdu: 18, pools: 2, network: {NETWORK}}}}}
+faults:
+  - {{at: 4m, kind: network.port_hung, target: "miner:r1-01"}}
+  - {{at: 4m, kind: network.port_hung, target: "miner:r1-02"}}
+  - {{at: 4m, kind: network.cable_cut, target: "miner:r1-03"}}
+  - {{at: 4m, kind: network.cable_errors, target: "miner:r1-04"}}
+  - {{at: 4m, kind: network.wrong_vlan, target: "miner:r1-05"}}
+  - {{at: 4m, kind: network.address_moved, target: "port:c1-sw/6"}}
+  - {{at: 6m, kind: miner.unauthorised_pool, target: "miner:r1-07"}}
+  - {{at: 6m, kind: miner.unauthorised_pool, target: "miner:r1-08", what: worker}}
+  - {{at: 6m, kind: miner.unauthorised_pool, target: "miner:r1-09"}}
+  - {{at: 6m, kind: miner.rejects, target: "miner:r1-10", share: 0.2}}
+  - {{at: 6m, kind: miner.rejects_board, target: "miner:r1-11", share: 0.2}}
+  - {{at: 8m, kind: miner.process_died, target: "miner:r1-12"}}
+"""
+
+ENDS: dict[str, tuple[Category, Verb | None, str]] = {
+    "r1-01": (Category.NETWORK, Verb.BOUNCE_PORT, ""),
+    "r1-02": (Category.NETWORK, Verb.BOUNCE_PORT, ""),
+    "r1-03": (Category.NETWORK, None, "no_link"),
+    "r1-04": (Category.NETWORK, None, "cable_errors"),
+    "r1-05": (Category.NETWORK, None, "wrong_vlan"),
+    "r1-06": (Category.NETWORK, None, "works_unreached"),
+    "r1-07": (Category.OTHER, Verb.SWITCH_POOL, ""),
+    "r1-08": (Category.OTHER, Verb.SWITCH_POOL, ""),
+    "r1-09": (Category.OTHER, Verb.SWITCH_POOL, ""),
+    "r1-10": (Category.REJECTS, Verb.RESTART, ""),
+    "r1-11": (Category.REJECTS, Verb.RESTART, "hardware_rejects"),
+    "r1-12": (Category.STUCK, Verb.RESTART, ""),
+}
+"""For each miner the class, the one thing that is done, and the reason a person is given; empty where it is mended."""
+
+POOL = f"""
+name: a-pool
+seed: 3
+duration: 50m
+site: {{generate: {{miners: 12, miners_per_pdu: 12, pools: 2, network: {NETWORK}}}}}
+faults:
+  - {{at: 4m, kind: KIND, target: "pool:primary", for: 30m}}
+"""
+
+
+def play(folder: Path, text: str, tier: TierName) -> Played:
+    path = folder / f"{tier}.yaml"
+    path.write_text(text)
+    ledger = folder / f"{tier}.sqlite3"
+    console = Console(file=io.StringIO())
+    return play_scenario(read_scenario(path, tier=tier), ledger, console=console, log=io.StringIO())
+
+
+def of(played: Played, miner: str) -> Incident:
+    (found,) = [incident for incident in played.incidents if miner in incident.members]
+    return found
+
+
+@pytest.fixture(scope="module", params=[TierName.FAST_FORWARD, TierName.WIRE])
+def singles(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    tier: TierName = request.param
+    return play(tmp_path_factory.mktemp("singles"), SINGLE, tier)
+
+
+@pytest.mark.parametrize("miner", sorted(ENDS))
+def test_each_fault_opens_in_its_class_and_ends_as_it_truly_can(singles: Played, miner: str) -> None:
+    category, verb, reason = ENDS[miner]
+    incident = of(singles, miner)
+    assert incident.category is category
+    assert [attempt.verb for attempt in incident.attempts] == ([] if verb is None else [verb])
+    assert incident.escalation_reason == reason
+    assert incident.outcome is (Outcome.OPEN if reason else Outcome.AUTO_RESOLVED)
+
+
+def test_nothing_else_is_found_and_nobody_else_is_touched(singles: Played) -> None:
+    board = singles.board
+    assert board["detection"]["recall"] == board["detection"]["precision"] == 1.0
+    assert board["detection"]["wrong_category"] == board["detection"]["wrong_cause"] == 0
+    assert board["remediation"]["rate_fixable"] == 1.0
+    assert board["remediation"]["escalated_wrong"] == 0
+    assert board["harm"] == dict.fromkeys(board["harm"], 0)
+    assert board["duty"]["actions"]["reboot"] == board["duty"]["actions"]["power_off"] == 0
+
+
+def test_the_network_is_seen_within_a_minute_and_a_stranger_within_half_of_it(singles: Played) -> None:
+    for miner in ("r1-01", "r1-03", "r1-04", "r1-05", "r1-06"):
+        assert 0.0 < of(singles, miner).detected_at - EPOCH_S - 240.0 <= 75.0
+    for miner in ("r1-07", "r1-08", "r1-09"):
+        assert 0.0 < of(singles, miner).detected_at - EPOCH_S - 360.0 <= 30.0
+
+
+@pytest.mark.parametrize("kind", ["pool.down", "pool.hung", "pool.login_refused", "pool.dns_broken"])
+@pytest.mark.parametrize("tier", [TierName.FAST_FORWARD, TierName.MEMORY])
+def test_where_the_miners_help_themselves_it_is_one_incident_and_nobody_is_touched(
+    tmp_path: Path, kind: str, tier: TierName
+) -> None:
+    played = play(tmp_path, POOL.replace("KIND", kind).replace("50m", "25m"), tier)
+    (incident,) = played.incidents
+    assert (incident.category, incident.domain, incident.outcome) == (
+        Category.POOL,
+        "pool:primary",
+        Outcome.SELF_RECOVERED,
+    )
+    assert len(incident.members) == 12
+    assert incident.attempts == ()
+    assert played.board["detection"]["recall"] == 1.0
+    assert played.board["harm"] == dict.fromkeys(played.board["harm"], 0)
+
+
+@pytest.mark.parametrize("tier", [TierName.FAST_FORWARD, TierName.WIRE])
+def test_a_pool_that_rejects_is_left_in_waves(tmp_path: Path, tier: TierName) -> None:
+    played = play(tmp_path, POOL.replace("KIND", "pool.rejects").replace("for: 30m", "for: 30m, share: 0.2"), tier)
+    (incident,) = played.incidents
+    assert (incident.category, incident.domain) == (Category.REJECTS, "pool:primary")
+    assert incident.outcome is Outcome.AUTO_RESOLVED
+    assert {attempt.verb for attempt in incident.attempts} == {Verb.SWITCH_POOL}
+    assert len(incident.attempts) >= 3, "a canary, some, the rest"
+    assert played.board["remediation"]["rate_fixable"] == 1.0
+    assert played.board["harm"] == dict.fromkeys(played.board["harm"], 0)
+
+
+def test_without_another_pool_nothing_can_be_done_and_a_person_is_asked(tmp_path: Path) -> None:
+    text = POOL.replace("KIND", "pool.down").replace("pools: 2", "pools: 1").replace("for: 30m", "for: 45m")
+    played = play(tmp_path, text, TierName.FAST_FORWARD)
+    (incident,) = played.incidents
+    assert incident.escalation_reason
+    assert incident.attempts == ()
+    assert played.board["remediation"]["escalated_wrong"] == 0
+    assert played.board["harm"] == dict.fromkeys(played.board["harm"], 0)
+
+
+def test_a_switch_that_is_down_is_one_incident_and_nobody_is_touched(tmp_path: Path) -> None:
+    text = POOL.replace("KIND", "network.switch_down").replace("pool:primary", "switch:c1-sw")
+    played = play(tmp_path, text.replace("50m", "20m"), TierName.FAST_FORWARD)
+    (incident,) = played.incidents
+    assert (incident.category, incident.domain) == (Category.NETWORK, "switch:c1-sw")
+    assert incident.escalation_reason == "switch_silent"
+    assert incident.attempts == ()
+    assert played.board["harm"] == dict.fromkeys(played.board["harm"], 0)
