@@ -59,7 +59,9 @@ class SimulatedSite:
             advance=self.plant.advance,
             blocks_between=self.plant.history.blocks_between,
         )
-        self._names = DnsServer(f"dns.{site.name}", names_of(pool.host for pool in site.pools), self._pools.dns_fault)
+        self._names = DnsServer(
+            f"dns.{site.name}.{site.miners[0].host}", names_of(pool.host for pool in site.pools), self._pools.dns_fault
+        )
         self._advancing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -74,11 +74,11 @@ def told(incident: Incident) -> tuple[Any, ...]:
     )
 
 
-def near(one: float | None, other: float | None) -> bool:
-    """Within one poll period, give or take the latency of a reply."""
+def near(one: float | None, other: float | None, polls: int = 1) -> bool:
+    """Within so many poll periods, give or take the latency of a reply."""
     if one is None or other is None:
         return one is other
-    return abs(one - other) <= POLL_S + LATENCY_S
+    return abs(one - other) <= polls * POLL_S + LATENCY_S
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +102,11 @@ def test_times_are_within_one_poll_period(tiers: dict[TierName, Played], other: 
     fast, slow = by_miner(tiers[TierName.FAST_FORWARD]), by_miner(tiers[other])
     for miner, found in fast.items():
         for mine, theirs in zip(found, slow[miner], strict=True):
+            # The noise of a rate that falls decides between two polls; what proves the cure may do so once more.
             for name in ("detected_at", "remediation_started_at", "escalated_at", "resolved_at"):
+                polls = 1 if name == "detected_at" else 2
                 one, two = getattr(mine, name), getattr(theirs, name)
-                assert near(one, two), (miner, name, one, two)
+                assert near(one, two, polls), (miner, name, one, two)
 
 
 def test_the_truth_is_the_same_too(tiers: dict[TierName, Played]) -> None:
@@ -114,7 +116,7 @@ def test_the_truth_is_the_same_too(tiers: dict[TierName, Played]) -> None:
             (f.kind, f.miners, f.started_at) for f in tiers[other].faults
         ]
         for mine, theirs in zip(fast.faults, tiers[other].faults, strict=True):
-            assert near(mine.over_at, theirs.over_at), (mine, theirs)
+            assert near(mine.over_at, theirs.over_at, 2), (mine, theirs)
 
 
 def test_what_was_expected_came(tiers: dict[TierName, Played]) -> None:

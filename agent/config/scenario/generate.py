@@ -109,7 +109,7 @@ def configuration(made: Generated) -> dict[str, Any]:
         },
         "pdus": [],
         "switches": [],
-        "pools": [{"id": pool, "host": f"{pool}.pool.example", "port": POOL_PORT} for pool in made.pools],
+        "pools": [{"id": pool, "host": _pool_host(pool, made.network), "port": POOL_PORT} for pool in made.pools],
         "pool_groups": [{"id": POOL_GROUP, "pools": list(made.pools)}],
         "inventory": [],
     }
@@ -241,6 +241,12 @@ def _families(entry: Entry) -> dict[Family, float]:
         section.refuse(expected="shares that add up to 1", got=number_text(round(total, 9)), remedy=remedy)
     # In the order of the enumeration: how the section is sorted must not decide who gets what.
     return {family: shares[family] for family in Family if shares.get(family)}
+
+
+def _pool_host(pool: str, network: ipaddress.IPv4Network) -> str:
+    """Return a pool's name; sites on networks of their own have pools of their own."""
+    own = "" if str(network) == NETWORK else f".{network.network_address}".replace(".", "-").replace("-", ".", 1)
+    return f"{pool}{own}.pool.example"
 
 
 def _network(entry: Entry, miners: int) -> ipaddress.IPv4Network:
