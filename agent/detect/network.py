@@ -60,6 +60,7 @@ class NetworkDetector:
         self._since: Floats = np.full(rows, np.nan)
         self._clear_since: Floats = np.full(rows, np.nan)
         self._claims: Bools = np.zeros(rows, dtype=np.bool_)
+        self._worked: Bools = np.zeros(rows, dtype=np.bool_)
 
     @property
     def claims(self) -> Bools:
@@ -76,7 +77,7 @@ class NetworkDetector:
             view: the columns.
             now: UTC s.
         """
-        seen = _look(view, now, self._t)
+        seen = _look(view, now, self._t, self._follow(view))
         self._since[view.expected == Expected.SUSPENDED] = np.nan
         self._since[seen.cut_off & np.isnan(self._since)] = now
         self._clear(view, now)
@@ -91,6 +92,20 @@ class NetworkDetector:
     def restore(self, row: int, since: float, reason: Reason) -> None:
         """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
         self._since[row] = since
+
+    def _follow(self, view: SiteView) -> Bools:
+        """Return the rows that drew in full when they had fallen silent already, whatever they draw by now.
+
+        Their work runs out within minutes, on sites that are polled seldom before the silence is long enough to fire.
+        """
+        missing = view.misses > 0
+        self._worked &= missing
+        if missing.any():
+            draw_w, drawn_at = _draw(view, _wiring(view))
+            with np.errstate(invalid="ignore"):
+                full = (draw_w >= self._t.draw_share * view.nominal_w) & (drawn_at >= view.missing_since)
+            self._worked |= missing & full
+        return self._worked
 
     def _clear(self, view: SiteView, now: float) -> None:
         """End verdicts whose miner has answered for the whole clear window and counted hashes within it."""
@@ -165,8 +180,8 @@ def _wired(view: SiteView) -> _Wiring:
     )
 
 
-def _look(view: SiteView, now: float, t: NetworkThresholds) -> _Seen:
-    """Weigh what is known of every row at this moment."""
+def _look(view: SiteView, now: float, t: NetworkThresholds, worked: Bools | None = None) -> _Seen:
+    """Weigh what is known of every row at this moment; `worked`: those that drew in full since they fell silent."""
     watched = (view.expected == Expected.RUNNING) | (view.expected == Expected.TUNING)
     silent: Bools = watched & (view.misses >= t.misses) & (view.reach == Reach.SILENT)
     nothing = np.zeros_like(silent)
@@ -175,7 +190,7 @@ def _look(view: SiteView, now: float, t: NetworkThresholds) -> _Seen:
     wiring, since = _wiring(view), view.missing_since
     draw_w, drawn_at = _draw(view, wiring)
     with np.errstate(invalid="ignore"):
-        drew = silent & (draw_w >= t.draw_share * view.nominal_w)
+        drew = silent & ((draw_w >= t.draw_share * view.nominal_w) | (nothing if worked is None else worked))
         draws = drew & (drawn_at >= since) & (now - drawn_at <= t.fresh_s)
         has_port = wiring.port >= 0
 
