@@ -72,9 +72,9 @@ class PoolWatch:
     def focus(self, pools: Collection[PoolId]) -> None:
         """Look at these pools often, at those that are new to it at once."""
         new, self._focus = frozenset(pools) - self._focus, frozenset(pools)
-        for pool in new:
-            if pool in self._wake:
-                self._wake[pool].set()
+        for pool, wake in self._wake.items():  # in the site's order, whatever a set's is
+            if pool in new:
+                wake.set()
 
     @property
     def is_running(self) -> bool:

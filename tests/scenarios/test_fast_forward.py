@@ -125,26 +125,26 @@ def test_what_was_expected_came(tiers: dict[TierName, Played]) -> None:
         assert Outcome.AUTO_RESOLVED in {i.outcome for i in played.incidents}
 
 
-WEEK = """
-name: week
+DAYS = """
+name: two-days
 seed: 5
-duration: 7d
+duration: 2d
 tier: fast-forward
-site: {generate: {miners: 150, racks_per_container: 4}}
+site: {generate: {miners: 400, racks_per_container: 8}}
 faults:
-  - {rate: 4.0/miner/month, kind: mix, unfixable: 0.05, for: 1d}
+  - {rate: 5.0/miner/month, kind: mix, unfixable: 0.05, for: 1d}
   - {rate: 2.0/miner/month, kind: wire.drop, probability: 0.3, for: 1h}
   - {rate: 1.0/pdu/week, kind: pdu.slow, for: 30m}
 """
 
 
 @pytest.fixture(scope="module")
-def week(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    return play(tmp_path_factory.mktemp("week"), TierName.FAST_FORWARD, WEEK)
+def days(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return play(tmp_path_factory.mktemp("days"), TierName.FAST_FORWARD, DAYS)
 
 
-def test_a_week_is_found_and_mended_without_harm(week: Played) -> None:
-    board = week.board
+def test_two_days_are_found_and_mended_without_harm(days: Played) -> None:
+    board = days.board
     assert board["truth"]["faults"] > 100
     assert board["detection"]["recall"] >= 0.99
     assert board["detection"]["precision"] >= 0.99
@@ -153,17 +153,17 @@ def test_a_week_is_found_and_mended_without_harm(week: Played) -> None:
     assert board["harm"] == dict.fromkeys(board["harm"], 0)
 
 
-def test_the_hashrate_of_the_week_was_recorded(week: Played) -> None:
-    rate, target = np.array(week.history.hashrate_th), np.array(week.history.target_th)
+def test_the_hashrate_was_recorded(days: Played) -> None:
+    rate, target = np.array(days.history.hashrate_th), np.array(days.history.target_th)
     assert len(rate) > 500
     assert 0.97 < rate.sum() / target.sum() < 1.01
 
 
 def test_the_same_seed_gives_the_same_scoreboard_in_another_process_with_other_hashes(
-    week: Played, tmp_path: Path
+    days: Played, tmp_path: Path
 ) -> None:
-    path = tmp_path / "week.yaml"
-    path.write_text(WEEK)
+    path = tmp_path / "days.yaml"
+    path.write_text(DAYS)
     result = subprocess.run(
         [sys.executable, "-m", "agent.cli.main", "simulate", str(path), "--json"],
         env={**os.environ, "PYTHONHASHSEED": "77"},
@@ -172,7 +172,7 @@ def test_the_same_seed_gives_the_same_scoreboard_in_another_process_with_other_h
         timeout=120,
     )
     again = json.loads(result.stdout)
-    mine = json.loads(json.dumps(week.board))
+    mine = json.loads(json.dumps(days.board))
     assert {k: v for k, v in again.items() if k != "cost"} == {k: v for k, v in mine.items() if k != "cost"}
 
 
