@@ -161,12 +161,12 @@ def test_an_action_is_forbidden_only_while_the_fault_lasts(tmp_path: Path) -> No
     assert "restart r1-01" in failed["got"]
 
 
-def test_the_same_seed_gives_the_same_json_in_another_process_and_on_the_wire(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_json_in_another_process_with_other_hashes(tmp_path: Path) -> None:
     text = STORY.replace("duration: 25m", "duration: 12m").partition("expect:")[0]
     text += "  - {rate: 150/miner/day, kind: mix}\n  - {rate: 12/pdu/day, kind: pdu.slow, for: 2m}\n"
     path = written(tmp_path, text)
     boards = []
-    for hash_seed, tier in (("1", "memory"), ("2", "memory"), ("3", "wire")):
+    for hash_seed in ("1", "2"):
         command = [
             sys.executable,
             "-m",
@@ -175,14 +175,13 @@ def test_the_same_seed_gives_the_same_json_in_another_process_and_on_the_wire(tm
             str(path),
             "--json",
             "--seed=5",
-            f"--tier={tier}",
+            "--tier=memory",
         ]
         environment = os.environ | {"PYTHONHASHSEED": hash_seed}
         done = subprocess.run(command, capture_output=True, env=environment, timeout=100, check=False)
         assert done.returncode == 0, done.stderr.decode()
         boards.append(without_cost(json.loads(done.stdout)))
     assert boards[0] == boards[1]
-    assert boards[2] == boards[0] | {"tier": "wire"}
     assert boards[0]["truth"]["faults"] > 1
     other = json.loads(call("simulate", path, "--json", "--seed", 4).stdout)
     assert other["seed"] == 4

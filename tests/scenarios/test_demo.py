@@ -1,4 +1,4 @@
-"""The demo, run twice as a user runs it: the world, the ledger and the scoreboard it leaves behind."""
+"""The demo, run as a user runs it: the world, the ledger and the scoreboard it leaves behind."""
 
 import json
 import os
@@ -41,24 +41,43 @@ class Played:
         return [attempt.verb for attempt in self.of(miner).attempts]
 
 
+DEMO = ("demo", "--json")
+MEMORY = ("simulate", str(shipped()["demo"]), "--json", "--tier=memory")
+
+
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Played, Played]:
-    """Two runs of the same seed with different hash seeds, in turn: both use the same addresses."""
-    return _play(tmp_path_factory.mktemp("demo"), "1"), _play(tmp_path_factory.mktemp("demo"), "2")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """The demo as it is shipped, on the wire."""
+    folder = tmp_path_factory.mktemp("demo")
+    return _ended(folder, _begun(folder, "1", *DEMO, "--log", str(folder / "log.jsonl")))
 
 
-def _play(folder: Path, hash_seed: str) -> Played:
-    command = [sys.executable, "-m", "agent.cli.main", "demo", "--json"]
-    done = subprocess.run(
-        [*command, "--ledger", str(folder / "ledger.sqlite3"), "--log", str(folder / "log.jsonl")],
-        capture_output=True,
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> tuple[Played, Played]:
+    """Two runs of its scenario in memory, each in a process and with a hash seed of its own, side by side."""
+    folders = [tmp_path_factory.mktemp("twin") for _ in range(2)]
+    begun = [_begun(folder, str(seed), *MEMORY) for seed, folder in enumerate(folders, start=1)]
+    first, second = (_ended(folder, process) for folder, process in zip(folders, begun, strict=True))
+    return first, second
+
+
+def _begun(folder: Path, hash_seed: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "agent.cli.main", *arguments, "--ledger", str(folder / "ledger.sqlite3")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONHASHSEED": hash_seed},
-        timeout=130,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr.decode()
-    (folder / "stdout.json").write_bytes(done.stdout)
-    (folder / "stderr.txt").write_bytes(done.stderr)
+
+
+def _ended(folder: Path, process: subprocess.Popen[bytes]) -> Played:
+    try:
+        out, err = process.communicate(timeout=130)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err.decode()
+    (folder / "stdout.json").write_bytes(out)
+    (folder / "stderr.txt").write_bytes(err)
     return _load(folder)
 
 
@@ -76,54 +95,64 @@ def _hit(kind: str) -> list[str]:
     return [target.removeprefix("miner:") for fault in faults for target in fault.targets]
 
 
-def test_the_same_seed_gives_the_same_scoreboard_and_the_same_ledger(played: tuple[Played, Played]) -> None:
-    first, second = played
+def test_the_same_seed_gives_the_same_scoreboard_and_the_same_ledger(twins: tuple[Played, Played]) -> None:
+    first, second = twins
     assert {k: v for k, v in first.board.items() if k != "cost"} == {
         k: v for k, v in second.board.items() if k != "cost"
     }
     assert [r.hash for r in first.records] == [r.hash for r in second.records]
 
 
-def test_the_chain_of_the_ledger_holds(played: tuple[Played, Played]) -> None:
-    assert isinstance(audit(played[0].folder / "ledger.sqlite3"), chain.Sound)
+def test_without_sockets_the_same_becomes_of_it(played: Played, twins: tuple[Played, Played]) -> None:
+    def told(run: Played) -> list[tuple[object, ...]]:
+        return sorted(
+            (i.members, i.category, i.cause, i.outcome, i.escalation_reason, [a.verb for a in i.attempts])
+            for i in run.state.incidents.values()
+        )
+
+    assert told(twins[0]) == told(played)
+
+
+def test_the_chain_of_the_ledger_holds(played: Played) -> None:
+    assert isinstance(audit(played.folder / "ledger.sqlite3"), chain.Sound)
 
 
 @pytest.mark.parametrize("kind", ["miner.process_died", "miner.hashing_stopped"])
-def test_a_dead_process_is_restarted_and_nothing_more(played: tuple[Played, Played], kind: str) -> None:
+def test_a_dead_process_is_restarted_and_nothing_more(played: Played, kind: str) -> None:
     for miner in _hit(kind):
-        assert played[0].verbs(miner) == [Verb.RESTART]
-        assert played[0].of(miner).outcome is Outcome.AUTO_RESOLVED
+        assert played.verbs(miner) == [Verb.RESTART]
+        assert played.of(miner).outcome is Outcome.AUTO_RESOLVED
 
 
 @pytest.mark.parametrize("kind", ["miner.control_board_hung", "miner.psu_latched"])
-def test_what_only_power_fixes_is_power_cycled_once(played: tuple[Played, Played], kind: str) -> None:
+def test_what_only_power_fixes_is_power_cycled_once(played: Played, kind: str) -> None:
     for miner in _hit(kind):
-        assert played[0].verbs(miner) == [Verb.POWER_OFF, Verb.POWER_ON]
-        assert played[0].of(miner).outcome is Outcome.AUTO_RESOLVED
+        assert played.verbs(miner) == [Verb.POWER_OFF, Verb.POWER_ON]
+        assert played.of(miner).outcome is Outcome.AUTO_RESOLVED
 
 
-def test_a_dead_supply_is_handed_to_a_person_within_the_bound(played: tuple[Played, Played]) -> None:
+def test_a_dead_supply_is_handed_to_a_person_within_the_bound(played: Played) -> None:
     for miner in _hit("miner.psu_dead"):
-        incident = played[0].of(miner)
+        incident = played.of(miner)
         assert incident.phase is Phase.ESCALATED
-        assert played[0].verbs(miner).count(Verb.POWER_OFF) <= 2
+        assert played.verbs(miner).count(Verb.POWER_OFF) <= 2
 
 
-def test_a_disturbed_wire_makes_nobody_touch_the_miner(played: tuple[Played, Played]) -> None:
+def test_a_disturbed_wire_makes_nobody_touch_the_miner(played: Played) -> None:
     for kind in ("wire.garbage", "wire.silent", "wire.drop"):
         for miner in _hit(kind):
-            incidents = [i for i in played[0].state.incidents.values() if miner in i.members]
+            incidents = [i for i in played.state.incidents.values() if miner in i.members]
             assert all(not i.attempts for i in incidents)
 
 
-def test_no_harm_is_done(played: tuple[Played, Played]) -> None:
-    harm = played[0].board["harm"]
+def test_no_harm_is_done(played: Played) -> None:
+    harm = played.board["harm"]
     assert harm == dict.fromkeys(harm, 0)
-    assert played[0].state.duties == {}
+    assert played.state.duties == {}
 
 
-def test_the_scoreboard_is_right_about_truth_and_detection(played: tuple[Played, Played]) -> None:
-    board = played[0].board
+def test_the_scoreboard_is_right_about_truth_and_detection(played: Played) -> None:
+    board = played.board
     assert board["detection"]["recall"] == 1.0
     assert board["detection"]["precision"] == 1.0
     assert board["remediation"]["rate_fixable"] == 1.0
@@ -131,16 +160,16 @@ def test_the_scoreboard_is_right_about_truth_and_detection(played: tuple[Played,
     assert board["simulated"] is True
 
 
-def test_every_intent_is_settled_and_precedes_its_outcome(played: tuple[Played, Played]) -> None:
-    kinds = Counter(type(r.event).__name__ for r in played[0].records)
+def test_every_intent_is_settled_and_precedes_its_outcome(played: Played) -> None:
+    kinds = Counter(type(r.event).__name__ for r in played.records)
     assert kinds["Intended"] == kinds["Settled"] > 0
 
 
-def test_no_secret_is_in_anything_the_demo_wrote(played: tuple[Played, Played]) -> None:
+def test_no_secret_is_in_anything_the_demo_wrote(played: Played) -> None:
     names = set(_credentials(yaml.safe_load(example_path().read_text())))
     assert names
     secrets = [SimulatedSecrets(read_scenario(shipped()["demo"]).seed).get(name).encode() for name in names]
-    written = [path for path in played[0].folder.iterdir() if path.is_file()]
+    written = [path for path in played.folder.iterdir() if path.is_file()]
     assert {"ledger.sqlite3", "log.jsonl", "stdout.json", "stderr.txt"} <= {path.name for path in written}
     for path in written:
         content = path.read_bytes()
