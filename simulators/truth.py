@@ -61,6 +61,10 @@ class Budget:
     bank_share: float = 0.8
 
 
+DWELL_S = 180.0
+"""No power cycle keeps an outlet off for longer: a minute's dwell, and what a slow PDU adds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Harm:
     """What was done to the plant that should not have been.
@@ -69,7 +73,8 @@ class Harm:
         actions_on_healthy: restarts, reboots and switched-off outlets of miners that hashed well at that moment.
         useless_power_cycles: cycles after which the miner was no better than before. The first on a fault that only a
             cycle can tell from one that a cycle fixes is not counted; the second is.
-        outlets_left_off: relays that were closed at the beginning and are open at the end.
+        outlets_left_off: relays that were closed at the beginning and are open at the end, but for those that have been
+            for less than DWELL_S: a cycle may be under way.
         budget_breaches: cycles sooner or more often than the budget allows, outlets of one bank closed too close
             together, and outlets closed into a bank beyond its share.
         breaker_trips: banks that lost their breaker.
@@ -154,6 +159,7 @@ class Truth:
         now = self._plant.now
         cycles = _cycles(entries)
         telling = self._telling(cycles)
+        dwelling = {e.outlet for e in entries if e.what is What.RELAY_OFF and now - e.at < DWELL_S}
         by_miner = _by_miner(entries)
         on = What.RELAY_ON
         closings = list({(e.outlet, e.at): e for e in entries if e.what is on and e.outlet is not None}.values())
@@ -164,7 +170,9 @@ class Truth:
                 for place, cycle in enumerate(cycles)
                 if place not in telling
             ),
-            outlets_left_off=sum(not self._plant.power.relay_on(outlet) for outlet in self._closed_at_first),
+            outlets_left_off=sum(
+                not self._plant.power.relay_on(outlet) for outlet in self._closed_at_first if outlet not in dwelling
+            ),
             budget_breaches=_cycles_over_budget(cycles, budget)
             + _spacing_breaches(closings, self._plant.site.bank, budget.on_spacing_s)
             + sum(e.bank_load > budget.bank_share for e in closings),
