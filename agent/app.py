@@ -36,12 +36,11 @@ from agent.model.events import (
     Intended,
     Settled,
 )
-from agent.model.incident import Category, Phase
-from agent.model.playbook import Playbook
+from agent.model.incident import Phase
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Detector
-from agent.remediate.machine import Table
 from agent.remediate.settle import settled
+from agent.remediate.tables import Tables
 from agent.stages import Stages
 from agent.touch import Touch
 
@@ -53,19 +52,14 @@ SETTLE_ON_STOP_S = 20.0
 """How long a stop waits for actions in flight; what is left is resumed at the next start."""
 
 
-def load_playbooks() -> dict[Category, Table]:
-    """Return every playbook's table by category.
+def load_playbooks() -> Tables:
+    """Return every playbook's table.
 
     Raises:
-        InvariantError: a table is unsound, or two playbooks claim one category.
+        InvariantError: a table is unsound, or two playbooks claim the same incidents.
     """
-    tables: dict[Category, Table] = {}
-    for module in pkgutil.iter_modules(playbooks.__path__):
-        playbook: Playbook = importlib.import_module(f"playbooks.{module.name}").PLAYBOOK
-        if playbook.category in tables:
-            raise InvariantError(f"playbook {playbook.name}: category {playbook.category} already has one")
-        tables[playbook.category] = Table(playbook)
-    return tables
+    names = [module.name for module in pkgutil.iter_modules(playbooks.__path__)]
+    return Tables(importlib.import_module(f"playbooks.{name}").PLAYBOOK for name in names)
 
 
 class Agent:
@@ -184,7 +178,7 @@ class Agent:
             version=__version__,
             site=self._settings.site.name,
             config_fingerprint=self._settings.fingerprint,
-            playbooks={table.playbook.name: table.fingerprint for table in self._tables.values()},
+            playbooks={table.playbook.name: table.fingerprint for table in self._tables},
             simulated=self._simulated,
         )
 
@@ -253,8 +247,7 @@ class Agent:
     def _is_current(self, intent: Intended) -> bool:
         """Whether the run that wanted this may go on under the playbooks of today."""
         incident = self.memory.incidents[intent.incident]
-        table = self._tables.get(incident.category)
-        return table is not None and incident.run is not None and incident.run.fingerprint == table.fingerprint
+        return self._tables.running(incident) is not None
 
 
 def _detectors(settings: Settings) -> list[Detector]:

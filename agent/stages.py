@@ -13,7 +13,7 @@ from agent.model.action import Action, Risk
 from agent.model.events import AnyEvent, Closed, Escalated, IncidentReclassified, Intended, Judged, Moved, RunStarted
 from agent.model.guard import Allow, Defer, Refuse
 from agent.model.ids import RunId
-from agent.model.incident import Category, Evidence, Incident, Phase
+from agent.model.incident import Evidence, Health, Incident, Phase
 from agent.model.memory import Memory
 from agent.model.playbook import Situation
 from agent.model.site_view import SiteView
@@ -21,6 +21,7 @@ from agent.model.verdicts import Detector, Verdicts
 from agent.remediate import duty, failback
 from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
+from agent.remediate.tables import Tables
 from agent.triage.expected import ExpectedState
 from agent.triage.lifecycle import triage
 from agent.triage.limits import TriageLimits
@@ -39,7 +40,7 @@ class Stages:
     """The deciding half of the agent.
 
     Args:
-        tables: one sound playbook table for each category that has one.
+        tables: the playbooks.
         modes: the mode in force by playbook name and risk.
     """
 
@@ -48,7 +49,7 @@ class Stages:
         view: SiteView,
         memory: Memory,
         detectors: Sequence[Detector],
-        tables: Mapping[Category, Table],
+        tables: Tables,
         *,
         modes: Mapping[str, Mapping[Risk, Mode]],
         guard: GuardLimits,
@@ -98,13 +99,15 @@ class Stages:
         return Situation(now, incident, incident.run, self._view.site.miner(miner), self._view.row(miner), recovered)
 
     def _decide(self, incident: Incident, now: float, *, recovered: bool) -> Decision:
-        table = self._tables.get(incident.category)
+        table = self._tables.of(incident)
         situation = self.situation(incident, now, recovered=recovered)
         if incident.members[0] not in self._view.site.rows:
             return HandOver("not_in_inventory")
         if table is None:
             return HandOver("no_playbook")
-        return Begin(table) if situation is None else reconcile(situation, table)
+        if situation is None or _is_anothers(incident, table):
+            return Begin(table)
+        return reconcile(situation, self._tables.running(incident))
 
     def _record(self, incident: Incident, decision: Decision, tick: _Tick) -> list[AnyEvent]:
         run = incident.run
@@ -172,10 +175,18 @@ class Stages:
 
     def _evidence(self, incident: Incident, verdicts: Sequence[Verdicts]) -> Evidence:
         row = self._view.site.rows.get(incident.members[0])
-        for verdict in verdicts:
-            if verdict.category is incident.category and row is not None:
-                return verdict.evidence.of(row)
-        return {}
+        own = [verdict for verdict in verdicts if verdict.category is incident.category]
+        if row is None or not own:
+            return {}
+        firing = (verdict for verdict in own if verdict.health[row] == Health.FIRING)
+        return next(firing, own[0]).evidence.of(row)
+
+
+def _is_anothers(incident: Incident, table: Table) -> bool:
+    """Whether the run is another playbook's than what it is seen as now asks for, and nothing has been done yet."""
+    run = incident.run
+    undecided = incident.phase is not Phase.ESCALATED and not incident.attempts
+    return undecided and run is not None and run.playbook != table.playbook.name
 
 
 def _is_news(before: Judged | None, judged: Judged) -> bool:

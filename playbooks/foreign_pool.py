@@ -13,7 +13,7 @@ Source: facts "failures", row 29.
 
 from agent.model.action import Action, Verb
 from agent.model.ids import PoolId
-from agent.model.incident import Category
+from agent.model.incident import Category, Reason
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition
 from agent.model.pools import accepted_since, endpoint, is_good
 from agent.model.topology import Miner
@@ -107,6 +107,7 @@ _TRANSITIONS = (
 PLAYBOOK = Playbook(
     name="foreign_pool",
     category=Category.OTHER,
+    causes=frozenset({Reason.FOREIGN_POOL}),
     initial="judge",
     steps=_STEPS,
     transitions=_TRANSITIONS,

@@ -1,26 +1,26 @@
 """The deciding column on a bench: a view that a test writes, a memory that its own events fill, and no IO at all."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from agent.detect.stuck import StuckDetector
 from agent.guard.limits import GuardLimits, Mode
 from agent.ledger.fold import State
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import Actor, AnyEvent, Intended, Record
-from agent.model.incident import Category, Incident
+from agent.model.incident import Incident
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach, Telemetry
 from agent.model.topology import Site
-from agent.remediate.machine import Table
 from agent.remediate.settle import settled
+from agent.remediate.tables import Tables
 from agent.stages import Stages
 from agent.triage.limits import TriageLimits
 from playbooks.stuck_miner import PLAYBOOK
 from tests.factory import EPOCH, healthy, put_outlets, put_ports
 
 POLL_S = 8.0
-TABLES: Mapping[Category, Table] = {Category.STUCK: Table(PLAYBOOK)}
+TABLES = Tables([PLAYBOOK])
 
 
 class World:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from agent.model.action import Action, Verb
-from agent.model.incident import Category, Incident, Run
+from agent.model.incident import Category, Incident, Reason, Run
 from agent.model.site_view import MinerRow
 from agent.model.topology import Miner
 
@@ -118,6 +118,7 @@ class Playbook:
 
     Attributes:
         category: the incidents it is for.
+        causes: which of them; empty for those of the category that no other playbook names.
         initial: the state a run begins in.
         on_recovered: the trigger taken, from any state that has it, as soon as the symptom has cleared by itself.
     """
@@ -127,4 +128,5 @@ class Playbook:
     initial: str
     steps: Mapping[str, Step]
     transitions: tuple[Transition, ...]
+    causes: frozenset[Reason] = frozenset()
     on_recovered: str = "recovered"

@@ -66,19 +66,19 @@ DEFERRED_S = 3600.0
 """An action the guards have put off for this long is a person's business; the longest cool-down is a third of it."""
 
 
-def reconcile(situation: Situation, table: Table) -> Decision:
+def reconcile(situation: Situation, table: Table | None) -> Decision:
     """Return what the incident's run needs next.
 
     Args:
         situation: the incident with a run, its miner and what is seen of it now.
-        table: the playbook the run was started with.
+        table: the playbook the run was started with; None where that has changed since.
     """
     incident, run, now = situation.incident, situation.run, situation.now
     if incident.in_flight is not None:
         return Hold(now + RECHECK_S)
     if incident.phase is Phase.ESCALATED:
         return Close(outcome(incident)) if situation.recovered else Hold(now + RECHECK_S)
-    if run.fingerprint != table.fingerprint:
+    if table is None:
         return HandOver("playbook_changed")
     trigger = table.playbook.on_recovered
     if situation.recovered and table.has(run.state, trigger):

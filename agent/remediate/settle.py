@@ -1,22 +1,18 @@
 """Settle: an action's outcome and what it means for its run, as one event."""
 
-from collections.abc import Mapping
-
 from agent.model.action import Repeat, Result
 from agent.model.errors import InvariantError
 from agent.model.events import Intended, Settled
-from agent.model.incident import Category, Incident
+from agent.model.incident import Incident
 from agent.model.playbook import Act
 from agent.remediate import duty
-from agent.remediate.machine import Table
+from agent.remediate.tables import Tables
 
 CHANGED = "playbook_changed"
 """Stands where a run that cannot go on would name the trigger it takes."""
 
 
-def settled(
-    intent: Intended, result: Result, detail: str, incident: Incident, tables: Mapping[Category, Table]
-) -> Settled:
+def settled(intent: Intended, result: Result, detail: str, incident: Incident, tables: Tables) -> Settled:
     """Return the event that records the outcome of `intent` and moves its run; a duty has no run to move.
 
     A run whose playbook has changed stays where it is: it is going to be handed to a person.
@@ -26,8 +22,8 @@ def settled(
     """
     trigger = to_state = duty.STATE
     if intent.run is not None:
-        table = tables.get(incident.category)
-        if table is None or incident.run is None or incident.run.fingerprint != table.fingerprint:
+        table = tables.running(incident)
+        if table is None:
             trigger, to_state = CHANGED, intent.state
         else:
             step = table.playbook.steps.get(intent.state)

@@ -82,7 +82,7 @@ def triage(view: SiteView, memory: Memory, verdicts: Sequence[Verdicts], limits:
     for verdict in verdicts:
         for row in np.flatnonzero(verdict.health == Health.FIRING).tolist():
             tick.claims.setdefault(row, verdict)
-            tick.firing[(verdict.category, row)] = verdict
+            tick.firing.setdefault((verdict.category, row), verdict)
     events: list[AnyEvent] = []
     for row, verdict in tick.claims.items():
         events.extend(_claim(tick, row, verdict))
@@ -99,12 +99,12 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts) -> list[AnyEvent]:
     if owner is not None:
         return _update(tick, owner, row, verdict)
     latest = tick.memory.latest(verdict.category, miner)
-    if latest is not None and not _is_past(latest, tick.limits, tick.now):
+    cause = verdict.evidence.reason(row)
+    if latest is not None and _is_kindred(latest, cause) and not _is_past(latest, tick.limits, tick.now):
         if latest.id in tick.reopened:
             return []
         tick.reopened.add(latest.id)
-        since, cause = float(verdict.since[row]), verdict.evidence.reason(row)
-        evidence = verdict.evidence.of(row)
+        since, evidence = float(verdict.since[row]), verdict.evidence.of(row)
         return [IncidentRelapsed(incident=latest.id, cause=cause, detected_at=since, evidence=evidence)]
     domain = verdict.evidence.domain(row)
     if domain:
@@ -193,6 +193,11 @@ def _recovered(tick: _Tick) -> frozenset[IncidentId]:
 
 def _is_undecided(incident: Incident) -> bool:
     return incident.escalated_at is None
+
+
+def _is_kindred(incident: Incident, cause: Reason) -> bool:
+    """Whether that cause can be a relapse of the incident; the class of all the rest holds things of many kinds."""
+    return incident.category is not Category.OTHER or incident.cause is cause
 
 
 def _is_past(incident: Incident, limits: TriageLimits, now: float) -> bool:

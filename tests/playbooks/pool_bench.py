@@ -19,8 +19,8 @@ from agent.model.site_view import POOL_FOREIGN, SiteView
 from agent.model.telemetry import Reach
 from agent.model.topology import Family, Site
 from agent.model.waves import CHANGE_S
-from agent.remediate.machine import Table
 from agent.remediate.settle import settled
+from agent.remediate.tables import Tables
 from agent.stages import Stages
 from agent.triage.limits import TriageLimits
 from playbooks import foreign_pool, high_rejects, pool_loss
@@ -29,7 +29,7 @@ from tests.factory import EPOCH, NOMINAL_TH, miner, pooled, site
 POLL_S = 8.0
 SHARES_PER_S = 0.3
 BOOKS = (pool_loss.PLAYBOOK, high_rejects.PLAYBOOK, foreign_pool.PLAYBOOK)
-TABLES = {book.category: Table(book) for book in BOOKS}
+TABLES = Tables(BOOKS)
 MODES = {book.name: dict.fromkeys(Risk, Mode.AUTO) for book in BOOKS}
 
 

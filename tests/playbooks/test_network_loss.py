@@ -1,6 +1,5 @@
 """The network playbook, decided on the bench: which evidence leads to which end, and that no miner is ever touched."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -14,6 +13,7 @@ from agent.model.telemetry import OutletReading, OutletState, PortReading, Reach
 from agent.model.topology import Family, Outlet, Site
 from agent.remediate.machine import Table
 from agent.remediate.settle import settled
+from agent.remediate.tables import Tables
 from agent.stages import Stages
 from agent.triage.limits import TriageLimits
 from playbooks.network_loss import PLAYBOOK, STOCK_GIVES_UP_S
@@ -21,7 +21,7 @@ from tests.bench import Bench
 from tests.factory import NOMINAL_W, PDU, miner, site
 
 LONG_S = 3 * 3600.0
-TABLES: Mapping[Category, Table] = {Category.NETWORK: Table(PLAYBOOK)}
+TABLES = Tables([PLAYBOOK])
 VLAN = 20
 
 

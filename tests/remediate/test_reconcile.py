@@ -13,7 +13,7 @@ from tests.bench import TABLES
 from tests.factory import EPOCH, site
 from tests.ledger.builder import INCIDENT, Story
 
-TABLE = next(iter(TABLES.values()))
+TABLE = next(iter(TABLES))
 
 
 def situation(story: Story, now: float, *, recovered: bool = False) -> Situation:
@@ -41,7 +41,9 @@ def test_nothing_is_decided_while_an_action_is_in_flight() -> None:
 
 def test_a_run_never_goes_on_under_another_table() -> None:
     other = Story().opened().running("restart", fingerprint="another")
-    assert reconcile(situation(other, EPOCH + 1.0), TABLE) == HandOver("playbook_changed")
+    assert reconcile(situation(other, EPOCH + 1.0), TABLES.running(other.state.incidents[INCIDENT])) == HandOver(
+        "playbook_changed"
+    )
 
 
 def test_an_escalated_incident_ends_when_its_symptom_does() -> None:

@@ -27,6 +27,7 @@ from agent.remediate.graph import HANDED_OVER, REFERENCE_MINERS, End, Exit, Grap
 from agent.remediate.machine import Table
 from agent.remediate.properties import OWED, PROPERTIES, Broken, Kept, Outlets, Property, outlets, risk
 from agent.remediate.settle import settled
+from agent.remediate.tables import Tables
 from agent.remediate.verify import CHECKS, Fault, Verification, explore, verify
 from tests.factory import EPOCH, PDU
 from tests.ledger.builder import INCIDENT, Story
@@ -342,7 +343,7 @@ def test_it_takes_outcomes_as_settle_does(verb: Verb, result: Result) -> None:
     intent = Intended(
         incident=INCIDENT, run=incident.run.id, state="a", attempt=1, action=Action(verb, MinerId("m1"), outlet)
     )
-    event = settled(intent, result, "", incident, {Category.STUCK: table})
+    event = settled(intent, result, "", incident, Tables([replace(table.playbook, name="stuck_miner")]))
     assert event.trigger == after(step, result)
 
 
