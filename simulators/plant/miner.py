@@ -1,205 +1,28 @@
-"""One miner: power supply, control board, mining process, hashboards, and what each does over time.
+"""One miner: a life of its own, what breaks it, and what it shows.
 
-What it says on the wire is not here; servers ask `board`, `process`, `wire` and `readings`. Its rules for choosing a
-pool are its client's.
+What it says on the wire is not here; servers ask `board`, `process`, `wire` and `readings`.
 """
 
-import math
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-
-from agent.model.ids import MinerId
-from agent.model.topology import Miner, Outlet
-from simulators.plant.clockwork import Clockwork, Happening
-from simulators.plant.firmware import firmware_of, profile_of
-from simulators.plant.hardware import Figures, Hardware
-from simulators.plant.hashing import Hashing, share_difficulty
-from simulators.plant.history import History
-from simulators.plant.journal import Journal, What
-from simulators.plant.lan import Lan
-from simulators.plant.lines import Chatter, Mains
-from simulators.plant.pool_client import PoolClient
-from simulators.plant.pools import HIGH_REJECTS, PoolLine, PoolsPlant
+from simulators.plant.life import MinerLife
+from simulators.plant.pools import PoolLine
 from simulators.plant.readings import Readings
 from simulators.plant.state import Board, HungDraw, MinerFaults, Process, WireFault
-
-HEALTHY_LEVEL = 0.95
-"""A miner is healthy at this share of its target or more: the clear condition of facts "detection", section 7."""
-
-ROUNDING = 1e-6
-"""What a level may fall short of the one it was planned to have reached."""
-
-FED_RAMP_S, FED_RAMP_FROM = 10.0, 0.5
-"""Warm boards that get work again are back at full rate after so long, from that share of it. An estimate."""
 
 SHARE_OCTETS = 220
 
 
-class MinerPlant:
+class MinerPlant(MinerLife):
     """One simulated miner.
 
-    It is up while all its outlets have voltage: a miner with two cords loses its hashboards with either of them, so one
-    dead cord counts as off. Its draw spreads evenly over the outlets that do have voltage. A latched supply counts as
-    cold only while none has.
-
-    Times are site seconds. Every method that takes `now` first lets happen what is due by then.
-
     Attributes:
-        spec: the miner of the inventory. firmware: what it runs. profile: its family's figures under that firmware.
-        hashing: its process's counters. client: the pool client. lan: its network. full_w: its draw at full rate.
         board, process, fault, wire: its present state; servers read these after `SitePlant.advance`.
-        healthy: hashes at 95 % of its target or more, for a pool of the site that takes its shares.
-        suspended: told to sleep.
         api_octets: octets of API replies; whoever answers for the miner adds them.
-        on_change: called before anything about it changes but counters.
     """
 
-    def __init__(
-        self,
-        spec: Miner,
-        *,
-        clockwork: Clockwork,
-        journal: Journal,
-        history: History,
-        pools: PoolsPlant,
-        rng: random.Random,
-        nonce_rng: np.random.Generator,
-        share_rng: np.random.Generator,
-    ) -> None:
-        self.spec = spec
-        self.firmware = firmware_of(spec.id, spec.family, history)
-        self.profile = profile_of(spec.family, self.firmware)
-        self.fault = MinerFaults()
-        self.on_change: Callable[[MinerId], None] | None = None
-        self._wire: WireFault | None = None
-        self.board = Board.UP
-        self.process = Process.RUNNING
-        self.healthy = True
-        self.suspended = False
-        self.api_octets = 0
-        self._clock = clockwork
-        self._journal = journal
-        self._rng = rng
-        self._plans = 0
-        self._mains = Mains(spec.outlets)
-        figures = Figures.drawn(spec, self.profile, rng)
-        self.full_w = figures.full_w
-        self.target_gh = spec.hashrate_th * 1000.0
-        full_gh = self.target_gh * rng.uniform(0.985, 1.015)
-        self.hashing = Hashing(
-            spec.id,
-            full_gh=full_gh,
-            diff=share_difficulty(self.target_gh),
-            reject_share=self.profile.reject_share,
-            stale_share=self.profile.stale_share,
-            freezes=self.profile.freezes,
-            history=history,
-            nonce_rng=nonce_rng,
-            share_rng=share_rng,
-        )
-        self.client = PoolClient(
-            spec.id,
-            pools.lines_for(spec),
-            owner=self,
-            pools=pools,
-            hashing=self.hashing,
-            clockwork=clockwork,
-            rng=rng,
-        )
-        self.lan = Lan(self, clockwork, rng, self.profile.gives_up_s)
-        self._hardware = Hardware(figures, self.profile, self.hashing, clockwork.now)
-        self._run_since_long_ago(clockwork.now)
-
-    def _run_since_long_ago(self, now: float) -> None:
-        started = now - self._rng.uniform(3600.0, 10 * 86_400.0)
-        self._booted_at = started - self._rng.uniform(*self.profile.boot_s)
-        self._chatter = Chatter(self._booted_at)
-        self.hashing.reset(started)
-        self.hashing.begin(started + self._rng.uniform(*self.profile.init_s), 0.0, 1.0)
-        self.hashing.advance(now)
-        self.client.start(now)
-        self.client.clear(now)
-
-    # -- what happens to it ------------------------------------------------------------------------------------------
-
-    def set_energised(self, on: bool, now: float) -> None:
-        """Give voltage to all its outlets, or take it from all."""
-        for outlet in self.spec.outlets:
-            self.set_feed(outlet, on, now)
-
-    def set_feed(self, outlet: Outlet, on: bool, now: float) -> None:
-        """Give voltage to one of its outlets, or take it away."""
-        self._clock.advance(now)
-        self._changed()
-        was_up = self.energised
-        if on:
-            self.fault.psu_latched &= not self._mains.is_cold(now)
-            self._mains.give(outlet)
-        else:
-            self._mains.take(outlet, now)
-        if self.energised and not was_up:
-            self._power_up(now)
-        elif was_up and not self.energised:
-            self._power_down(now)
-
-    def restart_process(self, now: float) -> bool:
-        """Restart the mining process; return whether the command reached a living control board."""
-        self._clock.advance(now)
-        if self.board is not Board.UP:
-            return False
-        self._journal.note(now, What.RESTART, miner=self.spec.id, healthy=self.healthy)
-        self._start_process(now)
-        return True
-
-    def reboot(self, now: float, *, by_itself: bool = False) -> bool:
-        """Reboot the control board; return whether the command reached a living control board."""
-        self._clock.advance(now)
-        if self.board is not Board.UP:
-            return False
-        if not by_itself:
-            self._journal.note(now, What.REBOOT, miner=self.spec.id, healthy=self.healthy)
-        self._power_down(now)
-        self._power_up(now)
-        return True
-
-    def suspend(self, now: float) -> None:
-        """Put a running miner to sleep: the API answers, the hashboards are off. It was told to."""
-        self._clock.advance(now)
-        if self.process is Process.RUNNING:
-            self._halt(now)
-            self._hardware.boards_off_at = now
-            self.suspended = True
-
-    def resume(self, now: float) -> None:
-        """Wake a sleeping miner."""
-        self._clock.advance(now)
-        if self.suspended:
-            self._changed()
-            self.suspended = False
-            self._work(now)
-
-    def set_pools(self, now: float, lines: Sequence[PoolLine]) -> bool:
-        """Give it another list of pools; return whether that reached a living control board.
-
-        Some families start another mining process for it, others connect anew.
-        """
-        self._clock.advance(now)
-        if self.board is not Board.UP:
-            return False
-        self._journal.note(now, What.SET_POOLS, miner=self.spec.id, healthy=self.healthy)
-        self._configure_pools(now, lines)
-        return True
-
-    def switch_pool(self, now: float, index: int) -> bool:
-        """Have it work for one line of its list; return whether there is such a line and a process that hears it."""
-        self._clock.advance(now)
-        was_healthy = self.healthy
-        switched = self.board is Board.UP and self.client.switch(index, now)
-        if switched:
-            self._journal.note(now, What.SWITCH_POOL, miner=self.spec.id, healthy=was_healthy)
-        return switched
+    api_octets = 0
+    _wire: WireFault | None = None
 
     # -- what breaks it ----------------------------------------------------------------------------------------------
 
@@ -298,16 +121,6 @@ class MinerPlant:
             and self.hashing.is_steady(now)
         )
 
-    @property
-    def energised(self) -> bool:
-        """All its outlets have voltage."""
-        return self._mains.whole
-
-    @property
-    def live_feeds(self) -> int:
-        """How many of its outlets have voltage."""
-        return self._mains.live
-
     def hashing_ratio(self) -> float:
         """Return the share of its target that it computes now, without chance."""
         return self.hashing.level(self._clock.now) * self.hashing.full_gh / self.target_gh
@@ -372,129 +185,3 @@ class MinerPlant:
             fans_on=self.board is not Board.OFF,
             pool_book=self.client.book(),
         )
-
-    # -- what its pool client tells it -------------------------------------------------------------------------------
-
-    def pool_changes(self) -> None:
-        """Hear that the client's state is about to change."""
-        self._changed()
-
-    def pool_changed(self, now: float) -> None:
-        """Let shares go where the client sends them now, and be taken as the pool takes them."""
-        taken = (1.0 - self.profile.reject_share) * (1.0 - self.client.reject_share) * (1.0 - self.fault.bad_shares)
-        self.hashing.want(now, self.client.wanted and self.lan.reaches_pools)
-        self.hashing.reject(now, 1.0 - taken)
-        self._judge(now)
-
-    def starve(self, now: float) -> None:
-        """Run out of work: the boards keep their power and compute nothing."""
-        self._hardware.halt(now)
-        self._judge(now)
-
-    def feed(self, now: float) -> None:
-        """Get work again."""
-        if not self.suspended and not self.fault.hashing_stopped:
-            self._work(now, warm=self.hashing.hashing_s > 0.0)
-
-    # -- its own life ------------------------------------------------------------------------------------------------
-
-    def _power_up(self, now: float) -> None:
-        if self.fault.psu_dead or self.fault.psu_latched:
-            return
-        self.board = Board.BOOTING
-        self._plan(now + self._rng.uniform(*self.profile.boot_s), self._booted)
-
-    def _power_down(self, now: float) -> None:
-        self._halt(now)
-        self._chatter.end(now)
-        self.board = Board.OFF
-        self._end_process(Process.STOPPED, now)
-        self._hardware.boards_off_at = now
-        self.fault.board_hung = False
-        self._mend_by_restart()
-
-    def _mend_by_restart(self) -> None:
-        self.fault.process_dead = self.fault.hashing_stopped = False
-        self.suspended = False
-        if self.fault.bad_until_restart:
-            self.fault.bad_shares, self.fault.bad_until_restart = 0.0, False
-
-    def _booted(self, now: float) -> None:
-        self.board = Board.UP
-        self._booted_at = now
-        self._chatter.begin(now)
-        self._start_process(now)
-
-    def _start_process(self, now: float) -> None:
-        self._halt(now)
-        self._mend_by_restart()
-        self._end_process(Process.STARTING, now)
-        self._hardware.boards_off_at = math.inf
-        self.hashing.reset(now)
-        self.client.clear(now)
-        self._plan(now + self._rng.uniform(*self.profile.init_s), self._begin)
-
-    def _end_process(self, process: Process, now: float) -> None:
-        self.process = process
-        self.client.stop(now)
-
-    def _begin(self, now: float) -> None:
-        self._changed()
-        self.process = Process.RUNNING
-        self.client.start(now)
-        self.pool_changed(now)
-        self._work(now)
-
-    def _work(self, now: float, *, warm: bool = False) -> None:
-        """Compute, if there is work: cold hashboards after the family's ramp, warm ones within seconds."""
-        self._hardware.boards_off_at = math.inf
-        if self.client.starved or not self.lan.brings_work():
-            return
-        ramp_s, ramp_from = self._rng.uniform(*self.profile.ramp_s), self.profile.ramp_from
-        if warm:
-            ramp_s, ramp_from = min(ramp_s, FED_RAMP_S), FED_RAMP_FROM
-        self._hardware.compute(now, ramp_s, ramp_from)
-        wanted = HEALTHY_LEVEL * self.target_gh / self.hashing.full_gh
-        self._plan(now + ramp_s * max(0.0, wanted - ramp_from) / (1.0 - ramp_from), self._judge)
-
-    def _configure_pools(self, now: float, lines: Sequence[PoolLine]) -> None:
-        self._changed()
-        self.client.configure(lines, now)
-        if self.profile.pools_restart and self.process in {Process.RUNNING, Process.STARTING}:
-            self._start_process(now)
-
-    def _judge(self, now: float) -> None:
-        """Tell whether it is healthy, and note when that changes."""
-        level = self.hashing.level(now) * self.hashing.full_gh / self.target_gh
-        useful = self.client.earning and self.lan.reaches_pools and self.fault.bad_shares < HIGH_REJECTS
-        healthy = self.process is Process.RUNNING and useful and level >= HEALTHY_LEVEL - ROUNDING
-        if healthy != self.healthy:
-            what = What.HEALTHY if healthy else What.UNHEALTHY
-            self._journal.note(now, what, miner=self.spec.id, healthy=self.healthy)
-            self.healthy = healthy
-
-    def _changed(self) -> None:
-        """Tell whoever advances steady miners, before anything is touched: its counters may have to come back."""
-        if self.on_change:
-            self.on_change(self.spec.id)
-
-    def _halt(self, now: float) -> None:
-        """Stop hashing, whatever it was doing, and forget what it was about to do."""
-        self._changed()
-        self._plans += 1
-        self._hardware.halt(now)
-        self._judge(now)
-
-    def _lose_heartbeat(self, now: float) -> None:
-        self._hardware.boards_off_at = now + self._rng.uniform(*self.profile.heartbeat_s)
-
-    def _plan(self, at: float, step: Happening) -> None:
-        """Plan the next step of its life; any later turn of events cancels it."""
-        self._plans += 1
-        plan = self._plans
-
-        def happen(now: float) -> None:
-            if plan == self._plans:
-                step(now)
-
-        self._clock.plan(at, happen)
