@@ -14,7 +14,9 @@ from agent.codecs.rows import AMISS, Answer, Present, by_field
 from agent.codecs.telemetry import (
     CHIP_C,
     GH_PER_MH,
+    MAX_CHIPS,
     MAX_FAN_RPM,
+    MAX_TH,
     TH_PER_GH,
     TH_PER_MH,
     Count,
@@ -29,10 +31,13 @@ from agent.codecs.telemetry import (
     usable,
     work,
 )
-from agent.model.telemetry import Telemetry
+from agent.model.telemetry import MAX_BOARDS, BoardReading, Telemetry
 
 _FAN_KEYS = tuple(f"fan{index}" for index in range(1, 9))
 _CHIP_KEYS = tuple(f"temp_chip{chain}" for chain in range(1, 17))
+_CHAIN_KEYS = tuple(
+    tuple(f"chain_{what}{chain}" for what in ("acn", "acs", "rate")) for chain in range(1, MAX_BOARDS + 1)
+)
 _OLD_CHIP_KEYS = tuple(f"temp2_{chain}" for chain in range(1, 17))
 _RATE_UNITS = {"MH": TH_PER_MH, "GH": TH_PER_GH, "TH": 1.0, "PH": 1e3}
 
@@ -110,6 +115,7 @@ def telemetry(
             hw_errors=summary.hw_errors,
             chip_max_c=chip_max_c(stats),
             fans_rpm=fans_rpm(stats),
+            boards=boards(stats),
             power_w=power_w,
             pool_alive=pool.alive,
             pool_url=pool.url,
@@ -156,6 +162,25 @@ def fans_rpm(stats: Row) -> tuple[float, ...]:
         declared = within(stats.get("fan_num"), 0.0, float(len(_FAN_KEYS))) or 0.0
         turning += [0.0] * min(standing, max(0, int(declared) - len(turning)))
     return tuple(turning)
+
+
+def boards(stats: Row) -> tuple[BoardReading, ...]:
+    """Return each chain's board: the chips counted (`chain_acn1`) without those that do not answer (`chain_acs1`)."""
+    found: list[BoardReading] = []
+    for slot, (count_key, map_key, rate_key) in enumerate(_CHAIN_KEYS, start=1):
+        if count_key not in stats:
+            break
+        chips, marks = within(stats[count_key], 0.0, MAX_CHIPS), stats.get(map_key)
+        silent = marks.count("x") if isinstance(marks, str) else 0
+        rate_gh = within(stats.get(rate_key), 0.0, MAX_TH / TH_PER_GH)
+        found.append(
+            BoardReading(
+                slot,
+                None if chips is None else max(0, int(chips) - silent),
+                None if rate_gh is None else rate_gh * TH_PER_GH,
+            )
+        )
+    return tuple(found)
 
 
 def work_mode_sleeps(row: Row) -> bool | None:

@@ -10,10 +10,12 @@ import msgspec
 from msgspec import Meta, field
 
 from agent.codecs import cgminer
-from agent.codecs.cgminer import flag
+from agent.codecs.cgminer import flag, within
 from agent.codecs.rows import AMISS, Answer, Present, by_field
 from agent.codecs.telemetry import (
     GH_PER_MH,
+    MAX_CHIPS,
+    MAX_SERIAL_CHARS,
     TH_PER_GH,
     TH_PER_MH,
     Count,
@@ -29,7 +31,10 @@ from agent.codecs.telemetry import (
     usable,
     work,
 )
-from agent.model.telemetry import Telemetry
+from agent.model.telemetry import MAX_BOARDS, BoardReading, Telemetry
+
+MAX_CODE = 9_999_999.0
+"""Error codes have up to seven digits."""
 
 
 class Summary(Shares, frozen=True, gc=False):
@@ -46,6 +51,10 @@ class Summary(Shares, frozen=True, gc=False):
     fan_out_rpm: FanRpm = field(name="Fan Speed Out", default=None)
     chip_max_c: object = field(name="Chip Temp Max", default=None)
     liquid: object = field(name="Liquid Cooling", default=None)
+    code_0: object = field(name="Error Code 0", default=None)
+    code_1: object = field(name="Error Code 1", default=None)
+    code_2: object = field(name="Error Code 2", default=None)
+    code_3: object = field(name="Error Code 3", default=None)
     btminer_off: object = field(name="btmineroff", default=None)
     miner_off: object = field(name="mineroff", default=None)
 
@@ -55,6 +64,10 @@ class Board(msgspec.Struct, frozen=True, gc=False):
 
     chip_max_c: object = field(name="Chip Temp Max", default=None)
     ramp_ended: object = field(name="Upfreq Complete", default=None)
+    slot: object = field(name="Slot", default=None)
+    chips: object = field(name="Effective Chips", default=None)
+    rate_mh: RateMh = field(name="MHS 5s", default=None)
+    serial: object = field(name="PCB SN", default=None)
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
@@ -109,6 +122,8 @@ def telemetry(reading: Reading) -> Telemetry:
             pool_user=pool.user,
             suspended=flag(summary.miner_off if summary.btminer_off is None else summary.btminer_off),
             tuned=_tuned(reading.boards),
+            boards=_boards(reading.boards),
+            codes=_codes(summary),
         ),
     )
 
@@ -118,6 +133,28 @@ def _fans_rpm(summary: Summary) -> tuple[float, ...]:
     if flag(summary.liquid):
         return ()
     return tuple(rpm for rpm in (summary.fan_in_rpm, summary.fan_out_rpm) if rpm is not None)
+
+
+def _boards(rows: Sequence[Board]) -> tuple[BoardReading, ...]:
+    """Return the boards that are there; a slot whose board is not found has no row."""
+    found: list[BoardReading] = []
+    for place, board in enumerate(rows[:MAX_BOARDS]):
+        slot, chips = within(board.slot, 0.0, MAX_BOARDS), within(board.chips, 0.0, MAX_CHIPS)
+        found.append(
+            BoardReading(
+                place if slot is None else int(slot),
+                None if chips is None else int(chips),
+                None if board.rate_mh is None else board.rate_mh * TH_PER_MH,
+                board.serial[:MAX_SERIAL_CHARS] if isinstance(board.serial, str) else "",
+            )
+        )
+    return tuple(found)
+
+
+def _codes(summary: Summary) -> tuple[str, ...]:
+    """Return the error codes that stand."""
+    codes = (within(code, 0.0, MAX_CODE) for code in (summary.code_0, summary.code_1, summary.code_2, summary.code_3))
+    return tuple(f"{code:.0f}" for code in codes if code)
 
 
 def _tuned(boards: Sequence[Board]) -> bool | None:

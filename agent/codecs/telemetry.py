@@ -25,8 +25,11 @@ MAX_COUNT = 1e18
 MAX_AGE_S = 1e9
 MAX_POWER_W = 100_000.0
 MAX_FAN_RPM = 30_000.0
+MAX_CHIPS = 1_000.0
+"""Chips on a board; the largest have about 250."""
 CHIP_C = (0.0, 130.0)
 """Believable chip temperatures, ends excluded; 255, -40, 0, -273 are garbage: facts "detection", sections 1.3, 7."""
+MAX_SERIAL_CHARS = 64
 MAX_POOL_CHARS = 256
 """What is kept of a pool's address and of a worker's name."""
 

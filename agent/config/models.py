@@ -18,12 +18,13 @@ _BOARD_VARIANT = re.compile(r"^(?:(m[0-9]{2}[a-z+]*?)v[a-z]?[0-9]{1,3}[a-z]?|([s
 
 @dataclass(frozen=True, slots=True)
 class ModelFigures:
-    """One model's nominal hashrate in TH/s and power in W, and the families it may run (empty: any)."""
+    """One model's nominal hashrate in TH/s and power in W, the families it may run (empty: any), its hashboards."""
 
     name: str
     families: tuple[Family, ...]
     hashrate_th: float
     power_w: float
+    boards: int | None = None
 
 
 class ModelTable:
@@ -34,7 +35,8 @@ class ModelTable:
         for name, section in (own or {}).items():
             known = self.get(name)
             families = (section.family,) if section.family is not None else known.families if known else ()
-            self._by_key[_key(name)] = ModelFigures(name, families, section.hashrate_th, section.power_w)
+            boards = section.boards if section.boards is not None else known.boards if known else None
+            self._by_key[_key(name)] = ModelFigures(name, families, section.hashrate_th, section.power_w, boards)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,6 +62,8 @@ def _shipped() -> Mapping[str, ModelFigures]:
     table: dict[str, ModelFigures] = {}
     for row in yaml.load(text, Loader=yaml.CSafeLoader):
         families = tuple(Family(name) for name in row["families"])
-        figures = ModelFigures(row["name"], families, float(row["hashrate_th"]), float(row["power_w"]))
+        figures = ModelFigures(
+            row["name"], families, float(row["hashrate_th"]), float(row["power_w"]), row.get("boards")
+        )
         table[_key(figures.name)] = figures
     return table

@@ -328,6 +328,8 @@ class ModelSection(Section):
     """Nominal hashrate in TH/s."""
     power_w: Number = Field(ge=1, le=50_000)
     """Nominal power at the wall in W."""
+    boards: Whole | None = Field(None, ge=1, le=16)
+    """Its hashboards; fewer that answer are an incident."""
 
 
 class MinerSection(Section):

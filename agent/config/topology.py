@@ -75,5 +75,6 @@ def _miner(section: MinerSection, table: ModelTable) -> Miner:
         position=section.position,
         port=section.port,
         loop=section.loop,
+        boards=None if (known := table.get(section.model)) is None else known.boards,
         pool_group=PoolGroupId(section.pool_group) if section.pool_group is not None else None,
     )

@@ -51,6 +51,16 @@ class Reason(StrEnum):
     """It works for a pool or under a name that is not the site's."""
     CUT_OFF = "cut_off"
     """It draws full power and cannot be reached: the network between, not the miner."""
+    BOARD_LOST = "board_lost"
+    """A hashboard has no chip that answers, while others hash."""
+    FAN_LOST = "fan_lost"
+    """A fan stands still in a miner that has power."""
+    PSU_HICCUP = "psu_hiccup"
+    """Its power supply cuts out for moments, again and again."""
+    DEGRADED = "degraded"
+    """It hashes, steadily below what it aims at."""
+    OVERTEMP_CUT_OUT = "overtemp_cut_out"
+    """It stopped itself at the limit of its temperature."""
 
 
 class Outcome(StrEnum):

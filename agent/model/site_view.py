@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Counter, Floats, Ints, Signal
+from agent.model.hardware import HardwareColumns
 from agent.model.ids import MinerId, PoolId, SwitchId
 from agent.model.probe import ProbeResult, Verdict
 from agent.model.telemetry import OutletReading, OutletState, PortReading, Reach, Telemetry
@@ -65,20 +66,20 @@ class SiteView:
         self.missing_since: Floats = np.full(n, np.nan)
         self.mute_since: Floats = np.full(n, np.nan)
         self.expected: Ints = np.zeros(n, dtype=np.int8)
-        self.hashrate_th = Signal(n)
-        self.expected_th = Signal(n)
+        self.hashrate_th, self.expected_th = Signal(n), Signal(n)
         self.elapsed_s = Signal(n)
         self.share_diff = Signal(n)
         self.hw_errors = Signal(n)
         self.chip_max_c = Signal(n)
         self.fan_min_rpm = Signal(n)
+        self.hardware = HardwareColumns(site)
+        self.boards_up, self.chips_up = self.hardware.boards_up, self.hardware.chips_up
         self.power_w = Signal(n)
         self.pool_alive = Signal(n)
         self.pool: NDArray[np.int16] = np.full(n, POOL_UNKNOWN, dtype=np.int16)
         self.pool_at: Floats = np.full(n, np.nan)
         self.worker_ok = Signal(n)
-        self.suspended = Signal(n)
-        self.tuned = Signal(n)
+        self.suspended, self.tuned = Signal(n), Signal(n)
         self.work_gh = Counter(n, history=True)
         self.accepted = Counter(n, history=True)
         self.rejected = Counter(n)
@@ -127,6 +128,7 @@ class SiteView:
         self.hw_errors.put(row, t.hw_errors, now)
         self.chip_max_c.put(row, t.chip_max_c, now)
         self.fan_min_rpm.put(row, min(t.fans_rpm) if t.fans_rpm else None, now)
+        self.hardware.put(row, t, now)
         self.power_w.put(row, t.power_w, now)
         self.pool_alive.put(row, t.pool_alive, now)
         self.suspended.put(row, t.suspended, now)

@@ -21,6 +21,26 @@ class Reach(IntEnum):
     """Nothing, or nothing complete, within the deadline."""
 
 
+MAX_BOARDS = 16
+"""What is kept of a device's list of hashboards."""
+
+
+class BoardReading(msgspec.Struct, frozen=True, gc=False):
+    """One hashboard, or the empty slot of one.
+
+    Attributes:
+        slot: its number as the device counts.
+        chips: how many of its chips answer; `None` where the device did not say.
+        rate_th: over the shortest window there is, in TH/s.
+        serial: as the device tells it, empty where it does not.
+    """
+
+    slot: int
+    chips: int | None = None
+    rate_th: float | None = None
+    serial: str = ""
+
+
 class Telemetry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One miner's reply to one poll.
 
@@ -39,6 +59,8 @@ class Telemetry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         pool_url, pool_user: the pool worked for, as the device writes its address, and the worker's name there.
         suspended: told to sleep (curtailed): not hashing is what it was asked to do.
         tuned: the family's tuning or frequency ramp has ended.
+        boards: its hashboards by slot, slots without one among them where the device lists those.
+        codes: the error codes that stand now, as the device writes them.
     """
 
     hashrate_th: float | None = None
@@ -59,6 +81,8 @@ class Telemetry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     pool_user: str | None = None
     suspended: bool | None = None
     tuned: bool | None = None
+    boards: tuple[BoardReading, ...] = ()
+    codes: tuple[str, ...] = ()
 
 
 class OutletState(IntEnum):

@@ -64,6 +64,7 @@ class Miner:
         hashrate_th: nominal hashrate in TH/s; the device's own target replaces it where the device tells one.
         power_w: nominal wall power in W, over all outlets.
         outlets: every outlet that feeds it; all must be off for it to be off.
+        boards: hashboards of its model; None where that is not known.
     """
 
     id: MinerId
@@ -78,6 +79,7 @@ class Miner:
     position: str | None = None
     port: Port | None = None
     loop: str | None = None
+    boards: int | None = None
     pool_group: PoolGroupId | None = None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.model.telemetry import Telemetry
+from agent.model.telemetry import BoardReading, Telemetry
 from agent.model.topology import Family
 from tests.contract.miner_replies import DRIVERS, encode
 
@@ -56,6 +56,12 @@ def test_stock_s19_pro() -> None:
         pool_user="satokierepair.H04YK",
         suspended=None,
         tuned=None,
+        boards=(
+            BoardReading(1, 114, near(37.6033)),
+            BoardReading(2, 114, near(35.53622)),
+            BoardReading(3, 114, near(37.42738)),
+            BoardReading(4, 0, None),
+        ),
     )
 
 
@@ -80,11 +86,17 @@ def test_luxos_s19k_pro() -> None:
         pool_user="asic-rs.user1",
         suspended=False,
         tuned=None,
+        boards=(
+            BoardReading(1, 77, near(18.91028)),
+            BoardReading(2, 77, near(18.93995)),
+            BoardReading(3, 77, near(19.06767)),
+            BoardReading(4, 0, 0.0),
+        ),
     )
 
 
-@pytest.mark.parametrize("file", ["summary", "summary_with_errors"])
-def test_whatsminer_m20s(file: str) -> None:
+@pytest.mark.parametrize(("file", "codes"), [("summary", ()), ("summary_with_errors", ("110", "600"))])
+def test_whatsminer_m20s(file: str, codes: tuple[str, ...]) -> None:
     t = DRIVERS[Family.WHATSMINER].decode(joined(Family.WHATSMINER, summary=file))
     assert t == Telemetry(
         hashrate_th=near(70.66811452),
@@ -105,6 +117,12 @@ def test_whatsminer_m20s(file: str) -> None:
         pool_user="asic-rs.test",
         suspended=None,
         tuned=True,
+        boards=(
+            BoardReading(0, 105, near(20.05343874), "H5M14S69129A17K10095"),
+            BoardReading(1, 105, near(25.56731781), "H5M14S69129A17K10058"),
+            BoardReading(2, 105, near(24.35129228), "H5M14S69129A17K10002"),
+        ),
+        codes=codes,
     )
 
 

@@ -23,7 +23,7 @@ EVERY_FAMILY = pytest.mark.parametrize("family", list(Family))
 REPLIES = {family: reply(family) for family in Family}
 HEALTHY = {family: DRIVERS[family].decode(REPLIES[family]) for family in Family}
 SENSIBLE = {"pool_alive", "hashrate_th", "expected_th", "work_gh", "elapsed_s", "accepted", "rejected", "stale"}
-SENSIBLE |= {"accepted_diff", "share_diff", "hw_errors", "chip_max_c", "fans_rpm", "pool_url", "pool_user"}
+SENSIBLE |= {"accepted_diff", "share_diff", "hw_errors", "chip_max_c", "fans_rpm", "boards", "pool_url", "pool_user"}
 
 
 def tells(telemetry: Telemetry) -> dict[str, object]:

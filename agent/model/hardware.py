@@ -1,0 +1,52 @@
+"""What miners last told of their parts: hashboards, fans and error codes, for those who look at one miner.
+
+Whole columns of it, for those who look at all, are the site view's.
+"""
+
+import numpy as np
+
+from agent.model.columns import Floats, Signal
+from agent.model.telemetry import BoardReading, Telemetry
+from agent.model.topology import Site
+
+
+class HardwareColumns:
+    """The parts of n miners; arrays have shape (n,), lists one entry a row.
+
+    Attributes:
+        boards_up: hashboards of which any chip answers. chips_up: chips that answer, over all boards.
+        boards_most, chips_most: the most of them that the miner, or what is known of its model, ever showed.
+        boards, fans_rpm, codes: as told last; empty for never.
+    """
+
+    __slots__ = ("boards", "boards_most", "boards_up", "chips_most", "chips_up", "codes", "fans_rpm")
+
+    def __init__(self, site: Site) -> None:
+        n = len(site.miners)
+        self.boards_up = Signal(n)
+        self.chips_up = Signal(n)
+        self.boards_most: Floats = np.array([miner.boards or 0.0 for miner in site.miners], dtype=np.float64)
+        self.chips_most: Floats = np.zeros(n)
+        self.boards: list[tuple[BoardReading, ...]] = [()] * n
+        self.fans_rpm: list[tuple[float, ...]] = [()] * n
+        self.codes: list[tuple[str, ...]] = [()] * n
+
+    def put(self, row: int, t: Telemetry, now: float) -> None:
+        """Store what a reply tells; a reply without boards or fans leaves what was told before."""
+        self.codes[row] = t.codes
+        if t.fans_rpm:
+            self.fans_rpm[row] = t.fans_rpm
+        if not t.boards:
+            return
+        self.boards[row] = t.boards
+        up = chips_up = 0
+        for board in t.boards:
+            if board.chips is None:
+                return
+            if board.chips:
+                up += 1
+                chips_up += board.chips
+        self.boards_up.put(row, float(up), now)
+        self.chips_up.put(row, float(chips_up), now)
+        self.boards_most[row] = max(self.boards_most[row], up)
+        self.chips_most[row] = max(self.chips_most[row], chips_up)
