@@ -10,7 +10,7 @@ import structlog
 from agent.model.action import Action, Result, Verb
 from agent.model.errors import AgentError, DeviceError, PolicyError, RefusedError, SilentError
 from agent.model.ids import MinerId, PduId, SwitchId
-from agent.model.topology import Bank, Family, Miner, Outlet, Pool, Site
+from agent.model.topology import Bank, Family, Image, Miner, Outlet, Pool, Site
 
 _log = structlog.get_logger(__name__)
 
@@ -29,6 +29,34 @@ class MinerControl(Protocol):
 
         Raises an error of the agent's tree where that is not so afterwards.
         """
+
+
+class FirmwareControl(Protocol):
+    """What is done to the firmware of one family's miners: docs/decisions/0014-flashing.md."""
+
+    async def collect_logs(self, miner: Miner) -> bytes:
+        """Return what the miner has written of its troubles, bounded, without secrets; raises as the others do."""
+
+    async def flash(self, miner: Miner, image: Image) -> str:
+        """Put the image in and have the miner start it; return in a line what was seen of it.
+
+        Raises:
+            PolicyError, DeviceError, RefusedError: nothing was written, and nothing will be.
+            TransportError, CodecError: it may be under way, or over; never repeat it, never cut its power.
+        """
+
+    async def verify(self, miner: Miner, image: Image) -> str:
+        """Return in a line that the miner runs the image's version; raises DeviceError where it runs another.
+
+        Raises another error of the agent's tree where it could not be told.
+        """
+
+
+class KeepsLogs(Protocol):
+    """Where collected logs are kept for the person who will read them."""
+
+    def keep(self, miner: MinerId, logs: bytes) -> str:
+        """Store them and return the name under which they are found; raises AgentError where that failed."""
 
 
 class PortControl(Protocol):
@@ -74,6 +102,8 @@ class Actor:
 
     Args:
         on_spacing_s: least time between two switch-ons of one bank within one action.
+        firmware: by family; a family without one can be neither flashed nor asked for logs.
+        logs: where collected logs go; without it none are collected.
     """
 
     def __init__(
@@ -83,7 +113,12 @@ class Actor:
         pdu_drivers: Mapping[PduId, OutletControl],
         switch_drivers: Mapping[SwitchId, PortControl],
         on_spacing_s: float,
+        *,
+        firmware: Mapping[Family, FirmwareControl] | None = None,
+        logs: KeepsLogs | None = None,
     ) -> None:
+        self._firmware = firmware or {}
+        self._logs = logs
         self._site = site
         self._miners = miner_drivers
         self._pdus = pdu_drivers
@@ -120,6 +155,7 @@ class Actor:
 
     async def _do(self, action: Action) -> str:
         """Do it and return what came of it in a line."""
+        said = "accepted"
         match action.verb:
             case Verb.RESTART:
                 miner = self._site.miner(action.miner)
@@ -130,18 +166,45 @@ class Actor:
             case Verb.POWER_OFF:
                 for outlet in action.outlets:
                     await self._switch(outlet, on=False)
-                return VERIFIED
+                said = VERIFIED
             case Verb.POWER_ON:
                 await self._switch_on(action.outlets)
-                return VERIFIED
+                said = VERIFIED
             case Verb.SWITCH_POOL:
-                return await self._switch_pools(action)
+                said = await self._switch_pools(action)
             case Verb.BOUNCE_PORT:
                 await self._bounce(self._site.miner(action.miner))
-                return "its link came back"
+                said = "its link came back"
+            case Verb.COLLECT_LOGS:
+                said = await self._collect_logs(self._site.miner(action.miner))
+            case Verb.FLASH:
+                miner, image = self._site.miner(action.miner), self._image(action)
+                said = await self._firmware_of(miner).flash(miner, image)
+            case Verb.VERIFY_FIRMWARE:
+                miner, image = self._site.miner(action.miner), self._image(action)
+                said = await self._firmware_of(miner).verify(miner, image)
             case _:
                 assert_never(action.verb)
-        return "accepted"
+        return said
+
+    async def _collect_logs(self, miner: Miner) -> str:
+        if self._logs is None:
+            raise PolicyError("expected a place to keep logs in; there is none")
+        logs = await self._firmware_of(miner).collect_logs(miner)
+        return f"{len(logs)} bytes in {self._logs.keep(miner.id, logs)}"
+
+    def _firmware_of(self, miner: Miner) -> FirmwareControl:
+        control = self._firmware.get(miner.family)
+        if control is None:
+            raise PolicyError(f"{miner.id}: no way into the firmware of {miner.family} is known; see to it by hand")
+        return control
+
+    def _image(self, action: Action) -> Image:
+        """Return the image that the action names, as the configuration has it now."""
+        image = None if action.image is None else self._site.image.get(action.image)
+        if image is None:
+            raise PolicyError(f"{action.miner}: expected an image of the configuration; add it under `images`")
+        return image
 
     async def _switch_pools(self, action: Action) -> str:
         """Have every target work for the pool; those that refuse or do not answer do not hold up the others.

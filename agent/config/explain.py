@@ -29,7 +29,7 @@ _REMEDIES = {
     "too_short": "add at least one",
     "too_long": "shorten it",
 }
-_OPENLY_SHOWN = frozenset({"version", "protocol", "port", "user"})
+_OPENLY_SHOWN = frozenset({"version", "protocol", "port", "user", "host_keys", "legacy"})
 
 
 def explain(error: ValidationError, tree: Node) -> list[Problem]:

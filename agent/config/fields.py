@@ -4,6 +4,7 @@ A text where a number belongs is refused rather than converted, so that `10 s` n
 """
 
 import re
+from base64 import b64decode
 from ipaddress import ip_address
 from typing import Annotated, Any
 
@@ -28,6 +29,19 @@ _RANGE = re.compile(r"([0-9]{1,4})(?:\s*-\s*([0-9]{1,4}))?")
 _OF_DEVICE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})/([1-9][0-9]{0,3})")
 _MAC_SEPARATORS = re.compile(r"[:.-]")
 _MAC = re.compile(r"[0-9a-f]{12}")
+
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+HOST_KEY_TYPES = (
+    "ssh-ed25519",
+    "ssh-rsa",
+    "ssh-dss",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+)
+MAX_HOST_KEY_BYTES = 4096
 
 
 def refuse(remedy: str) -> PydanticCustomError:
@@ -70,6 +84,27 @@ def _credential(value: str) -> str:
             "name the secret here, in lower-case letters, digits, - and _; the secret itself is kept elsewhere"
         )
     return value
+
+
+def _sha256(value: str) -> str:
+    text = value.strip().lower()
+    if not _SHA256.fullmatch(text):
+        raise refuse("write the 64 hexadecimal digits that `sha256sum FILE` prints")
+    return text
+
+
+def _host_key(value: str) -> str:
+    words = value.split()
+    if len(words) < 2 or words[0] not in HOST_KEY_TYPES:
+        raise refuse("write a line that `ssh-keyscan HOST` prints, without the host: ssh-ed25519 AAAA…")
+    try:
+        blob = b64decode(words[1], validate=True)
+    except ValueError:
+        blob = b""
+    name = words[0].encode()
+    if blob[: 4 + len(name)] != len(name).to_bytes(4, "big") + name or len(blob) > MAX_HOST_KEY_BYTES:
+        raise refuse("write the whole key, as `ssh-keyscan HOST` prints it; this one is cut off or damaged")
+    return f"{words[0]} {words[1]}"
 
 
 def _worker(value: str) -> str:
@@ -167,6 +202,8 @@ FilePath = Annotated[str, AfterValidator(_path), Expect("the path of a file")]
 Host = Annotated[str, AfterValidator(_host), Expect("an IP address or a host name")]
 Truth = Annotated[bool, Strict(), Expect("true or false")]
 Worker = Annotated[str, AfterValidator(_worker), Expect("a worker's name")]
+Sha256 = Annotated[str, AfterValidator(_sha256), Expect("a file's SHA-256")]
+HostKey = Annotated[str, AfterValidator(_host_key), Expect("a public host key such as ssh-ed25519 AAAA…")]
 Mac = Annotated[str, AfterValidator(_mac), Expect("a MAC address")]
 OutletNumbers = Annotated[
     tuple[int, ...],

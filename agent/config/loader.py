@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import ValidationError
 
 from agent.config.check_devices import check_devices
+from agent.config.check_firmware import check_firmware
 from agent.config.check_miners import check_miners
 from agent.config.check_pools import check_pools
 from agent.config.check_site import check_site
@@ -19,7 +20,7 @@ from agent.config.fields import is_id
 from agent.config.findings import Findings, Refused
 from agent.config.inventory import parse_csv
 from agent.config.models import ModelTable
-from agent.config.schema import ConfigFile, SnmpSection
+from agent.config.schema import ConfigFile, SnmpSection, SshSection
 from agent.config.settings import Settings
 from agent.config.source import Node, read_text
 from agent.config.topology import build_site
@@ -29,11 +30,12 @@ from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
+from agent.drivers.hosts.access import SshAccess, SshBook
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
 from agent.guard.limits import GuardLimits
 from agent.model.action import Risk
-from agent.model.ids import PduId, SwitchId
+from agent.model.ids import MinerId, PduId, SwitchId
 from agent.observe.settings import PollSettings
 from agent.triage.limits import TriageLimits
 
@@ -87,7 +89,7 @@ def settings_of(
     """
     problems = problems + _graft_inventory(tree, folder)
     fingerprint = hashlib.sha256(json.dumps(tree.plain(), sort_keys=True).encode()).hexdigest()
-    findings = _inspect(tree, problems)
+    findings = _inspect(tree, problems, folder)
     if problems or findings is None:
         raise ConfigError(problems)
     return _settings(findings, folder, os.environ if environ is None else environ, fingerprint)
@@ -114,7 +116,7 @@ def _graft_inventory(tree: Node, folder: Path) -> list[Problem]:
     return problems
 
 
-def _inspect(tree: Node, problems: list[Problem]) -> Findings | None:
+def _inspect(tree: Node, problems: list[Problem], folder: Path) -> Findings | None:
     """Validate and cross-check, appending to `problems`; return the findings where the schema could be satisfied.
 
     A refused part is left out and the rest is checked, so that one slip does not hide the others.
@@ -137,7 +139,9 @@ def _inspect(tree: Node, problems: list[Problem]) -> Findings | None:
             findings = Findings(config, tree, refused)
             check_devices(findings)
             check_pools(findings)
-            check_site(findings, check_miners(findings, ModelTable(config.models)))
+            figures = check_miners(findings, ModelTable(config.models))
+            check_firmware(findings, figures, folder)
+            check_site(findings, figures)
             taken |= {problem.place for problem in problems}
             problems += [problem for problem in findings.problems if problem.place not in taken]
             return findings
@@ -163,7 +167,7 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         for playbook, modes in config.trust.items()
     }
     return Settings(
-        site=build_site(config, ModelTable(config.models)),
+        site=build_site(config, ModelTable(config.models), folder),
         mode=config.mode,
         trust=MappingProxyType(trust),
         poll=PollSettings(**config.poll.model_dump()),
@@ -179,6 +183,7 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         logins=MappingProxyType(
             {family: MinerLogin(login.user, login.password.credential) for family, login in config.logins.items()}
         ),
+        ssh=_ssh(config.ssh),
         ledger=_ledger(config.ledger, folder, environ),
         fingerprint=fingerprint,
         warnings=tuple(sorted(set(findings.warnings))),
@@ -201,6 +206,26 @@ def _access(snmp: SnmpSection) -> SnmpAccess:
         priv=snmp.priv.protocol if snmp.priv else None,
         priv_credential=snmp.priv.credential if snmp.priv else None,
         port=snmp.port,
+    )
+
+
+def _ssh(entries: Sequence[SshSection]) -> SshBook:
+    book = [
+        (
+            entry,
+            SshAccess(
+                user=entry.user,
+                credential=entry.password.credential,
+                host_keys=tuple(entry.host_keys),
+                port=entry.port,
+                legacy=frozenset(entry.legacy),
+            ),
+        )
+        for entry in entries
+    ]
+    return SshBook(
+        miners=MappingProxyType({MinerId(e.miner): access for e, access in book if e.miner is not None}),
+        families=MappingProxyType({e.family: access for e, access in book if e.family is not None}),
     )
 
 

@@ -1,6 +1,5 @@
 """What is known of miner models: nominal hashrate and power, and the control software a model may run."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -9,11 +8,7 @@ from importlib.resources import files
 import yaml
 
 from agent.config.schema import ModelSection
-from agent.model.topology import Family
-
-_BRANDS = re.compile(r"^(bitmain|microbt)?\s*(antminer|whatsminer)?\s*")
-_FIRMWARE = re.compile(r"\s*\([^)]*\)\s*$")
-_BOARD_VARIANT = re.compile(r"^(?:(m[0-9]{2}[a-z+]*?)v[a-z]?[0-9]{1,3}[a-z]?|([st][0-9]{2}.*)nopic)$")
+from agent.model.topology import Family, model_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,9 @@ class ModelTable:
             known = self.get(name)
             families = (section.family,) if section.family is not None else known.families if known else ()
             boards = section.boards if section.boards is not None else known.boards if known else None
-            self._by_key[_key(name)] = ModelFigures(name, families, section.hashrate_th, section.power_w, boards)
+            self._by_key[model_keys(name)[0]] = ModelFigures(
+                name, families, section.hashrate_th, section.power_w, boards
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -45,15 +42,7 @@ class ModelTable:
 
     def get(self, name: str) -> ModelFigures | None:
         """Return the figures of that model; None where it is unknown."""
-        key = _key(name)
-        found = self._by_key.get(key)
-        variant = _BOARD_VARIANT.match(key)
-        return found if found is not None or variant is None else self._by_key.get(variant[1] or variant[2])
-
-
-def _key(name: str) -> str:
-    text = _FIRMWARE.sub("", name.casefold().strip())
-    return re.sub(r"[\s_.-]+", "", _BRANDS.sub("", text))
+        return next((found for key in model_keys(name) if (found := self._by_key.get(key)) is not None), None)
 
 
 @cache
@@ -65,5 +54,5 @@ def _shipped() -> Mapping[str, ModelFigures]:
         figures = ModelFigures(
             row["name"], families, float(row["hashrate_th"]), float(row["power_w"]), row.get("boards")
         )
-        table[_key(figures.name)] = figures
+        table[model_keys(figures.name)[0]] = figures
     return table

@@ -14,6 +14,7 @@ from agent.config.fields import (
     CredentialName,
     FilePath,
     Host,
+    HostKey,
     Id,
     Label,
     Mac,
@@ -22,6 +23,7 @@ from agent.config.fields import (
     OutletRefs,
     PortNumbers,
     PortRef,
+    Sha256,
     Truth,
     Whole,
     Worker,
@@ -31,9 +33,10 @@ from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
+from agent.drivers.hosts.access import LegacyAlgorithm
 from agent.drivers.snmp import AuthProtocol, PrivProtocol
 from agent.guard.limits import GuardLimits, Mode
-from agent.model.topology import Family
+from agent.model.topology import Family, Transport
 from agent.observe.settings import PollSettings
 from agent.triage.limits import TriageLimits
 
@@ -180,6 +183,8 @@ class GuardSection(Section):
     """Least seconds between two switch-ons behind one breaker (inrush)."""
     bank_share: Number = Field(default=_GUARD.bank_share, ge=0.1, le=0.8)
     """Share of a breaker's rating that continuous load may reach, 0.8 for 80 %."""
+    flashes_at_once: Whole = Field(default=_GUARD.flashes_at_once, ge=1, le=64)
+    """Most firmware flashes under way on the site."""
 
 
 class TriageSection(Section):
@@ -319,6 +324,44 @@ class LoginSection(Section):
     """Credential of the password."""
 
 
+class ImageSection(Section):
+    """One firmware image that may be put into miners."""
+
+    file: FilePath
+    """The image's file, relative to this one."""
+    sha256: Sha256
+    """The SHA-256 of its bytes: 64 hexadecimal digits."""
+    family: Family
+    """The control software it is, and which it replaces."""
+    models: list[Label] = Field(min_length=1, max_length=64)
+    """The models it is for."""
+    control_boards: list[Label] = Field(min_length=1, max_length=64)
+    """The control boards it is for, each as the device itself names it."""
+    version: Label
+    """The version a miner tells that runs it."""
+    transport: Transport | None = None
+    """The way into the miner, ssh, http or rpc; the family's, which may be left out."""
+
+
+class SshSection(Section):
+    """How to log in to a miner's control board over SSH: to one miner, or to all others of a family."""
+
+    miner: Id | None = None
+    """The miner; either this or `family`."""
+    family: Family | None = None
+    """The family; either this or `miner`."""
+    user: Label
+    """User name."""
+    password: CredentialRef
+    """Credential of the password."""
+    port: Whole = Field(default=22, ge=1, le=65_535)
+    """TCP port."""
+    host_keys: list[HostKey] = Field(min_length=1, max_length=4096)
+    """Public keys of which the miner must show one, each as `ssh-keyscan` prints it without the host."""
+    legacy: list[LegacyAlgorithm] = Field(default=[], max_length=16)
+    """Outdated algorithms to allow here and nowhere else, for firmware that has no better ones."""
+
+
 class ModelSection(Section):
     """Figures of a miner model that the built-in table lacks or that differ on this site."""
 
@@ -357,6 +400,8 @@ class MinerSection(Section):
     """Coolant loop it hangs on."""
     pool_group: Label | None = None
     """The pool group that names its pools."""
+    control_board: Label | None = None
+    """Control board as the device itself names it; needed where a model has images for several."""
     hashrate_th: Number | None = Field(default=None, ge=0.1, le=5000)
     """Nominal hashrate in TH/s, where it differs from the model's."""
     power_w: Number | None = Field(default=None, ge=1, le=50_000)
@@ -406,6 +451,10 @@ class ConfigFile(Section):
     """Which pools which miners work for, in order of priority."""
     logins: dict[Family, LoginSection] = {}
     """Log-ins to the miners' control interfaces, by family; needed for mode auto."""
+    images: list[ImageSection] = Field(default=[], max_length=256)
+    """Firmware images that may be put into miners; without any, none ever is."""
+    ssh: list[SshSection] = Field(default=[], max_length=MAX_MINERS)
+    """How to log in to miners' control boards over SSH; needed to flash families that are flashed that way."""
     models: dict[str, ModelSection] = {}
     """Own figures of miner models, by model name."""
     shared_outlets: OutletRefs = ()

@@ -9,6 +9,7 @@ from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
+from agent.drivers.hosts.access import SshBook
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
 from agent.guard.limits import GuardLimits, Mode
@@ -27,6 +28,7 @@ class Settings:
         mode: how far the agent may go, where `trust` says nothing else.
         trust: exceptions from `mode`, by playbook and risk.
         tick_s: s between two decisions.
+        ssh: how control boards are logged in to.
         ledger: the ledger's file.
         fingerprint: hex SHA-256 over the contents of configuration and inventory; comments and layout do not matter.
         warnings: what was accepted and should still be looked at.
@@ -46,6 +48,7 @@ class Settings:
     pdu_access: Mapping[PduId, SnmpAccess]
     switch_access: Mapping[SwitchId, SnmpAccess]
     logins: Mapping[Family, MinerLogin]
+    ssh: SshBook
     ledger: Path
     fingerprint: str
     warnings: tuple[Problem, ...] = ()

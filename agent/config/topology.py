@@ -1,12 +1,13 @@
 """From checked sections to the site's topology. Nothing is refused here; that was done before."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent.config.models import ModelTable
 from agent.config.schema import ConfigFile, MinerSection, PduSection
 from agent.model.errors import InvariantError
-from agent.model.ids import MinerId, PduId, PoolGroupId, PoolId, SwitchId
-from agent.model.topology import Bank, Family, Miner, Outlet, Pdu, Pool, PoolGroup, Site, Switch
+from agent.model.ids import ImageId, MinerId, PduId, PoolGroupId, PoolId, SwitchId
+from agent.model.topology import Bank, Family, Image, Miner, Outlet, Pdu, Pool, PoolGroup, Site, Switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ def banks_of(pdu: PduSection) -> tuple[Bank, ...]:
     return (Bank(pdu_id, 1, tuple(range(1, pdu.outlets + 1)), pdu.rating_a),) if pdu.rating_a else ()
 
 
-def build_site(config: ConfigFile, table: ModelTable) -> Site:
-    """Return the site of a configuration that passed every check."""
+def build_site(config: ConfigFile, table: ModelTable, folder: Path) -> Site:
+    """Return the site of a configuration in `folder` that passed every check."""
     return Site(
         name=config.site.name,
         miners=tuple(_miner(section, table) for section in config.inventory),
@@ -54,6 +55,17 @@ def build_site(config: ConfigFile, table: ModelTable) -> Site:
         pool_groups=tuple(
             PoolGroup(PoolGroupId(group.id), tuple(PoolId(pool) for pool in group.pools), group.worker)
             for group in config.pool_groups
+        ),
+        images=tuple(
+            Image(
+                sha256=ImageId(image.sha256),
+                file=str(folder / image.file),
+                family=image.family,
+                models=tuple(image.models),
+                control_boards=tuple(image.control_boards),
+                version=image.version,
+            )
+            for image in config.images
         ),
     )
 
@@ -77,4 +89,5 @@ def _miner(section: MinerSection, table: ModelTable) -> Miner:
         loop=section.loop,
         boards=None if (known := table.get(section.model)) is None else known.boards,
         pool_group=PoolGroupId(section.pool_group) if section.pool_group is not None else None,
+        control_board=section.control_board,
     )

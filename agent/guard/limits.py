@@ -15,16 +15,18 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
-    """Limits every power action is held to. Sources: facts "control", section 2.
+    """Limits power actions and flashes are held to. Sources: facts "control", section 2.
 
     Attributes:
         cooldown_s: least time between two power cycles of one miner.
         power_cycles_per_day: most power cycles of one miner in 24 h.
         on_spacing_s: least time between two switch-ons of one bank (inrush).
         bank_share: share of a bank's rating that continuous load may reach.
+        flashes_at_once: most firmware flashes that may be under way on the site.
     """
 
     cooldown_s: float = 1200.0
     power_cycles_per_day: int = 2
     on_spacing_s: float = 5.0
     bank_share: float = 0.8
+    flashes_at_once: int = 1

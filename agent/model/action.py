@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
-from agent.model.ids import MinerId, PoolId
+from agent.model.ids import ImageId, MinerId, PoolId
 from agent.model.topology import Outlet
 
 
@@ -45,6 +45,12 @@ class Verb(StrEnum):
     """Have every target work for the named pool, with its group's others behind it, and read that back."""
     BOUNCE_PORT = "bounce_port"
     """Take the miner's switch port down administratively and up again, and see its link come back."""
+    COLLECT_LOGS = "collect_logs"
+    """Copy what the miner has written of its troubles, before something erases it."""
+    FLASH = "flash"
+    """Put the named firmware image into the miner and have it started; whether it runs is verified by another."""
+    VERIFY_FIRMWARE = "verify_firmware"
+    """See that the miner runs the named image's version. Changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,9 @@ VERB_TRAITS: Mapping[Verb, VerbTraits] = {
     Verb.POWER_ON: VerbTraits(Risk.POWER, Repeat.SAFE, 120.0),
     Verb.SWITCH_POOL: VerbTraits(Risk.SOFT, Repeat.SAFE, 60.0),
     Verb.BOUNCE_PORT: VerbTraits(Risk.SOFT, Repeat.SAFE, 90.0),
+    Verb.COLLECT_LOGS: VerbTraits(Risk.OBSERVE, Repeat.SAFE, 120.0),
+    Verb.FLASH: VerbTraits(Risk.FLASH, Repeat.PROBE, 2400.0),
+    Verb.VERIFY_FIRMWARE: VerbTraits(Risk.OBSERVE, Repeat.SAFE, 60.0),
 }
 
 
@@ -78,6 +87,7 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
         outlets: filled for power verbs and never empty there.
         others: the targets after the first, for verbs that take several.
         pool: which pool to work for, for SWITCH_POOL.
+        image: which firmware image, for FLASH and VERIFY_FIRMWARE.
     """
 
     verb: Verb
@@ -85,6 +95,7 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     outlets: tuple[Outlet, ...] = ()
     others: tuple[MinerId, ...] = ()
     pool: PoolId | None = None
+    image: ImageId | None = None
 
     @property
     def targets(self) -> tuple[MinerId, ...]:

@@ -9,3 +9,5 @@ PoolId = NewType("PoolId", str)
 PoolGroupId = NewType("PoolGroupId", str)
 IncidentId = NewType("IncidentId", str)
 RunId = NewType("RunId", str)
+ImageId = NewType("ImageId", str)
+"""The SHA-256 of a firmware image, in lower-case hex."""

@@ -61,6 +61,10 @@ class Reason(StrEnum):
     """It hashes, steadily below what it aims at."""
     OVERTEMP_CUT_OUT = "overtemp_cut_out"
     """It stopped itself at the limit of its temperature."""
+    BOOT_LOOP = "boot_loop"
+    """It starts again and again by itself."""
+    CRASHED = "crashed"
+    """Its firmware says that it crashed, or a restart did not hold."""
 
 
 class Outcome(StrEnum):

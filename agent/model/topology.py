@@ -1,11 +1,12 @@
 """What stands on the site and what is connected to what. Immutable once the configuration is read."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from agent.model.ids import MinerId, PduId, PoolGroupId, PoolId, SwitchId
+from agent.model.ids import ImageId, MinerId, PduId, PoolGroupId, PoolId, SwitchId
 
 
 class Family(StrEnum):
@@ -16,22 +17,52 @@ class Family(StrEnum):
     LUXOS = "luxos"
 
 
+class Transport(StrEnum):
+    """The way a firmware image gets into a miner: docs/decisions/0014-flashing.md."""
+
+    SSH = "ssh"
+    """Uploaded to the control board and flashed there by a command."""
+    HTTP = "http"
+    """Posted to the upgrade page."""
+    RPC = "rpc"
+    """Streamed after a command of the API."""
+
+
 @dataclass(frozen=True, slots=True)
 class FamilyTraits:
     """What the deciding column must know of a family.
 
     Attributes:
         boot_grace_s: after a start nothing is called stuck for this long. Source: facts "detection", section 1.1.
+        transport: how it is flashed; None where the agent knows no way.
     """
 
     boot_grace_s: float
+    transport: Transport | None = None
 
 
 FAMILY_TRAITS: Mapping[Family, FamilyTraits] = {
-    Family.ANTMINER_STOCK: FamilyTraits(boot_grace_s=360.0),
-    Family.LUXOS: FamilyTraits(boot_grace_s=480.0),
-    Family.WHATSMINER: FamilyTraits(boot_grace_s=900.0),
+    Family.ANTMINER_STOCK: FamilyTraits(boot_grace_s=360.0, transport=Transport.HTTP),
+    Family.LUXOS: FamilyTraits(boot_grace_s=480.0, transport=Transport.SSH),
+    Family.WHATSMINER: FamilyTraits(boot_grace_s=900.0, transport=Transport.RPC),
 }
+
+
+_BRANDS = re.compile(r"^(bitmain|microbt)?\s*(antminer|whatsminer)?\s*")
+_FIRMWARE = re.compile(r"\s*\([^)]*\)\s*$")
+_BOARD_VARIANT = re.compile(r"^(?:(m[0-9]{2}[a-z+]*?)v[a-z]?[0-9]{1,3}[a-z]?|([st][0-9]{2}.*)nopic)$")
+
+
+def model_keys(name: str) -> tuple[str, ...]:
+    """Return a model's name without case, spaces and brand; then, if it names one, without the board's variant too."""
+    key = re.sub(r"[\s_.-]+", "", _BRANDS.sub("", _FIRMWARE.sub("", name.casefold().strip())))
+    variant = _BOARD_VARIANT.match(key)
+    return (key,) if variant is None else (key, variant[1] or variant[2])
+
+
+def same_model(told: str, named: str) -> bool:
+    """Whether a device that tells the one name is of the model with the other; `named` may leave out the variant."""
+    return model_keys(named)[0] in model_keys(told)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,6 +96,7 @@ class Miner:
         power_w: nominal wall power in W, over all outlets.
         outlets: every outlet that feeds it; all must be off for it to be off.
         boards: hashboards of its model; None where that is not known.
+        control_board: as the device itself names it; None where the inventory does not say.
     """
 
     id: MinerId
@@ -81,6 +113,7 @@ class Miner:
     loop: str | None = None
     boards: int | None = None
     pool_group: PoolGroupId | None = None
+    control_board: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +192,35 @@ class PoolGroup:
         return self.worker.replace("{miner}", miner)
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One firmware image that the site allows.
+
+    Attributes:
+        sha256: of the file's bytes, in lower-case hex; what an action names it by.
+        file: where it lies.
+        models, control_boards: what it is for; a miner must be one of both.
+        version: as a miner that runs it tells its version.
+    """
+
+    sha256: ImageId
+    file: str
+    family: Family
+    models: tuple[str, ...]
+    control_boards: tuple[str, ...]
+    version: str
+
+    def is_for(self, family: Family, model: str, control_board: str) -> bool:
+        """Whether it belongs on such a miner, as the device itself says what it is."""
+        is_model = any(same_model(model, mine) for mine in self.models)
+        return family is self.family and is_model and control_board in self.control_boards
+
+    def may_be_for(self, miner: Miner) -> bool:
+        """Whether the inventory allows it on that miner. Where it names no control board, only the device can tell."""
+        boards = self.control_boards if miner.control_board is None else (miner.control_board,)
+        return any(self.is_for(miner.family, miner.model, board) for board in boards)
+
+
 @dataclass(frozen=True)
 class Site:
     """The whole site, with the look-ups the stages need. A miner's row is its place in `miners`."""
@@ -170,6 +232,7 @@ class Site:
     protected: frozenset[Outlet] = field(default_factory=frozenset)
     pools: tuple[Pool, ...] = ()
     pool_groups: tuple[PoolGroup, ...] = ()
+    images: tuple[Image, ...] = ()
 
     @cached_property
     def rows(self) -> Mapping[MinerId, int]:
@@ -217,6 +280,11 @@ class Site:
     def pool_group(self) -> Mapping[PoolGroupId, PoolGroup]:
         """Pool groups by id."""
         return {group.id: group for group in self.pool_groups}
+
+    @cached_property
+    def image(self) -> Mapping[ImageId, Image]:
+        """Allowed firmware images by their SHA-256."""
+        return {image.sha256: image for image in self.images}
 
     def pools_of(self, miner: Miner) -> tuple[Pool, ...]:
         """Return a miner's pools in order of priority; none where its group is not configured."""
