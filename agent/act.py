@@ -1,7 +1,7 @@
 """Act: the only place that does something to the world. An intent is committed before anything here is called."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
@@ -9,7 +9,7 @@ import structlog
 
 from agent.model.action import Action, Result, Verb
 from agent.model.errors import AgentError, DeviceError, PolicyError, RefusedError, SilentError
-from agent.model.ids import MinerId, PduId, SwitchId
+from agent.model.ids import CoolingUnitId, MinerId, PduId, SwitchId
 from agent.model.topology import Bank, Family, Image, Miner, Outlet, Pool, Site
 
 _log = structlog.get_logger(__name__)
@@ -29,6 +29,18 @@ class MinerControl(Protocol):
 
         Raises an error of the agent's tree where that is not so afterwards.
         """
+
+    async def derate(self, miner: Miner, share: float) -> None:
+        """Have it run at that share of its nominal power, 1 for in full; writes nothing where it is so; read back.
+
+        Raises as `switch_pool` does; PolicyError where its firmware knows no such thing.
+        """
+
+    async def sleep(self, miner: Miner) -> None:
+        """Have it stop hashing until it is woken; writes nothing where it is so; read back. Raises as `derate` does."""
+
+    async def wake(self, miner: Miner) -> None:
+        """Have it hash that was told to sleep; writes nothing where it is so; read back. Raises as `derate` does."""
 
 
 class FirmwareControl(Protocol):
@@ -76,9 +88,27 @@ class OutletControl(Protocol):
         """Switch one outlet and return once that is verified; raises an error of the agent's tree otherwise."""
 
 
+class CoolingControl(Protocol):
+    """What is done to one cooling unit: one write, never a second, and a look at what it aims at then.
+
+    Both raise PolicyError where nothing was written, as the unit has a leak or an alarm, takes no orders from a
+    network, or aims at something else than `was`; DeviceError where it was seen not to take it; TransportError where
+    the outcome is unknown.
+    """
+
+    async def set_supply(self, supply_c: float, was: float) -> None:
+        """Have it aim at a supply temperature in °C; `was` is what it aimed at when that was decided."""
+
+    async def set_flow(self, flow_lpm: float, was: float) -> None:
+        """Have it aim at a flow in L/min; `was` is what it aimed at when that was decided."""
+
+
+Errand = Callable[[Miner], Awaitable[None]]
+"""What is done to each of several miners."""
+
 VERIFIED = "verified at the outlet"
 TOGETHER = 64
-"""Miners that are told to change pools at the same time."""
+"""Miners that are told something at the same time."""
 NAMED = 5
 """Targets that are named, with what they said, when an action on many did not reach all of them."""
 
@@ -116,6 +146,7 @@ class Actor:
         *,
         firmware: Mapping[Family, FirmwareControl] | None = None,
         logs: KeepsLogs | None = None,
+        cooling_drivers: Mapping[CoolingUnitId, CoolingControl] | None = None,
     ) -> None:
         self._firmware = firmware or {}
         self._logs = logs
@@ -123,6 +154,7 @@ class Actor:
         self._miners = miner_drivers
         self._pdus = pdu_drivers
         self._switches = switch_drivers
+        self._cooling = cooling_drivers or {}
         self._on_spacing_s = on_spacing_s
 
     async def perform(self, action: Action) -> Outcome:
@@ -153,7 +185,7 @@ class Actor:
             return Outcome(Result.FAILED, str(error))
         return Outcome(Result.OK, "brought up after an interruption")
 
-    async def _do(self, action: Action) -> str:
+    async def _do(self, action: Action) -> str:  # noqa: PLR0912 - one arm for each verb
         """Do it and return what came of it in a line."""
         said = "accepted"
         match action.verb:
@@ -171,10 +203,19 @@ class Actor:
                 await self._switch_on(action.outlets)
                 said = VERIFIED
             case Verb.SWITCH_POOL:
-                said = await self._switch_pools(action)
+                said = await self._tell(action, self._switch_pool(action), f"work for {action.pool}")
             case Verb.BOUNCE_PORT:
                 await self._bounce(self._site.miner(action.miner))
                 said = "its link came back"
+            case Verb.DERATE:
+                said = await self._tell(action, self._derate(action), f"run at {action.share or 0:.0%}")
+            case Verb.SLEEP:
+                said = await self._tell(action, lambda miner: self._miners[miner.family].sleep(miner), "sleep")
+            case Verb.WAKE:
+                said = await self._tell(action, lambda miner: self._miners[miner.family].wake(miner), "are awake")
+            case Verb.SET_SUPPLY | Verb.SET_FLOW:
+                await self._set(action)
+                said = "read back"
             case Verb.COLLECT_LOGS:
                 said = await self._collect_logs(self._site.miner(action.miner))
             case Verb.FLASH:
@@ -206,39 +247,66 @@ class Actor:
             raise PolicyError(f"{action.miner}: expected an image of the configuration; add it under `images`")
         return image
 
-    async def _switch_pools(self, action: Action) -> str:
-        """Have every target work for the pool; those that refuse or do not answer do not hold up the others.
+    async def _tell(self, action: Action, tell: Errand, told: str) -> str:
+        """Tell every target, in order; those that refuse or do not answer do not hold up the others.
 
         Raises what became of the first where none took it.
         """
         room = asyncio.Semaphore(TOGETHER)
-        tried = await asyncio.gather(*(self._switch_pool(room, target, action) for target in action.targets))
+        tried = await asyncio.gather(*(self._tell_one(room, action, target, tell) for target in action.targets))
         failed = [(target, error) for target, error in zip(action.targets, tried, strict=True) if error is not None]
         if len(failed) == len(action.targets):
             raise failed[0][1]
-        told = f"{len(action.targets) - len(failed)} of {len(action.targets)} work for {action.pool}"
+        reached = f"{len(action.targets) - len(failed)} of {len(action.targets)} {told}"
         named = "; ".join(f"{target}: {error}" for target, error in failed[:NAMED])
         more = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
-        return f"{told}; not {named}{more}" if failed else told
+        return f"{reached}; not {named}{more}" if failed else reached
 
-    async def _switch_pool(self, room: asyncio.Semaphore, target: MinerId, action: Action) -> AgentError | None:
-        """Return what kept one miner from it; None where it works for the pool now."""
-        miner = self._site.miner(target)
-        pools = self._site.pools_of(miner)
-        chosen = [pool for pool in pools if pool.id == action.pool]
-        if not chosen or miner.pool_group is None:
-            return PolicyError(f"expected {action.pool} among the pools of {target}; see its pool_group")
-        order = [*chosen, *(pool for pool in pools if pool.id != action.pool)]
-        worker = self._site.pool_group[miner.pool_group].worker_of(target)
+    async def _tell_one(
+        self, room: asyncio.Semaphore, action: Action, target: MinerId, tell: Errand
+    ) -> AgentError | None:
+        """Return what kept one miner from it; None where it took it."""
         async with room:
             try:
                 async with asyncio.timeout(action.traits.timeout_s):
-                    await self._miners[miner.family].switch_pool(miner, order, worker)
+                    await tell(self._site.miner(target))
             except TimeoutError:
                 return SilentError(f"no end within {action.traits.timeout_s:.0f} s")
             except AgentError as error:
                 return error
         return None
+
+    def _switch_pool(self, action: Action) -> Errand:
+        async def switch(miner: Miner) -> None:
+            pools = self._site.pools_of(miner)
+            chosen = [pool for pool in pools if pool.id == action.pool]
+            if not chosen or miner.pool_group is None:
+                raise PolicyError(f"expected {action.pool} among the pools of {miner.id}; see its pool_group")
+            order = [*chosen, *(pool for pool in pools if pool.id != action.pool)]
+            worker = self._site.pool_group[miner.pool_group].worker_of(miner.id)
+            await self._miners[miner.family].switch_pool(miner, order, worker)
+
+        return switch
+
+    def _derate(self, action: Action) -> Errand:
+        share = action.share
+        if share is None or not 0.0 < share <= 1.0:
+            raise PolicyError(f"expected a share of the nominal power, above 0 and at most 1; got {share}")
+        return lambda miner: self._miners[miner.family].derate(miner, share)
+
+    async def _set(self, action: Action) -> None:
+        """Have a cooling unit aim at something else."""
+        driver = self._cooling.get(action.unit) if action.unit is not None else None
+        if driver is None:
+            raise PolicyError(f"expected cooling unit {action.unit} to be configured; add it under `cooling`")
+        if action.was is None:
+            raise PolicyError(f"{action.unit}: expected to be told what it aims at now; nothing was written")
+        if action.verb is Verb.SET_SUPPLY and action.supply_c is not None:
+            await driver.set_supply(action.supply_c, action.was)
+        elif action.verb is Verb.SET_FLOW and action.flow_lpm is not None:
+            await driver.set_flow(action.flow_lpm, action.was)
+        else:
+            raise PolicyError(f"{action.unit}: expected what {action.verb} is to set; nothing was written")
 
     async def _bounce(self, miner: Miner) -> None:
         driver = self._switches.get(miner.port.switch) if miner.port is not None else None

@@ -30,6 +30,8 @@ class Board:
         self.restarted: list[MinerId] = []
         self.rebooted: list[MinerId] = []
         self.lists: dict[MinerId, tuple[list[PoolId], str]] = {}
+        self.shares: dict[MinerId, float] = {}
+        self.asleep: list[MinerId] = []
         self.stubborn: dict[MinerId, AgentError] = {}
         self._fault = fault
         self._hangs = hangs
@@ -50,6 +52,23 @@ class Board:
             raise self.stubborn[miner.id]
         await self._answer()
         self.lists[miner.id] = ([pool.id for pool in pools], worker)
+
+    async def derate(self, miner: Miner, share: float) -> None:
+        await self._told(miner)
+        self.shares[miner.id] = share
+
+    async def sleep(self, miner: Miner) -> None:
+        await self._told(miner)
+        self.asleep.append(miner.id)
+
+    async def wake(self, miner: Miner) -> None:
+        await self._told(miner)
+        self.asleep.remove(miner.id)
+
+    async def _told(self, miner: Miner) -> None:
+        if miner.id in self.stubborn:
+            raise self.stubborn[miner.id]
+        await self._answer()
 
     async def _answer(self) -> None:
         if self._hangs:

@@ -41,10 +41,11 @@ def check_devices(f: Findings) -> None:
 def _check_unique(f: Findings) -> None:
     ids: Keyed = []
     hosts: Keyed = []
-    for kind in ("pdus", "switches", "inventory"):
+    for kind in ("pdus", "switches", "cooling", "inventory"):
         for index, device in enumerate(getattr(f.config, kind)):
             ids.append((device.id, (kind, index, "id")))
-            hosts.append((device.host, (kind, index, "host")))
+            if kind != "cooling":  # several units may stand behind one gateway
+                hosts.append((device.host, (kind, index, "host")))
     macs: Keyed = [(m.mac, ("inventory", i, "mac")) for i, m in enumerate(f.config.inventory) if m.mac is not None]
     for keyed, what in ((ids, "a name"), (hosts, "an address"), (macs, "a MAC address")):
         _refuse_twins(f, keyed, what)

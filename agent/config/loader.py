@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
+from agent.config.check_cooling import check_cooling
 from agent.config.check_devices import check_devices
 from agent.config.check_firmware import check_firmware
 from agent.config.check_miners import check_miners
@@ -139,7 +140,9 @@ def _inspect(tree: Node, problems: list[Problem], folder: Path) -> Findings | No
             findings = Findings(config, tree, refused)
             check_devices(findings)
             check_pools(findings)
-            figures = check_miners(findings, ModelTable(config.models))
+            table = ModelTable(config.models)
+            check_cooling(findings, table)
+            figures = check_miners(findings, table)
             check_firmware(findings, figures, folder)
             check_site(findings, figures)
             taken |= {problem.place for problem in problems}

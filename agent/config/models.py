@@ -1,25 +1,27 @@
 """What is known of miner models: nominal hashrate and power, and the control software a model may run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
 import yaml
 
 from agent.config.schema import ModelSection
-from agent.model.topology import Family, model_keys
+from agent.model.topology import FAMILY_TRAITS, USUAL_LIMITS, Cooling, Family, ThermalLimits, model_keys
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFigures:
-    """One model's nominal hashrate in TH/s and power in W, the families it may run (empty: any), its hashboards."""
+    """One model's nominal hashrate in TH/s and power in W, its hashboards, and what it bears; families empty: any."""
 
     name: str
     families: tuple[Family, ...]
     hashrate_th: float
     power_w: float
     boards: int | None = None
+    cooling: Cooling = Cooling.AIR
+    limits: ThermalLimits = USUAL_LIMITS
 
 
 class ModelTable:
@@ -32,7 +34,13 @@ class ModelTable:
             families = (section.family,) if section.family is not None else known.families if known else ()
             boards = section.boards if section.boards is not None else known.boards if known else None
             self._by_key[model_keys(name)[0]] = ModelFigures(
-                name, families, section.hashrate_th, section.power_w, boards
+                name,
+                families,
+                section.hashrate_th,
+                section.power_w,
+                boards,
+                section.cooling or (known.cooling if known else Cooling.AIR),
+                _limits(section, known.limits if known else USUAL_LIMITS),
             )
 
     @property
@@ -45,14 +53,51 @@ class ModelTable:
         return next((found for key in model_keys(name) if (found := self._by_key.get(key)) is not None), None)
 
 
+def _limits(section: ModelSection, known: ThermalLimits) -> ThermalLimits:
+    """Return what the section says of a model's limits, and what is known where it says nothing."""
+    chip_c = known.chip_c if section.chip_limit_c is None else section.chip_limit_c
+    moved_k = chip_c - known.chip_c
+    least_c, most_c = known.inlet_c
+    return ThermalLimits(
+        chip_c=chip_c,
+        board_c=known.board_c if section.board_limit_c is None else section.board_limit_c,
+        chip_warn_c=known.chip_warn_c + moved_k,
+        chip_band_c=(known.chip_band_c[0] + moved_k, known.chip_band_c[1] + moved_k),
+        inlet_c=(
+            least_c if section.inlet_min_c is None else section.inlet_min_c,
+            most_c if section.inlet_max_c is None else section.inlet_max_c,
+        ),
+    )
+
+
+def as_told(limits: ThermalLimits, family: Family) -> ThermalLimits:
+    """Return the limits as that family's telemetry shows them: its sensors may stand where it is cooler."""
+    below_k = FAMILY_TRAITS[family].chip_sensor_below_k
+    low_c, high_c = limits.chip_band_c
+    return replace(
+        limits,
+        chip_c=limits.chip_c - below_k,
+        chip_warn_c=limits.chip_warn_c - below_k,
+        chip_band_c=(low_c - below_k, high_c - below_k),
+    )
+
+
 @cache
 def _shipped() -> Mapping[str, ModelFigures]:
     text = files("agent.config").joinpath("models.yaml").read_text(encoding="utf-8")
     table: dict[str, ModelFigures] = {}
     for row in yaml.load(text, Loader=yaml.CSafeLoader):
         families = tuple(Family(name) for name in row["families"])
+        low_c, high_c, warn_c, stop_c = map(float, row["chip_c"])
+        least_c, most_c = map(float, row["inlet_c"])
         figures = ModelFigures(
-            row["name"], families, float(row["hashrate_th"]), float(row["power_w"]), row.get("boards")
+            row["name"],
+            families,
+            float(row["hashrate_th"]),
+            float(row["power_w"]),
+            row.get("boards"),
+            Cooling(row["cooling"]),
+            ThermalLimits(stop_c, float(row["board_c"]), warn_c, (low_c, high_c), (least_c, most_c)),
         )
         table[model_keys(figures.name)[0]] = figures
     return table

@@ -36,7 +36,7 @@ from agent.detect.stuck import StuckThresholds
 from agent.drivers.hosts.access import LegacyAlgorithm
 from agent.drivers.snmp import AuthProtocol, PrivProtocol
 from agent.guard.limits import GuardLimits, Mode
-from agent.model.topology import Family, Transport
+from agent.model.topology import Cooling, Family, Transport
 from agent.observe.settings import PollSettings
 from agent.triage.limits import TriageLimits
 
@@ -315,6 +315,35 @@ class PoolGroupSection(Section):
     """Name under which a miner logs in; {miner} stands for its id."""
 
 
+class CoolingSection(Section):
+    """What drives one coolant loop, told over Modbus TCP."""
+
+    id: Id
+    """Its name."""
+    host: Host
+    """Address of its network interface."""
+    port: Whole = Field(default=502, ge=1, le=65_535)
+    """TCP port."""
+    device_id: Whole = Field(default=1, ge=0, le=255)
+    """Modbus address behind that host and port."""
+    model: Label
+    """Its profile, such as ocp_rpu2."""
+    loop: Label
+    """The loop it drives, by the name that the inventory's loop column uses."""
+    kind: Literal[Cooling.HYDRO, Cooling.IMMERSION]
+    """hydro: coolant through cold plates. immersion: miners stand in it."""
+    setpoint_c: Number = Field(ge=5, le=70)
+    """Supply temperature in °C when all is well; every change leads back to it."""
+    min_c: Number = Field(ge=5, le=70)
+    """Coldest supply in °C that the agent may ask for."""
+    max_c: Number = Field(ge=5, le=70)
+    """Hottest supply in °C that the agent may ask for."""
+    design_flow_lpm: Number = Field(ge=1, le=100_000)
+    """Flow in L/min when all is well."""
+    min_flow_lpm: Number | None = Field(default=None, ge=1, le=100_000)
+    """Smallest flow in L/min that the agent may ask for; by default 85 % of the design flow."""
+
+
 class LoginSection(Section):
     """How to log in to the miners of one family."""
 
@@ -373,6 +402,16 @@ class ModelSection(Section):
     """Nominal power at the wall in W."""
     boards: Whole | None = Field(None, ge=1, le=16)
     """Its hashboards; fewer that answer are an incident."""
+    cooling: Cooling | None = None
+    """air, hydro or immersion."""
+    chip_limit_c: Number | None = Field(default=None, ge=40, le=130)
+    """Hottest chip in °C at which its firmware stops hashing."""
+    board_limit_c: Number | None = Field(default=None, ge=40, le=130)
+    """Hottest sensor on a board in °C at which its firmware stops hashing."""
+    inlet_min_c: Number | None = Field(default=None, ge=-40, le=70)
+    """Coldest coolant or air in °C that it may be given."""
+    inlet_max_c: Number | None = Field(default=None, ge=0, le=80)
+    """Hottest coolant or air in °C that it may be given."""
 
 
 class MinerSection(Section):
@@ -445,6 +484,8 @@ class ConfigFile(Section):
     """The PDUs."""
     switches: list[SwitchSection] = Field(default=[], max_length=4096)
     """The network switches; may be left out."""
+    cooling: list[CoolingSection] = Field(default=[], max_length=1024)
+    """The units that drive coolant loops; may be left out."""
     pools: list[PoolSection] = Field(default=[], max_length=256)
     """The mining pools; without any the agent knows nothing of pools."""
     pool_groups: list[PoolGroupSection] = Field(default=[], max_length=256)

@@ -3,20 +3,40 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.config.models import ModelTable
-from agent.config.schema import ConfigFile, MinerSection, PduSection
+from agent.config.models import ModelTable, as_told
+from agent.config.schema import ConfigFile, CoolingSection, MinerSection, PduSection
 from agent.model.errors import InvariantError
-from agent.model.ids import ImageId, MinerId, PduId, PoolGroupId, PoolId, SwitchId
-from agent.model.topology import Bank, Family, Image, Miner, Outlet, Pdu, Pool, PoolGroup, Site, Switch
+from agent.model.ids import CoolingUnitId, ImageId, MinerId, PduId, PoolGroupId, PoolId, SwitchId
+from agent.model.topology import (
+    USUAL_LIMITS,
+    Bank,
+    Cooling,
+    CoolingUnit,
+    Family,
+    Image,
+    Miner,
+    Outlet,
+    Pdu,
+    Pool,
+    PoolGroup,
+    Site,
+    Switch,
+    ThermalLimits,
+)
+
+MIN_FLOW_SHARE = 0.85
+"""Of the design flow: less is an incident (facts "detection", section 7, D8), and is never asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A miner's family, nominal hashrate in TH/s and nominal power in W."""
+    """A miner's family, nominal hashrate in TH/s, nominal power in W, and what its model bears."""
 
     family: Family
     hashrate_th: float
     power_w: float
+    cooling: Cooling = Cooling.AIR
+    limits: ThermalLimits = USUAL_LIMITS
 
 
 def figures_of(miner: MinerSection, table: ModelTable) -> Figures | None:
@@ -27,7 +47,9 @@ def figures_of(miner: MinerSection, table: ModelTable) -> Figures | None:
     power_w = miner.power_w or (known.power_w if known is not None else None)
     if family is None or hashrate_th is None or power_w is None:
         return None
-    return Figures(family, hashrate_th, power_w)
+    cooling = known.cooling if known is not None else Cooling.AIR
+    limits = as_told(known.limits if known is not None else USUAL_LIMITS, family)
+    return Figures(family, hashrate_th, power_w, cooling, limits)
 
 
 def banks_of(pdu: PduSection) -> tuple[Bank, ...]:
@@ -40,9 +62,10 @@ def banks_of(pdu: PduSection) -> tuple[Bank, ...]:
 
 def build_site(config: ConfigFile, table: ModelTable, folder: Path) -> Site:
     """Return the site of a configuration in `folder` that passed every check."""
+    kinds = {unit.loop: unit.kind for unit in config.cooling}
     return Site(
         name=config.site.name,
-        miners=tuple(_miner(section, table) for section in config.inventory),
+        miners=tuple(_miner(section, table, kinds.get(section.loop or "")) for section in config.inventory),
         pdus=tuple(
             Pdu(PduId(pdu.id), pdu.host, pdu.model, pdu.outlets, pdu.voltage_v, banks_of(pdu)) for pdu in config.pdus
         ),
@@ -67,10 +90,29 @@ def build_site(config: ConfigFile, table: ModelTable, folder: Path) -> Site:
             )
             for image in config.images
         ),
+        cooling_units=tuple(map(_cooling_unit, config.cooling)),
     )
 
 
-def _miner(section: MinerSection, table: ModelTable) -> Miner:
+def _cooling_unit(section: CoolingSection) -> CoolingUnit:
+    least_lpm = section.min_flow_lpm
+    return CoolingUnit(
+        id=CoolingUnitId(section.id),
+        host=section.host,
+        profile=section.model,
+        loop=section.loop,
+        kind=section.kind,
+        setpoint_c=section.setpoint_c,
+        min_c=section.min_c,
+        max_c=section.max_c,
+        design_flow_lpm=section.design_flow_lpm,
+        min_flow_lpm=MIN_FLOW_SHARE * section.design_flow_lpm if least_lpm is None else least_lpm,
+        port=section.port,
+        device_id=section.device_id,
+    )
+
+
+def _miner(section: MinerSection, table: ModelTable, loop_kind: Cooling | None) -> Miner:
     figures = figures_of(section, table)
     if figures is None:
         raise InvariantError(f"{section.id}: a miner without figures passed the checks")
@@ -90,4 +132,6 @@ def _miner(section: MinerSection, table: ModelTable) -> Miner:
         boards=None if (known := table.get(section.model)) is None else known.boards,
         pool_group=PoolGroupId(section.pool_group) if section.pool_group is not None else None,
         control_board=section.control_board,
+        cooling=loop_kind or figures.cooling,
+        limits=figures.limits,
     )

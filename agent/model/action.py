@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
-from agent.model.ids import ImageId, MinerId, PoolId
+from agent.model.ids import CoolingUnitId, ImageId, MinerId, PoolId
 from agent.model.topology import Outlet
 
 
@@ -51,6 +51,16 @@ class Verb(StrEnum):
     """Put the named firmware image into the miner and have it started; whether it runs is verified by another."""
     VERIFY_FIRMWARE = "verify_firmware"
     """See that the miner runs the named image's version. Changes nothing."""
+    DERATE = "derate"
+    """Have every target run at a share of its nominal power, and read that back; a share of 1 is in full again."""
+    SLEEP = "sleep"
+    """Have every target stop hashing until it is woken, and read that back."""
+    WAKE = "wake"
+    """Have every target hash again that was told to sleep, and read that back."""
+    SET_SUPPLY = "set_supply"
+    """Have a cooling unit aim at another supply temperature: one write, read back."""
+    SET_FLOW = "set_flow"
+    """Have a cooling unit aim at another flow: one write, read back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,11 @@ VERB_TRAITS: Mapping[Verb, VerbTraits] = {
     Verb.COLLECT_LOGS: VerbTraits(Risk.OBSERVE, Repeat.SAFE, 120.0),
     Verb.FLASH: VerbTraits(Risk.FLASH, Repeat.PROBE, 2400.0),
     Verb.VERIFY_FIRMWARE: VerbTraits(Risk.OBSERVE, Repeat.SAFE, 60.0),
+    Verb.DERATE: VerbTraits(Risk.SOFT, Repeat.SAFE, 60.0),
+    Verb.SLEEP: VerbTraits(Risk.SOFT, Repeat.SAFE, 60.0),
+    Verb.WAKE: VerbTraits(Risk.SOFT, Repeat.SAFE, 60.0),
+    Verb.SET_SUPPLY: VerbTraits(Risk.COOLING, Repeat.PROBE, 30.0),
+    Verb.SET_FLOW: VerbTraits(Risk.COOLING, Repeat.PROBE, 30.0),
 }
 
 
@@ -88,6 +103,11 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
         others: the targets after the first, for verbs that take several.
         pool: which pool to work for, for SWITCH_POOL.
         image: which firmware image, for FLASH and VERIFY_FIRMWARE.
+        share: of the nominal power, 0 < share ≤ 1, for DERATE.
+        unit: the cooling unit, for SET_SUPPLY and SET_FLOW; `miner` is then one that it cools.
+        supply_c, flow_lpm: what it is to aim at, in °C and L/min.
+        was: what it aims at before, by the last reading. A unit found to aim at anything else is left alone: somebody
+            else has moved it.
     """
 
     verb: Verb
@@ -96,11 +116,16 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     others: tuple[MinerId, ...] = ()
     pool: PoolId | None = None
     image: ImageId | None = None
+    share: float | None = None
+    unit: CoolingUnitId | None = None
+    supply_c: float | None = None
+    flow_lpm: float | None = None
+    was: float | None = None
 
     @property
     def targets(self) -> tuple[MinerId, ...]:
-        """Every miner it is done to."""
-        return (self.miner, *self.others)
+        """Every miner it is done to; none where it is done to a cooling unit."""
+        return () if self.unit is not None else (self.miner, *self.others)
 
     @property
     def traits(self) -> VerbTraits:

@@ -65,6 +65,12 @@ class Reason(StrEnum):
     """It starts again and again by itself."""
     CRASHED = "crashed"
     """Its firmware says that it crashed, or a restart did not hold."""
+    OVERHEATED = "overheated"
+    """It is near its limit and slower for it, by itself: a clog, dust or a fan."""
+    LOOP_HOT = "loop_hot"
+    """Its coolant is too warm or too little, and so is everybody's on that loop."""
+    COOLING_LOST = "cooling_lost"
+    """Its loop is not cooled any more: a pump gone, no flow, or a supply that runs away."""
 
 
 class Outcome(StrEnum):

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Counter, Floats, Ints, Signal
+from agent.model.cooling import CoolingColumns
 from agent.model.hardware import HardwareColumns
-from agent.model.ids import MinerId, PoolId, SwitchId
+from agent.model.ids import CoolingUnitId, MinerId, PoolId, SwitchId
 from agent.model.probe import ProbeResult, Verdict
-from agent.model.telemetry import OutletReading, OutletState, PortReading, Reach, Telemetry
+from agent.model.telemetry import CoolingReading, OutletReading, OutletState, PortReading, Reach, Telemetry
 from agent.model.topology import Outlet, Pdu, Port, Site, Switch
 
 POOL_UNKNOWN = -1
@@ -71,6 +72,9 @@ class SiteView:
         self.share_diff = Signal(n)
         self.hw_errors = Signal(n)
         self.chip_max_c = Signal(n)
+        self.board_max_c = Signal(n)
+        self.inlet_c = Signal(n)
+        self.outlet_c = Signal(n)
         self.fan_min_rpm = Signal(n)
         self.hardware = HardwareColumns(site)
         self.boards_up, self.chips_up = self.hardware.boards_up, self.hardware.chips_up
@@ -85,6 +89,16 @@ class SiteView:
         self.rejected = Counter(n)
         self.stale = Counter(n)
         self.accepted_diff = Counter(n)
+        self._lay_out_surroundings(site)
+        self.cooling = CoolingColumns(site)
+        self.probes: dict[PoolId, ProbeResult] = {}
+        self.pool_good_since: dict[PoolId, float] = {}
+        self._pools = _PoolBook(site)
+        self.bank_a: dict[str, tuple[float, float]] = {}
+        self._cells = self._single_cells()
+
+    def _lay_out_surroundings(self, site: Site) -> None:
+        """Make the columns of outlets and ports."""
         self.outlet_rows = {Outlet(p.id, k): i for i, (p, k) in enumerate(_outlets(site))}
         outlets = len(self.outlet_rows)
         self.outlet_state = Signal(outlets)
@@ -99,11 +113,6 @@ class SiteView:
         self.port_errors = Counter(ports, history=True)
         self.port_pvid = Signal(ports)
         self._used_ports = _used_ports(site, self.port_rows)
-        self.probes: dict[PoolId, ProbeResult] = {}
-        self.pool_good_since: dict[PoolId, float] = {}
-        self._pools = _PoolBook(site)
-        self.bank_a: dict[str, tuple[float, float]] = {}
-        self._cells = self._single_cells()
 
     def _single_cells(self) -> "tuple[memoryview[Any], ...]":
         """Return the columns that `put_answer` writes itself, for access to single elements."""
@@ -127,6 +136,9 @@ class SiteView:
         self.share_diff.put(row, t.share_diff, now)
         self.hw_errors.put(row, t.hw_errors, now)
         self.chip_max_c.put(row, t.chip_max_c, now)
+        self.board_max_c.put(row, t.board_max_c, now)
+        self.inlet_c.put(row, t.inlet_c, now)
+        self.outlet_c.put(row, t.outlet_c, now)
         self.fan_min_rpm.put(row, min(t.fans_rpm) if t.fans_rpm else None, now)
         self.hardware.put(row, t, now)
         self.power_w.put(row, t.power_w, now)
@@ -220,6 +232,10 @@ class SiteView:
             self.pool_good_since.setdefault(result.pool, result.at)
         else:
             self.pool_good_since.pop(result.pool, None)
+
+    def put_cooling(self, unit: CoolingUnitId, now: float, reading: CoolingReading) -> None:
+        """Store one read of a cooling unit. Units the site does not know are ignored."""
+        self.cooling.put(unit, now, reading)
 
     def put_port(self, port: Port, now: float, reading: PortReading) -> None:
         """Store one switch port's reading. Ports the site does not know are ignored."""

@@ -53,6 +53,8 @@ class Telemetry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         accepted_diff: difficulty-weighted accepted shares since the process started.
         share_diff: the pool's current share difficulty.
         chip_max_c: hottest valid chip sensor in °C (0 < T < 130).
+        board_max_c: hottest valid sensor on a board in °C, in the same bounds.
+        inlet_c, outlet_c: the coolant, or the air, that it is given and that leaves it, in °C.
         fans_rpm: fans in rpm, as many as the device reports.
         power_w: power the device reports, in W.
         pool_alive: the active pool's status is exactly "Alive".
@@ -74,6 +76,9 @@ class Telemetry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     share_diff: float | None = None
     hw_errors: float | None = None
     chip_max_c: float | None = None
+    board_max_c: float | None = None
+    inlet_c: float | None = None
+    outlet_c: float | None = None
     fans_rpm: tuple[float, ...] = ()
     power_w: float | None = None
     pool_alive: bool | None = None
@@ -107,6 +112,35 @@ class PduReading(msgspec.Struct, frozen=True):
 
     outlets: dict[int, OutletReading]
     bank_a: dict[int, float] = {}
+
+
+class CoolingReading(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One read of a cooling unit; what is `None` it does not tell, or not believably.
+
+    Attributes:
+        supply_c, return_c: the coolant to and from the miners, in °C.
+        flow_lpm: in L/min.
+        setpoint_c, flow_setpoint_lpm: what it aims at.
+        is_remote: it takes setpoints from a network; not while somebody works at it, or in another mode.
+        pumps_ok: every pump that should run does.
+        leak: it has found a leak.
+        alarms: names of other alarms that are on, as the profile calls them.
+        dew_point_c: of the air around the loop, in °C.
+        ambient_c, humidity: the air around the loop, in °C and as a share of 1.
+    """
+
+    supply_c: float | None = None
+    return_c: float | None = None
+    flow_lpm: float | None = None
+    setpoint_c: float | None = None
+    flow_setpoint_lpm: float | None = None
+    is_remote: bool | None = None
+    pumps_ok: bool | None = None
+    leak: bool | None = None
+    alarms: tuple[str, ...] = ()
+    dew_point_c: float | None = None
+    ambient_c: float | None = None
+    humidity: float | None = None
 
 
 class PortReading(msgspec.Struct, frozen=True, gc=False):

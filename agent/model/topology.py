@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from agent.model.ids import ImageId, MinerId, PduId, PoolGroupId, PoolId, SwitchId
+from agent.model.ids import CoolingUnitId, ImageId, MinerId, PduId, PoolGroupId, PoolId, SwitchId
 
 
 class Family(StrEnum):
@@ -34,18 +34,52 @@ class FamilyTraits:
 
     Attributes:
         boot_grace_s: after a start nothing is called stuck for this long. Source: facts "detection", section 1.1.
+        chip_sensor_below_k: what it calls a chip's temperature is so much below it. Source: the same, section 0.
         transport: how it is flashed; None where the agent knows no way.
     """
 
     boot_grace_s: float
+    chip_sensor_below_k: float = 0.0
     transport: Transport | None = None
 
 
 FAMILY_TRAITS: Mapping[Family, FamilyTraits] = {
     Family.ANTMINER_STOCK: FamilyTraits(boot_grace_s=360.0, transport=Transport.HTTP),
-    Family.LUXOS: FamilyTraits(boot_grace_s=480.0, transport=Transport.SSH),
+    Family.LUXOS: FamilyTraits(boot_grace_s=480.0, chip_sensor_below_k=15.0, transport=Transport.SSH),
     Family.WHATSMINER: FamilyTraits(boot_grace_s=900.0, transport=Transport.RPC),
 }
+
+
+class Cooling(StrEnum):
+    """What carries a miner's heat away."""
+
+    AIR = "air"
+    HYDRO = "hydro"
+    """A liquid through cold plates."""
+    IMMERSION = "immersion"
+    """A liquid that it stands in."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThermalLimits:
+    """Temperatures that a miner bears, in °C, as its telemetry shows them. Sources: agent/config/models.yaml.
+
+    Attributes:
+        chip_c, board_c: where the firmware stops hashing: hottest chip, hottest sensor on a board.
+        chip_warn_c: the hottest chip is too hot from here on.
+        chip_band_c: where it runs when all is well.
+        inlet_c: coldest and hottest coolant or air that it may be given.
+    """
+
+    chip_c: float = 95.0
+    board_c: float = 80.0
+    chip_warn_c: float = 90.0
+    chip_band_c: tuple[float, float] = (50.0, 80.0)
+    inlet_c: tuple[float, float] = (-5.0, 45.0)
+
+
+USUAL_LIMITS = ThermalLimits()
+"""Those of an air-cooled miner of which nothing is known."""
 
 
 _BRANDS = re.compile(r"^(bitmain|microbt)?\s*(antminer|whatsminer)?\s*")
@@ -94,6 +128,8 @@ class Miner:
     Attributes:
         hashrate_th: nominal hashrate in TH/s; the device's own target replaces it where the device tells one.
         power_w: nominal wall power in W, over all outlets.
+        loop: the coolant loop it hangs on; a `CoolingUnit` of that loop's name drives it, where one is configured.
+        cooling: its loop's kind, else its model's.
         outlets: every outlet that feeds it; all must be off for it to be off.
         boards: hashboards of its model; None where that is not known.
         control_board: as the device itself names it; None where the inventory does not say.
@@ -114,6 +150,8 @@ class Miner:
     boards: int | None = None
     pool_group: PoolGroupId | None = None
     control_board: str | None = None
+    cooling: Cooling = Cooling.AIR
+    limits: ThermalLimits = USUAL_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +259,35 @@ class Image:
         return any(self.is_for(miner.family, miner.model, board) for board in boards)
 
 
+@dataclass(frozen=True, slots=True)
+class CoolingUnit:
+    """What drives one coolant loop: pumps and a controlled supply temperature, told over Modbus TCP.
+
+    Attributes:
+        device_id: its Modbus address behind that host and port.
+        profile: names a file in agent/drivers/cooling/profiles.
+        loop: the loop's name, as in `Miner.loop`.
+        kind: what its coolant does; never air.
+        setpoint_c: the supply temperature it is run at when all is well; every change leads back to it.
+        min_c, max_c: no other supply temperature is ever asked for.
+        design_flow_lpm: the coolant's flow when all is well, in L/min.
+        min_flow_lpm: no smaller flow is ever asked for.
+    """
+
+    id: CoolingUnitId
+    host: str
+    profile: str
+    loop: str
+    kind: Cooling
+    setpoint_c: float
+    min_c: float
+    max_c: float
+    design_flow_lpm: float
+    min_flow_lpm: float
+    port: int = 502
+    device_id: int = 1
+
+
 @dataclass(frozen=True)
 class Site:
     """The whole site, with the look-ups the stages need. A miner's row is its place in `miners`."""
@@ -233,6 +300,7 @@ class Site:
     pools: tuple[Pool, ...] = ()
     pool_groups: tuple[PoolGroup, ...] = ()
     images: tuple[Image, ...] = ()
+    cooling_units: tuple[CoolingUnit, ...] = ()
 
     @cached_property
     def rows(self) -> Mapping[MinerId, int]:
@@ -285,6 +353,16 @@ class Site:
     def image(self) -> Mapping[ImageId, Image]:
         """Allowed firmware images by their SHA-256."""
         return {image.sha256: image for image in self.images}
+
+    @cached_property
+    def cooling_unit(self) -> Mapping[CoolingUnitId, CoolingUnit]:
+        """Cooling units by id."""
+        return {unit.id: unit for unit in self.cooling_units}
+
+    @cached_property
+    def unit_of_loop(self) -> Mapping[str, CoolingUnit]:
+        """The cooling unit of each loop that has one."""
+        return {unit.loop: unit for unit in self.cooling_units}
 
     def pools_of(self, miner: Miner) -> tuple[Pool, ...]:
         """Return a miner's pools in order of priority; none where its group is not configured."""

@@ -6,7 +6,7 @@ Outcomes are those of the agent's drivers on the wire: an error where a person w
 import asyncio
 from collections.abc import Sequence
 
-from agent.model.errors import DeviceError, RefusedError, SilentError, TransportError
+from agent.model.errors import DeviceError, PolicyError, RefusedError, SilentError, TransportError
 from agent.model.ids import PduId, SwitchId
 from agent.model.topology import Family, Miner, Outlet, Pool, Port
 from simulators.plant.miner import MinerPlant
@@ -55,6 +55,20 @@ class PlantMiners:
         lines = [PoolLine(pool.url, worker) for pool in pools]
         if [(line.url, line.user) for line in plant.client.lines] != [(line.url, line.user) for line in lines]:
             plant.set_pools(self._now(), lines)
+
+    async def derate(self, miner: Miner, share: float) -> None:
+        """Refuse: this plant knows no shares of the power yet."""
+        raise PolicyError(f"{miner.id}: expected to set {share:.0%} of its power; the plant knows no such thing yet")
+
+    async def sleep(self, miner: Miner) -> None:
+        """Have it stop hashing."""
+        plant = await self._reached(miner)
+        plant.suspend(self._now())
+
+    async def wake(self, miner: Miner) -> None:
+        """Have it hash again."""
+        plant = await self._reached(miner)
+        plant.resume(self._now())
 
     async def _reached(self, miner: Miner) -> MinerPlant:
         """Return the miner if a command reaches its board; raises RefusedError or SilentError."""

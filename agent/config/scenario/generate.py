@@ -1,8 +1,8 @@
 """Makes the configuration of a generated site, as an operator would have written it. Nothing here is random.
 
 Ids: miners `r<rack>-<position>` with racks counted through the whole site, PDUs `c<container>-p<number>`, switches
-`c<container>-sw`, pools `primary`, `backup`, `pool-3` and so on. The same section always gives the same site, whatever
-the seed.
+`c<container>-sw`, cooling units `c<container>-cdu` on loops `c<container>-loop`, pools `primary`, `backup`, `pool-3`
+and so on. The same section always gives the same site, whatever the seed.
 """
 
 import ipaddress
@@ -14,6 +14,7 @@ from agent.config.models import ModelTable
 from agent.config.scenario.entry import Entry
 from agent.config.source import Node
 from agent.config.wording import choice, closest, number_text, shown
+from agent.drivers.cooling.profile import profile_names as cooling_profiles
 from agent.drivers.pdus.profile import profile_names
 from agent.model.topology import Family
 
@@ -24,6 +25,15 @@ MODELS: Mapping[str, Mapping[Family, str]] = {
     "immersion": {Family.ANTMINER_STOCK: "S19 Pro", Family.WHATSMINER: "M66S", Family.LUXOS: "S19k Pro"},
 }
 """A model that is cooled so and runs that family."""
+
+SUPPLY_C = {"hydro": (35, 25, 40), "immersion": (40, 25, 45)}
+"""Supply temperature of a loop when all is well, and the coldest and hottest that may be asked for, in °C."""
+
+FLOW_LPM = {"hydro": 9, "immersion": 12}
+"""Coolant for each miner in L/min: facts "control", section 3 and "detection", section 5."""
+
+MAX_FLOW_LPM = 6500
+"""More than that no unit's registers hold."""
 
 VOLTAGE_V = {"air": 240, "hydro": 415, "immersion": 415}
 BREAKERS_A = (20, 30, 40, 60, 80, 100, 125, 160, 200, 250, 320, 400, 500, 630, 800, 1000, 1600, 2000, 3200, 4000)
@@ -48,6 +58,7 @@ KEYS = (
     "outlets_per_miner",
     "pdus",
     "cooling",
+    "cdus",
     "families",
     "pools",
     "network",
@@ -65,6 +76,7 @@ class Generated:
     outlets_per_miner: int
     pdus: str
     cooling: str
+    cdus: str
     families: Mapping[Family, float]
     pools: tuple[str, ...]
     network: ipaddress.IPv4Network
@@ -85,6 +97,7 @@ def read_generated(entry: Entry) -> Generated | None:
         outlets_per_miner=entry.whole("outlets_per_miner", 1, 2, default=1),
         pdus=entry.choice("pdus", profile_names()) or "apc_rpdu2",
         cooling=entry.choice("cooling", COOLING) or "air",
+        cdus=entry.choice("cdus", cooling_profiles()) or "ocp_rpu2",
         families=_families(entry),
         pools=tuple(POOLS[k] if k < len(POOLS) else f"pool-{k + 1}" for k in range(pools)),
         network=_network(entry, miners),
@@ -111,6 +124,7 @@ def configuration(made: Generated) -> dict[str, Any]:
         "switches": [],
         "pools": [{"id": pool, "host": _pool_host(pool, made.network), "port": POOL_PORT} for pool in made.pools],
         "pool_groups": [{"id": POOL_GROUP, "pools": list(made.pools)}],
+        "cooling": [],
         "inventory": [],
     }
     families = _dealt(made.families, made.miners)
@@ -147,6 +161,8 @@ def configuration(made: Generated) -> dict[str, Any]:
             row["pool_group"] = POOL_GROUP
             if made.cooling != "air":
                 row["loop"] = f"c{container + 1}-loop"
+        if made.cooling != "air":
+            tree["cooling"].append(_cooling_unit(made, container + 1, len(rows), next(hosts)))
         tree["pdus"] += _connected(made, container + 1, rows, watts, hosts)
         tree["inventory"] += rows
         first += len(rows)
@@ -161,6 +177,21 @@ def as_node(plain: Any, at: Node) -> Node:
     if isinstance(plain, list):
         return Node(at.place, [as_node(value, at) for value in plain])
     return Node(at.place, plain)
+
+
+def _cooling_unit(made: Generated, container: int, miners: int, host: str) -> dict[str, Any]:
+    setpoint_c, least_c, most_c = SUPPLY_C[made.cooling]
+    return {
+        "id": f"c{container}-cdu",
+        "host": host,
+        "model": made.cdus,
+        "loop": f"c{container}-loop",
+        "kind": made.cooling,
+        "setpoint_c": setpoint_c,
+        "min_c": least_c,
+        "max_c": most_c,
+        "design_flow_lpm": min(FLOW_LPM[made.cooling] * miners, MAX_FLOW_LPM),
+    }
 
 
 def _connected(

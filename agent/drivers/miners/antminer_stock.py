@@ -49,6 +49,18 @@ class AntminerStock:
         """Ask the control board to reboot."""
         await self._web(miner).reboot()
 
+    async def derate(self, miner: Miner, share: float) -> None:
+        """Refuse: not told over the network yet."""
+        raise PolicyError(f"{miner.id}: expected to set {share:.0%} of its power; no command for {self.family} yet")
+
+    async def sleep(self, miner: Miner) -> None:
+        """Refuse: not told over the network yet."""
+        raise PolicyError(f"{miner.id}: expected to put it to sleep; no command for {self.family} yet")
+
+    async def wake(self, miner: Miner) -> None:
+        """Refuse: not told over the network yet."""
+        raise PolicyError(f"{miner.id}: expected to wake it; no command for {self.family} yet")
+
     async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
         """Write the configuration back with these pools, which starts another mining process."""
         wanted = wanted_lines(miner.id, pools, worker, POOL_SLOTS)

@@ -78,3 +78,21 @@ class MinerDriver(Protocol):
             RefusedError, SilentError, TransportError: the wire was lost, and the list was not seen to be as wanted.
         """
         ...
+
+    async def derate(self, miner: Miner, share: float) -> None:
+        """Have it run at that share of its nominal power, 1 for in full, or at the nearest below that it knows.
+
+        Nothing is written where it is so already, and what was written is read back. It may start its mining process
+        anew.
+
+        Raises PolicyError where the firmware knows no such thing, else as `switch_pool` does.
+        """
+        ...
+
+    async def sleep(self, miner: Miner) -> None:
+        """Have it stop hashing until it is woken; as `derate` in all else."""
+        ...
+
+    async def wake(self, miner: Miner) -> None:
+        """Have it hash again that was told to sleep; as `derate` in all else."""
+        ...

@@ -8,6 +8,7 @@ from agent.drivers.miners.pools_list import wanted_lines
 from agent.drivers.miners.pools_luxos import LuxOsPools
 from agent.drivers.miners.pyasic_adapter import PyasicAdapter
 from agent.drivers.net import Dialer
+from agent.model.errors import PolicyError
 from agent.model.telemetry import Telemetry
 from agent.model.topology import Family, Miner, Pool
 
@@ -51,6 +52,18 @@ class LuxOs:
     async def reboot(self, miner: Miner) -> None:
         """Reboot the control board (`rebootdevice`)."""
         await self._adapter.luxos_reboot(miner)
+
+    async def derate(self, miner: Miner, share: float) -> None:
+        """Refuse: not told over the network yet."""
+        raise PolicyError(f"{miner.id}: expected to set {share:.0%} of its power; no command for {self.family} yet")
+
+    async def sleep(self, miner: Miner) -> None:
+        """Refuse: not told over the network yet."""
+        raise PolicyError(f"{miner.id}: expected to put it to sleep; no command for {self.family} yet")
+
+    async def wake(self, miner: Miner) -> None:
+        """Refuse: not told over the network yet."""
+        raise PolicyError(f"{miner.id}: expected to wake it; no command for {self.family} yet")
 
     async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
         """Add, promote and remove lines of the list until it is so; the mining process goes on."""

@@ -54,6 +54,18 @@ class Whatsminer:
         """Reboot the control board (`reboot`)."""
         await self._adapter.whatsminer_reboot(miner, self._credential(miner))
 
+    async def derate(self, miner: Miner, share: float) -> None:
+        """Refuse: not told over the network yet."""
+        raise PolicyError(f"{miner.id}: expected to set {share:.0%} of its power; no command for {self.family} yet")
+
+    async def sleep(self, miner: Miner) -> None:
+        """Refuse: not told over the network yet."""
+        raise PolicyError(f"{miner.id}: expected to put it to sleep; no command for {self.family} yet")
+
+    async def wake(self, miner: Miner) -> None:
+        """Refuse: not told over the network yet."""
+        raise PolicyError(f"{miner.id}: expected to wake it; no command for {self.family} yet")
+
     async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
         """Write the whole list (`update_pools`), whatever differs: the API knows no smaller change.
 
