@@ -64,7 +64,7 @@ _LOST_WITH_RATES: Mapping[Family, Mapping[str, object]] = {
 
 def reach(miner: MinerPlant) -> Reach:
     """Return how a poll of that miner ends now if nothing disturbs its wire, and no packet is lost."""
-    if miner.board in (Board.OFF, Board.HUNG) or not miner.lan.reachable:
+    if miner.board in (Board.OFF, Board.HUNG, Board.BRICKED) or not miner.lan.reachable:
         return Reach.SILENT
     works = miner.process in (Process.RUNNING, Process.STARTING)
     if miner.board is Board.BOOTING or (miner.spec.family is Family.ANTMINER_STOCK and not works):

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from agent.model.ids import MinerId
 from agent.model.topology import Outlet
+from simulators.plant.flash import FlashRecord
 
 
 class What(StrEnum):
@@ -21,13 +22,19 @@ class What(StrEnum):
     """The miner was told another list of pools."""
     SWITCH_POOL = "switch_pool"
     """The miner was told to work for another pool of its list."""
+    FLASH = "flash"
+    """A flash of the miner began; what came of it is in the record of flashes."""
+    BRICKED = "bricked"
+    """The miner's control board was to start, and has no firmware that starts."""
     HEALTHY = "healthy"
     """The miner reached 95 % of its target, and works for a pool of the site that is sound."""
     UNHEALTHY = "unhealthy"
     """The miner fell below 95 % of its target, or its work is of no use."""
 
 
-ACTIONS = frozenset({What.RELAY_OFF, What.RELAY_ON, What.RESTART, What.REBOOT, What.SET_POOLS, What.SWITCH_POOL})
+ACTIONS = frozenset(
+    {What.RELAY_OFF, What.RELAY_ON, What.RESTART, What.REBOOT, What.SET_POOLS, What.SWITCH_POOL, What.FLASH}
+)
 """Entries that somebody's command caused directly."""
 
 
@@ -54,12 +61,13 @@ class Entry:
 
 
 class Journal:
-    """Entries in the order in which they happened."""
+    """Entries in the order in which they happened, and every flash in the order in which they began."""
 
-    __slots__ = ("entries",)
+    __slots__ = ("entries", "flashes")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.flashes: list[FlashRecord] = []
 
     def note(
         self,

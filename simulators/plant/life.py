@@ -16,12 +16,14 @@ from simulators.plant.firmware import firmware_of, profile_of
 from simulators.plant.hardware import Figures, Hardware
 from simulators.plant.hashing import Hashing, share_difficulty
 from simulators.plant.history import History
+from simulators.plant.image import board_of
 from simulators.plant.journal import Journal, What
 from simulators.plant.lan import Lan
 from simulators.plant.lines import Chatter, Mains
 from simulators.plant.pool_client import PoolClient
 from simulators.plant.pools import HIGH_REJECTS, PoolLine, PoolsPlant
 from simulators.plant.state import Board, MinerFaults, Process
+from simulators.plant.system import Cure, System
 
 HEALTHY_LEVEL = 0.95
 """A miner is healthy at this share of its target or more: the clear condition of facts "detection", section 7."""
@@ -31,6 +33,9 @@ ROUNDING = 1e-6
 
 FED_RAMP_S, FED_RAMP_FROM = 10.0, 0.5
 """Warm boards that get work again are back at full rate after so long, from that share of it. An estimate."""
+
+RESPAWN_S = 10.0
+"""A mining process that exits is started again after so long where the family's watchdog says nothing else."""
 
 
 class MinerLife:
@@ -44,6 +49,7 @@ class MinerLife:
 
     Attributes:
         spec: the miner of the inventory. firmware: what it runs. profile: its family's figures under that firmware.
+        system: what is installed on its control board, and what ails that.
         hashing: its process's counters. client: the pool client. lan: its network. full_w: its draw at full rate.
         board, process, fault: its present state.
         healthy: hashes at 95 % of its target or more, for a pool of the site that takes its shares.
@@ -101,6 +107,14 @@ class MinerLife:
             clockwork=clockwork,
             rng=rng,
         )
+        self.system = System(
+            self,
+            version=self.firmware.version,
+            control_board=board_of(spec.id, spec.family, spec.model, history),
+            clockwork=clockwork,
+            journal=journal,
+            rng=rng,
+        )
         self.lan = Lan(self, clockwork, rng, self.profile.gives_up_s)
         self._hardware = Hardware(figures, self.profile, self.hashing, clockwork.now)
         self._run_since_long_ago(clockwork.now)
@@ -136,6 +150,7 @@ class MinerLife:
             self._power_up(now)
         elif was_up and not self.energised:
             self._power_down(now)
+            self.system.cure(Cure.REBOOT)
 
     def restart_process(self, now: float) -> bool:
         """Restart the mining process; return whether the command reached a living control board."""
@@ -143,7 +158,9 @@ class MinerLife:
         if self.board is not Board.UP:
             return False
         self._journal.note(now, What.RESTART, miner=self.spec.id, healthy=self.healthy)
-        self._start_process(now)
+        if not self.system.is_erased:
+            self.system.cure(Cure.RESTART)
+            self._start_process(now)
         return True
 
     def reboot(self, now: float, *, by_itself: bool = False) -> bool:
@@ -153,6 +170,7 @@ class MinerLife:
             return False
         if not by_itself:
             self._journal.note(now, What.REBOOT, miner=self.spec.id, healthy=self.healthy)
+            self.system.cure(Cure.REBOOT)
         self._power_down(now)
         self._power_up(now)
         return True
@@ -227,6 +245,35 @@ class MinerLife:
         if not self.suspended and not self.fault.hashing_stopped:
             self._work(now, warm=self.hashing.hashing_s > 0.0)
 
+    # -- what its system tells it ------------------------------------------------------------------------------------
+
+    def system_changes(self) -> None:
+        """Hear that something about the system is about to change."""
+        self._changed()
+
+    def system_changed(self, now: float) -> None:
+        """Hear that it has: what keeps failing is not healthy, not even in between."""
+        self._judge(now)
+
+    def crash(self, now: float) -> None:
+        """Let the mining process exit; whatever looks after it starts it again."""
+        if self.board is Board.UP:
+            self._halt(now)
+            self._end_process(Process.DEAD, now)
+            self._lose_heartbeat(now)
+            self._plan(now + (self.profile.watchdog_s or RESPAWN_S), self._start_process)
+
+    def stop_for_flash(self, now: float) -> None:
+        """End the mining process: its program is about to be erased."""
+        self._halt(now)
+        self._end_process(Process.STOPPED, now)
+        self._lose_heartbeat(now)
+
+    def forget_settings(self, now: float) -> None:
+        """Be as delivered: no pool is configured."""
+        self._changed()
+        self.client.configure((), now)
+
     # -- its own life ------------------------------------------------------------------------------------------------
 
     def _power_up(self, now: float) -> None:
@@ -237,6 +284,7 @@ class MinerLife:
 
     def _power_down(self, now: float) -> None:
         self._halt(now)
+        self.system.ends(now)
         self._chatter.end(now)
         self.board = Board.OFF
         self._end_process(Process.STOPPED, now)
@@ -251,6 +299,10 @@ class MinerLife:
             self.fault.bad_shares, self.fault.bad_until_restart = 0.0, False
 
     def _booted(self, now: float) -> None:
+        self._changed()
+        if not self.system.boots(now):
+            self.board = Board.BRICKED
+            return
         self.board = Board.UP
         self._booted_at = now
         self._chatter.begin(now)
@@ -259,6 +311,9 @@ class MinerLife:
     def _start_process(self, now: float) -> None:
         self._halt(now)
         self._mend_by_restart()
+        if not self.system.starts_process(now):
+            self._end_process(Process.DEAD, now)
+            return
         self._end_process(Process.STARTING, now)
         self._hardware.boards_off_at = math.inf
         self.hashing.reset(now)
@@ -298,7 +353,8 @@ class MinerLife:
         """Tell whether it is healthy, and note when that changes."""
         level = self.hashing.level(now) * self.hashing.full_gh / self.target_gh
         useful = self.client.earning and self.lan.reaches_pools and self.fault.bad_shares < HIGH_REJECTS
-        healthy = self.process is Process.RUNNING and useful and level >= HEALTHY_LEVEL - ROUNDING
+        lasting = self.process is Process.RUNNING and self.system.is_sound
+        healthy = lasting and useful and level >= HEALTHY_LEVEL - ROUNDING
         if healthy != self.healthy:
             what = What.HEALTHY if healthy else What.UNHEALTHY
             self._journal.note(now, what, miner=self.spec.id, healthy=self.healthy)

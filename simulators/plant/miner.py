@@ -52,6 +52,7 @@ class MinerPlant(MinerLife):
         if self.board is Board.OFF:
             return
         self._halt(now)
+        self.system.ends(now)
         self._chatter.end(now)
         self.board = Board.HUNG
         self._end_process(Process.STOPPED, now)
@@ -88,8 +89,9 @@ class MinerPlant(MinerLife):
     def repair(self, now: float) -> None:
         """Let a person put right whatever is broken, and start it afresh; a sound miner is left alone."""
         self._clock.advance(now)
-        if not self.fault.any():
+        if not self.fault.any() and self.system.is_sound:
             return
+        self.system.restore()
         self._power_down(now)
         self.fault = MinerFaults()
         if self.energised:
@@ -117,6 +119,8 @@ class MinerPlant(MinerLife):
             and self._wire is None
             and self.energised
             and not self.fault.any()
+            and self.system.is_sound
+            and not self.system.is_busy
             and self.lan.is_sound
             and self.hashing.is_steady(now)
         )

@@ -14,6 +14,8 @@ class Board(StrEnum):
     BOOTING = "booting"
     UP = "up"
     HUNG = "hung"
+    BRICKED = "bricked"
+    """It has power and no firmware: fans at full speed, nothing on the network, no hashboard found."""
 
 
 class Process(StrEnum):
