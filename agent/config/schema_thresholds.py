@@ -1,0 +1,98 @@
+"""The shape of the detectors' thresholds in a configuration file. Their defaults come from the detectors."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.config.fields import Number, Whole
+from agent.detect.foreign_pool import ForeignPoolThresholds
+from agent.detect.pool import PoolThresholds
+from agent.detect.rejects import RejectThresholds
+from agent.detect.stuck import StuckThresholds
+
+_STUCK = StuckThresholds()
+_POOL = PoolThresholds()
+_REJECTS = RejectThresholds()
+_FOREIGN = ForeignPoolThresholds()
+
+
+class Section(BaseModel):
+    """One mapping of the file; a key it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class StuckSection(Section):
+    """When a miner counts as stuck, and when it counts as well again."""
+
+    misses: Whole = Field(default=_STUCK.misses, ge=2, le=1000)
+    """Polls in a row without telemetry before a miner counts as unresponsive."""
+    not_hashing_ratio: Number = Field(default=_STUCK.not_hashing_ratio, ge=0.01, le=0.9)
+    """Share of the expected hashrate below which a miner may be not hashing, 0.1 for 10 %."""
+    not_hashing_s: Number = Field(default=_STUCK.not_hashing_s, ge=10, le=3600)
+    """Seconds of hardly any hashrate and no share before a miner counts as not hashing."""
+    share_gap: Number = Field(default=_STUCK.share_gap, ge=5, le=1000)
+    """Expected share intervals without a share after which a rate that looks alive is not believed."""
+    clear_polls: Whole = Field(default=_STUCK.clear_polls, ge=1, le=1000)
+    """Answered polls in a row before an unresponsive miner counts as answering."""
+    clear_ratio: Number = Field(default=_STUCK.clear_ratio, ge=0.1, le=1)
+    """Share of the expected work done over the clear window that proves recovery, 0.95 for 95 %."""
+    clear_window_s: Number = Field(default=_STUCK.clear_window_s, ge=30, le=3600)
+    """Seconds over which recovery is proven."""
+
+
+class PoolLossSection(Section):
+    """When a miner counts as having lost its pool, and when it has one again."""
+
+    dead_s: Number = Field(default=_POOL.dead_s, ge=5, le=600)
+    """Seconds for which a miner says that its pool is not alive before the pool counts as lost."""
+    share_gap: Number = Field(default=_POOL.share_gap, ge=5, le=1000)
+    """Expected shares whose work was done without one coming back after which the pool counts as lost."""
+    gap_floor_s: Number = Field(default=_POOL.gap_floor_s, ge=10, le=3600)
+    """Least seconds without a share for that."""
+    hashing_ratio: Number = Field(default=_POOL.hashing_ratio, ge=0.5, le=1)
+    """Share of the expected hashrate from which work counts for that, 0.9 for 90 %."""
+    change_s: Number = Field(default=_POOL.change_s, ge=0, le=600)
+    """Seconds after a change of pools in which none counts as lost."""
+    clear_shares: Whole = Field(default=_POOL.clear_shares, ge=1, le=1000)
+    """Accepted shares before a pool can count as working again."""
+    clear_share_s: Number = Field(default=_POOL.clear_share_s, ge=5, le=3600)
+    """Most seconds since the last accepted share while that is proven."""
+    clear_gap: Number = Field(default=_POOL.clear_gap, ge=1, le=100)
+    """Most expected share intervals since then, where those are longer."""
+    clear_window_s: Number = Field(default=_POOL.clear_window_s, ge=30, le=3600)
+    """Seconds over which it is proven."""
+
+
+class RejectsSection(Section):
+    """When too many of a miner's shares are refused. Shares of shares: 0.01 for 1 %."""
+
+    decision: Number = Field(default=_REJECTS.decision, ge=8, le=60)
+    """Decision interval of the statistics: about e to the power of so many shares between two false alarms."""
+    rejected_healthy: Number = Field(default=_REJECTS.rejected_healthy, ge=0.001, le=0.02)
+    """Rejected shares: what is still well."""
+    rejected_bad: Number = Field(default=_REJECTS.rejected_bad, ge=0.03, le=0.5)
+    """Rejected shares: what is to be found."""
+    stale_healthy: Number = Field(default=_REJECTS.stale_healthy, ge=0.001, le=0.03)
+    """Stale shares: what is still well."""
+    stale_bad: Number = Field(default=_REJECTS.stale_bad, ge=0.05, le=0.5)
+    """Stale shares: what is to be found."""
+    lasting_healthy: Number = Field(default=_REJECTS.lasting_healthy, ge=0.001, le=0.012)
+    """Rejected and stale shares over hours: what is still well."""
+    lasting_bad: Number = Field(default=_REJECTS.lasting_bad, ge=0.015, le=0.2)
+    """Rejected and stale shares over hours: what is to be found."""
+    min_shares: Whole = Field(default=_REJECTS.min_shares, ge=10, le=10_000)
+    """Fewest shares that an alarm rests on."""
+    clear_ratio: Number = Field(default=_REJECTS.clear_ratio, ge=0.001, le=0.1)
+    """Share of rejected and stale shares below which a miner is well again."""
+    clear_shares: Whole = Field(default=_REJECTS.clear_shares, ge=50, le=10_000)
+    """Fewest shares over which that is proven."""
+    endpoint_share: Number = Field(default=_REJECTS.endpoint_share, ge=0.05, le=1)
+    """Share of a pool's miners half-way to an alarm from which the pool is at fault, 0.25 for 25 %."""
+
+
+class ForeignPoolSection(Section):
+    """When a miner works for somebody else: a pool that is not listed here, or under another name."""
+
+    polls: Whole = Field(default=_FOREIGN.polls, ge=1, le=1000)
+    """Answers in a row that name a foreign pool or worker before it counts."""
+    clear_polls: Whole = Field(default=_FOREIGN.clear_polls, ge=1, le=1000)
+    """Answers in a row that name a listed pool and the right worker before it is over."""
