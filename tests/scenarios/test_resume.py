@@ -9,10 +9,10 @@ import pytest
 from agent.app import Agent
 from agent.model.action import Result, Verb
 from agent.model.events import AgentStarted, Settled
-from agent.model.incident import Category, Outcome
+from agent.model.incident import Outcome
 from agent.model.playbook import Playbook, Transition
 from agent.model.topology import Family
-from agent.remediate.machine import Table
+from agent.remediate.tables import Tables
 from agent.report.kpis import kpis
 from playbooks.stuck_miner import PLAYBOOK
 from simulators.plant.journal import What
@@ -191,7 +191,7 @@ def test_a_changed_playbook_ends_the_run_with_a_person_and_the_outlet_on(
     tmp_path: Path, at: Verb | What | str, playbook: Playbook
 ) -> None:
     def change(agent: Agent) -> None:
-        agent._tables[Category.STUCK] = Table(playbook)
+        agent._tables = agent._stages._tables = Tables([playbook])
 
     async def story(bench: Bench) -> None:
         await begin(bench, HUNG)
