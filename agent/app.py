@@ -100,7 +100,7 @@ class Agent:
         self._stages = Stages(
             self.view,
             self.memory,
-            _detectors(settings),
+            detectors(settings),
             self._tables,
             modes=_modes(settings, on_auto=self._on_auto),
             guard=settings.guard,
@@ -250,7 +250,7 @@ class Agent:
         return self._tables.running(incident) is not None
 
 
-def _detectors(settings: Settings) -> list[Detector]:
+def detectors(settings: Settings) -> list[Detector]:
     """Return the detectors in the order in which they judge: where several see the same miner, the first owns it."""
     rows = len(settings.site.miners)
     network = NetworkDetector(rows)

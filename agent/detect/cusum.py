@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agent.detect.screen import Rows
 from agent.model.columns import Bools, Floats
 
 CAP = 1.5
@@ -93,7 +94,7 @@ class BernoulliCusum:
         alarms: Bools = (self.level >= self.shift.decision) & (self.events >= least_events)
         return alarms
 
-    def restart(self, rows: Bools) -> None:
+    def restart(self, rows: Bools | Rows) -> None:
         """Begin from zero in those rows."""
         for array in (self.level, self.events, self.bad):
             array[rows] = 0.0

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.detect.pool import pool_name
+from agent.detect.screen import Rows, health, let_through
 from agent.model.columns import Floats
-from agent.model.incident import Category, Evidence, Health, Reason
+from agent.model.incident import Category, Evidence, Reason
 from agent.model.site_view import POOL_FOREIGN, POOL_UNKNOWN, SiteView
 from agent.model.verdicts import Verdicts
 
@@ -51,33 +52,50 @@ class ForeignPoolDetector:
             view: the columns.
             now: UTC s.
         """
-        self._count(view)
-        new = (self._bad >= self._t.polls) & np.isnan(self._since)
-        self._since[new] = now
-        firing = ~np.isnan(self._since)
-        clearing = firing & (self._good > 0)
-        self._clear_since = np.where(clearing, np.fmin(self._clear_since, now), np.nan)
-        ended = clearing & (self._good >= self._t.clear_polls)
-        self._since[ended] = self._clear_since[ended] = np.nan
+        rows = let_through(
+            view.pool == POOL_FOREIGN, view.worker_ok.value == 0.0, self._bad > 0, ~np.isnan(self._since)
+        )
+        if not rows.size:
+            return self._verdicts(view, now, rows, rows)
+        self._count(view, rows)
+        is_new = (self._bad[rows] >= self._t.polls) & np.isnan(self._since[rows])
+        self._since[rows[is_new]] = now
+        firing = ~np.isnan(self._since[rows])
+        clearing = firing & (self._good[rows] > 0)
+        self._clear_since[rows] = np.where(clearing, np.fmin(self._clear_since[rows], now), np.nan)
+        ended = clearing & (self._good[rows] >= self._t.clear_polls)
+        self._since[rows[ended]] = self._clear_since[rows[ended]] = np.nan
         firing &= ~ended
-        suspect = ~firing & (self._bad > 0)
-        health = np.where(firing, Health.FIRING, np.where(suspect, Health.SUSPECT, Health.HEALTHY)).astype(np.int8)
-        evidence = ForeignPoolEvidence(view, now)
-        return Verdicts(self.category, health, self._since.copy(), self._clear_since.copy(), evidence)
+        suspect = ~firing & (self._bad[rows] > 0)
+        return self._verdicts(view, now, rows[suspect], rows[firing])
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
         """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
         if reason is Reason.FOREIGN_POOL:
             self._since[row] = since
 
-    def _count(self, view: SiteView) -> None:
-        """Take in the answers since the last tick that named a pool."""
-        news = (view.pool_at > self._read_at) & (view.pool != POOL_UNKNOWN)
-        misnamed = (view.worker_ok.value == 0.0) & (view.worker_ok.at >= view.pool_at)
-        bad = (view.pool == POOL_FOREIGN) | misnamed
-        self._bad = np.where(news, np.where(bad, self._bad + 1, 0), self._bad).astype(np.int32)
-        self._good = np.where(news, np.where(bad, 0, self._good + 1), self._good).astype(np.int32)
-        np.copyto(self._read_at, view.pool_at, where=news)
+    def _verdicts(self, view: SiteView, now: float, suspect: Rows, firing: Rows) -> Verdicts:
+        return Verdicts(
+            self.category,
+            health(len(self._since), suspect=suspect, firing=firing),
+            self._since.copy(),
+            self._clear_since.copy(),
+            ForeignPoolEvidence(view, now),
+        )
+
+    def _count(self, view: SiteView, rows: Rows) -> None:
+        """Take in the answers of these rows since they were last looked at that named a pool.
+
+        Good answers of the others need no counting: whoever begins to fire has none.
+        """
+        pool, told_at = view.pool[rows], view.pool_at[rows]
+        news = (told_at > self._read_at[rows]) & (pool != POOL_UNKNOWN)
+        misnamed = (view.worker_ok.value[rows] == 0.0) & (view.worker_ok.at[rows] >= told_at)
+        bad = (pool == POOL_FOREIGN) | misnamed
+        before_bad, before_good = self._bad[rows], self._good[rows]
+        self._bad[rows] = np.where(news, np.where(bad, before_bad + 1, 0), before_bad)
+        self._good[rows] = np.where(news, np.where(bad, 0, before_good + 1), before_good)
+        self._read_at[rows[news]] = told_at[news]
 
 
 class ForeignPoolEvidence:

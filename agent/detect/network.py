@@ -17,11 +17,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.model.columns import Bools, Floats, Ints
-from agent.model.incident import Category, Evidence, Health, Reason
-from agent.model.site_view import Expected, SiteView
+from agent.detect.screen import Rows, health
+from agent.model.columns import Bools, Floats
+from agent.model.incident import Category, Evidence, Reason
+from agent.model.site_view import SiteView
 from agent.model.telemetry import OutletState, Reach
 from agent.model.verdicts import Verdicts
+
+_SILENT = int(Reach.SILENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +81,18 @@ class NetworkDetector:
             now: UTC s.
         """
         seen = _look(view, now, self._t, self._follow(view))
-        self._since[view.expected == Expected.SUSPENDED] = np.nan
+        self._since[view.asleep()] = np.nan
         self._since[seen.cut_off & np.isnan(self._since)] = now
         self._clear(view, now)
         firing = ~np.isnan(self._since)
         self._claims = firing | seen.awaited
-        health: Ints = np.where(firing, Health.FIRING, np.where(seen.awaited, Health.SUSPECT, Health.HEALTHY)).astype(
-            np.int8
+        return Verdicts(
+            self.category,
+            health(len(firing), suspect=seen.awaited.nonzero()[0], firing=firing.nonzero()[0]),
+            self._since.copy(),
+            self._clear_since.copy(),
+            NetworkEvidence(view, now, seen),
         )
-        evidence = NetworkEvidence(view, now, seen)
-        return Verdicts(self.category, health, self._since.copy(), self._clear_since.copy(), evidence)
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
         """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
@@ -100,11 +105,12 @@ class NetworkDetector:
         """
         missing = view.misses > 0
         self._worked &= missing
-        if missing.any():
-            draw_w, drawn_at = _draw(view, _wiring(view))
+        rows = missing.nonzero()[0]
+        if rows.size:
+            draw_w, drawn_at = _draw(view, _wiring(view), rows)
             with np.errstate(invalid="ignore"):
-                full = (draw_w >= self._t.draw_share * view.nominal_w) & (drawn_at >= view.missing_since)
-            self._worked |= missing & full
+                full = (draw_w >= self._t.draw_share * view.nominal_w[rows]) & (drawn_at >= view.missing_since[rows])
+            self._worked[rows[full]] = True
         return self._worked
 
     def _clear(self, view: SiteView, now: float) -> None:
@@ -126,13 +132,11 @@ class _Seen:
     Attributes:
         cut_off: cut off by the network. awaited: readings that will tell are still to come.
         dark: the switch went silent with several of its miners.
-        draw_w: over all its outlets, NaN where that is not known.
     """
 
     cut_off: Bools
     awaited: Bools
     dark: Bools
-    draw_w: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,50 +186,59 @@ def _wired(view: SiteView) -> _Wiring:
 
 def _look(view: SiteView, now: float, t: NetworkThresholds, worked: Bools | None = None) -> _Seen:
     """Weigh what is known of every row at this moment; `worked`: those that drew in full since they fell silent."""
-    watched = (view.expected == Expected.RUNNING) | (view.expected == Expected.TUNING)
-    silent: Bools = watched & (view.misses >= t.misses) & (view.reach == Reach.SILENT)
-    nothing = np.zeros_like(silent)
-    if not silent.any():
-        return _Seen(nothing, nothing, nothing, np.full(len(silent), np.nan))
-    wiring, since = _wiring(view), view.missing_since
-    draw_w, drawn_at = _draw(view, wiring)
+    n = len(view.misses)
+    seen = _Seen(*np.zeros((3, n), dtype=np.bool_))
+    rows = (view.watched() & (view.misses >= t.misses) & (view.reach == _SILENT)).nonzero()[0]
+    if not rows.size:
+        return seen
+    wiring, since = _wiring(view), view.missing_since[rows]
+    draw_w, drawn_at = _draw(view, wiring, rows)
+    port = wiring.port[rows]
     with np.errstate(invalid="ignore"):
-        drew = silent & ((draw_w >= t.draw_share * view.nominal_w) | (nothing if worked is None else worked))
+        drew = draw_w >= t.draw_share * view.nominal_w[rows]
+        if worked is not None:
+            drew |= worked[rows]
         draws = drew & (drawn_at >= since) & (now - drawn_at <= t.fresh_s)
-        has_port = wiring.port >= 0
 
         def of_port(column: Floats) -> Floats:
-            return np.where(has_port, column[wiring.port] if column.size else np.nan, np.nan)
+            return np.where(port >= 0, column[port] if column.size else np.nan, np.nan)
 
         read_at = of_port(view.port_up.at)
         fresh = (read_at >= since) & (now - read_at <= t.fresh_s)
         no_link = of_port(view.port_up.value) == 0.0
         receives = (of_port(view.port_before) >= since) & (of_port(view.port_octets.grew_at) >= read_at)
         damaged = of_port(view.port_errors.grew_at) >= since
-        dark = draws & (read_at < since) & _together(wiring, drew & (read_at < since), t.together)
+        dark = draws & (read_at < since) & _together(wiring, rows, drew & (read_at < since), t.together)
         cut: Bools = (draws & fresh & (no_link | receives | damaged)) | dark
         decided = (drawn_at >= since) & (of_port(view.port_before) >= since)
         is_read = read_at >= since - t.fresh_s
         awaited: Bools = drew & ~cut & ~decided & is_read & (now - since <= t.await_s)
-    return _Seen(cut, awaited, dark, draw_w)
+    seen.cut_off[rows], seen.awaited[rows], seen.dark[rows] = cut, awaited, dark
+    return seen
 
 
-def _draw(view: SiteView, wiring: _Wiring) -> tuple[Floats, Floats]:
-    """Return watts over all outlets of each row, NaN unless all are on and metered, and when the oldest was read."""
-    at = view.outlet_state.at
-    watts = np.where(
-        view.outlet_w.at == at, view.outlet_w.value, np.where(view.outlet_a.at == at, view.outlet_a.value, np.nan)
-    )
-    watts = np.where(view.outlet_w.at == at, watts, watts * wiring.volts)
-    watts = np.where(view.outlet_state.value == OutletState.ON, watts, np.nan)
-    each_w, each_at = np.append(watts, 0.0)[wiring.outlets], np.append(at, np.inf)[wiring.outlets]
-    return each_w.sum(axis=1), each_at.min(axis=1)
+def _draw(view: SiteView, wiring: _Wiring, rows: Rows) -> tuple[Floats, Floats]:
+    """Return watts over all outlets of these rows, NaN unless all are on and metered, and when the oldest was read."""
+    if not wiring.volts.size:
+        return np.zeros(len(rows)), np.full(len(rows), np.inf)
+    outlets = wiring.outlets[rows]
+    none = outlets == wiring.volts.size
+    outlets[none] = 0
+    at = view.outlet_state.at[outlets]
+    in_w = view.outlet_w.at[outlets] == at
+    in_a = view.outlet_a.at[outlets] == at
+    amperes = np.where(in_a, view.outlet_a.value[outlets], np.nan)
+    watts = np.where(in_w, view.outlet_w.value[outlets], amperes * wiring.volts[outlets])
+    watts = np.where(view.outlet_state.value[outlets] == float(OutletState.ON), watts, np.nan)
+    watts[none], at[none] = 0.0, np.inf
+    return watts.sum(axis=1), at.min(axis=1)
 
 
-def _together(wiring: _Wiring, silent: Bools, least: int) -> Bools:
-    """Return the rows whose switch has at least so many of the rows `silent`."""
-    counts = np.bincount(wiring.switch[silent & (wiring.switch >= 0)], minlength=max(wiring.switches, 1))
-    together: Bools = (wiring.switch >= 0) & (counts[wiring.switch] >= least)
+def _together(wiring: _Wiring, rows: Rows, silent: Bools, least: int) -> Bools:
+    """Tell which of these rows' switches have at least so many of those that are `silent`; shapes as of `rows`."""
+    switch = wiring.switch[rows]
+    counts = np.bincount(switch[silent & (switch >= 0)], minlength=max(wiring.switches, 1))
+    together: Bools = (switch >= 0) & (counts[switch] >= least)
     return together
 
 
@@ -254,11 +267,12 @@ class NetworkEvidence:
         miner = view.row(view.site.miners[row].id)
         at, port = view.site.miners[row].port, miner.port
         outlets = miner.outlets
+        draw_w, _ = _draw(view, _wiring(view), np.array([row]))
         told: Evidence = {
             "reach": Reach(int(view.reach[row])).name.lower(),
             "misses": int(view.misses[row]),
             "silent_s": _rounded(miner.missing_s),
-            "draw_w": _rounded(self._seen.draw_w[row]),
+            "draw_w": _rounded(draw_w[0]),
             "nominal_w": _rounded(view.nominal_w[row]),
             "outlets_age_s": _rounded(max((self._now - o.at for o in outlets), default=np.nan)),
             "port": None if at is None else str(at),

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.detect.screen import Rows, health, let_through
 from agent.model.columns import Bools, Floats
-from agent.model.incident import Category, Evidence, Health, Reason
+from agent.model.incident import Category, Evidence, Reason
 from agent.model.probe import Verdict
-from agent.model.site_view import POOL_FOREIGN, POOL_UNKNOWN, Expected, SiteView
+from agent.model.site_view import EVERY, POOL_FOREIGN, POOL_UNKNOWN, Places, SiteView
 from agent.model.verdicts import Verdicts
 
 GH_PER_DIFFICULTY = 2.0**32 / 1e9
@@ -33,7 +34,7 @@ FLED_S = 300.0
 MOST_WORK = 1.5
 """A miner does not do more work than this many times its target; a counter that says so is not believed further."""
 
-Places = NDArray[np.int16]
+PoolPlaces = NDArray[np.int16]
 Counts = NDArray[np.int64]
 
 
@@ -84,7 +85,7 @@ class EndpointView:
         return share
 
 
-def endpoint_view(endpoint: Places, ill: Bools, pools: int) -> EndpointView:
+def endpoint_view(endpoint: PoolPlaces, ill: Bools, pools: int) -> EndpointView:
     """Count miners and ill miners by pool.
 
     Args:
@@ -110,25 +111,26 @@ def pool_domain(view: SiteView, place: int) -> str:
     return f"pool:{view.site.pools[place].id}" if 0 <= place < len(view.site.pools) else ""
 
 
-def share_gh(view: SiteView) -> Floats:
-    """Return the work in GH that a share is expected to take at the present difficulty, shape (n,); NaN if unknown."""
-    return view.share_diff.value * GH_PER_DIFFICULTY
+def share_gh(view: SiteView, rows: Places = EVERY) -> Floats:
+    """Return the work in GH that a share is expected to take at each row's present difficulty; NaN if unknown."""
+    return view.share_diff.value[rows] * GH_PER_DIFFICULTY
 
 
-def share_interval_s(view: SiteView) -> Floats:
-    """Return the expected time between two shares at the target rate in s, shape (n,); NaN if unknown."""
+def share_interval_s(view: SiteView, rows: Places = EVERY) -> Floats:
+    """Return each row's expected time between two shares at the target rate in s; NaN if unknown."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        interval_s: Floats = share_gh(view) / (view.target_th() * 1e3)
+        interval_s: Floats = share_gh(view, rows) / (view.target_th(rows) * 1e3)
     return interval_s
 
 
-def no_pool(view: SiteView) -> Bools:
-    """Return the rows whose pool is gone, whatever their rate does: their last answer says that it is not alive.
+def no_pool(view: SiteView, rows: Places = EVERY) -> Bools:
+    """Tell which rows' pool is gone, whatever their rate does: their last answer says that it is not alive.
 
     Without any pool the work runs out after about a minute and the rate falls to zero; that is the pool's fault as long
-    as the miner says so. Shape (n,).
+    as the miner says so.
     """
-    gone: Bools = (view.misses == 0) & (view.pool_alive.value == 0.0) & (view.pool_alive.at >= view.answered_at)
+    is_dead, told_now = view.pool_alive.value[rows] == 0.0, view.pool_alive.at[rows] >= view.answered_at[rows]
+    gone: Bools = (view.misses[rows] == 0) & is_dead & told_now
     return gone
 
 
@@ -146,15 +148,15 @@ class PoolDetector:
         self._read_at: Floats = np.full(rows, -np.inf)
         self._work_gh: Floats = np.full(rows, np.nan)
         self._due: Floats = np.zeros(rows)
-        self._pool: Places = np.full(rows, POOL_UNKNOWN, dtype=np.int16)
+        self._pool: PoolPlaces = np.full(rows, POOL_UNKNOWN, dtype=np.int16)
         self._changed_at: Floats = np.full(rows, -np.inf)
-        self._left: Places = np.full(rows, POOL_UNKNOWN, dtype=np.int16)
+        self._left: PoolPlaces = np.full(rows, POOL_UNKNOWN, dtype=np.int16)
         self._left_at: Floats = np.full(rows, -np.inf)
         self._paid: Bools = np.ones(rows, dtype=np.bool_)
-        self._home: Places = np.full(rows, POOL_UNKNOWN, dtype=np.int16)
+        self._home: PoolPlaces = np.full(rows, POOL_UNKNOWN, dtype=np.int16)
 
     @property
-    def home(self) -> Places:
+    def home(self) -> PoolPlaces:
         """Place of the pool that each row was last well on, negative where it never was; shape (n,)."""
         return self._home.copy()
 
@@ -165,42 +167,61 @@ class PoolDetector:
             view: the columns.
             now: UTC s.
         """
-        firing = ~np.isnan(self._since)
-        self._read(view, now, firing)
-        gone = no_pool(view)
-        asleep = view.expected == Expected.SUSPENDED
-        watched = (view.expected == Expected.RUNNING) | (view.expected == Expected.TUNING)
-        self._dead_since = np.where(
-            (view.pool_alive.value == 0.0) & ~asleep, np.fmin(self._dead_since, view.pool_alive.at), np.nan
-        )
-        with np.errstate(invalid="ignore"):
-            again = view.pool_alive.at > self._dead_since
-            dead = gone & again & (now - self._dead_since >= self._t.dead_s - JITTER_S)
-            gap = (self._due >= self._t.share_gap) & (now - _share_at(view) >= self._t.gap_floor_s - JITTER_S)
-        changing = now - self._changed_at < self._t.change_s - JITTER_S
+        self._read(view, now)
+        asleep = view.asleep()
+        if asleep.any():
+            self._since[asleep] = np.nan  # told to sleep: it needs no pool
+            self._due[asleep] = 0.0
         fled = self._fled(view, now)
-        fires = watched & (view.misses == 0) & (((dead | gap) & ~changing) | fled)
+        rows = let_through(
+            view.pool_alive.value == 0.0,
+            ~(np.isnan(self._since) & np.isnan(self._dead_since)),
+            self._due >= self._t.share_gap / 2.0,
+            fled,
+        )
+        if not rows.size:
+            return self._verdicts(view, now, rows, rows)
+        fled, watched = fled[rows], view.watched()[rows]
+        gone = no_pool(view, rows)
+        dead_since = np.where(
+            (view.pool_alive.value[rows] == 0.0) & ~asleep[rows],
+            np.fmin(self._dead_since[rows], view.pool_alive.at[rows]),
+            np.nan,
+        )
+        self._dead_since[rows] = dead_since
+        with np.errstate(invalid="ignore"):
+            again = view.pool_alive.at[rows] > dead_since
+            dead = gone & again & (now - dead_since >= self._t.dead_s - JITTER_S)
+            silent_s = now - _share_at(view, rows)
+            gap = (self._due[rows] >= self._t.share_gap) & (silent_s >= self._t.gap_floor_s - JITTER_S)
+        changing = now - self._changed_at[rows] < self._t.change_s - JITTER_S
+        fires = watched & (view.misses[rows] == 0) & (((dead | gap) & ~changing) | fled)
 
-        self._since[asleep] = np.nan  # told to sleep: it needs no pool
-        self._due[asleep] = 0.0
-        new = fires & np.isnan(self._since)
+        is_new = fires & np.isnan(self._since[rows])
+        new, new_fled = rows[is_new], rows[is_new & fled]
         self._since[new] = now
-        self._home[new & fled] = self._left[new & fled]
+        self._home[new_fled] = self._left[new_fled]
         self._clear_from[new] = view.accepted.total[new]
-        firing = ~np.isnan(self._since)
+        firing = ~np.isnan(self._since[rows])
         if firing.any():
-            self._clear(view, now, firing)
-            firing = ~np.isnan(self._since)
-        suspect = ~firing & watched & (gone | (self._due >= self._t.share_gap / 2.0))
-        health = np.where(firing, Health.FIRING, np.where(suspect, Health.SUSPECT, Health.HEALTHY)).astype(np.int8)
-        endpoint = np.where(self._home >= 0, self._home, view.pool)
-        evidence = PoolEvidence(view, now, endpoint, firing, self._due.copy())
-        return Verdicts(self.category, health, self._since.copy(), self._clear_since.copy(), evidence)
+            self._clear(view, now, rows[firing])
+            firing = ~np.isnan(self._since[rows])
+        suspect = ~firing & watched & (gone | (self._due[rows] >= self._t.share_gap / 2.0))
+        return self._verdicts(view, now, rows[suspect], rows[firing])
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
         """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
         if reason is Reason.NO_POOL:
             self._since[row] = since
+
+    def _verdicts(self, view: SiteView, now: float, suspect: Rows, firing: Rows) -> Verdicts:
+        return Verdicts(
+            self.category,
+            health(len(self._since), suspect=suspect, firing=firing),
+            self._since.copy(),
+            self._clear_since.copy(),
+            PoolEvidence(view, now, self._home.copy(), firing, self._due.copy()),
+        )
 
     def _fled(self, view: SiteView, now: float) -> Bools:
         """Return the rows that have gone to another pool by themselves while the gateway finds the one they left bad.
@@ -211,53 +232,65 @@ class PoolDetector:
         for place, pool in enumerate(view.site.pools):
             found = view.probes.get(pool.id)
             bad[place] = found is not None and found.verdict is not Verdict.GOOD and now - found.at <= PROBED_S
+        if not bad.any():
+            return np.zeros(len(self._left), dtype=np.bool_)
         elsewhere = (view.pool >= 0) & (view.pool != self._left)
         recent = (self._left >= 0) & elsewhere & (now - self._left_at <= FLED_S)
         fled: Bools = recent & bad[np.where(recent, self._left, -1)]
         return fled
 
-    def _read(self, view: SiteView, now: float, firing: Bools) -> None:
+    def _read(self, view: SiteView, now: float) -> None:
         """Take in the answers since the last tick: work done for nothing, pools changed, pools that pay."""
         news = view.answered_at > self._read_at
         if not news.any():
             return
         told = news & (view.accepted.at >= view.answered_at)
         paid = told & (view.accepted.grew_at >= view.answered_at)
-        refused = news & (view.rejected.grew_at >= view.answered_at)
+        settled = paid | (news & (view.rejected.grew_at >= view.answered_at))
 
-        moved = news & (view.pool != self._pool) & (view.pool != POOL_UNKNOWN)
-        excused = moved & (self._pool != POOL_UNKNOWN) & self._paid  # only one change a time that it earned
+        moved = (news & (view.pool != self._pool) & (view.pool != POOL_UNKNOWN)).nonzero()[0]
+        # Only one change a time that it earned is excused.
+        excused = moved[(self._pool[moved] != POOL_UNKNOWN) & self._paid[moved]]
         self._changed_at[excused] = now
         self._left[moved] = self._pool[moved]
         self._left_at[moved] = now
         self._pool[moved] = view.pool[moved]
-        self._paid = (self._paid & ~excused) | paid
+        self._paid[excused] = False
+        self._paid |= paid
+        settled[excused] = True
 
-        target_gh_s = view.target_th() * 1e3
-        with np.errstate(invalid="ignore"):
-            most_gh = MOST_WORK * target_gh_s * np.maximum(view.answered_at - self._read_at, 0.0)
-            done_gh = np.clip(view.work_gh.total - self._work_gh, 0.0, most_gh)
-            hashing = view.hashrate_th.value * 1e3 >= self._t.hashing_ratio * target_gh_s
-            due = np.where(told & hashing, done_gh / share_gh(view), 0.0)
-        self._due += np.where(np.isfinite(due), due, 0.0)
-        self._due[paid | refused | excused] = 0.0
+        self._owe(view, (told & ~settled).nonzero()[0])
+        np.copyto(self._due, 0.0, where=settled)
         np.copyto(self._work_gh, view.work_gh.total, where=news)
         np.copyto(self._read_at, view.answered_at, where=news)
 
-        well = paid & (view.pool >= 0) & (view.pool_alive.value != 0.0) & ~firing
+        well = paid & (view.pool >= 0) & (view.pool_alive.value != 0.0) & np.isnan(self._since)
         np.copyto(self._home, view.pool, where=well)
 
-    def _clear(self, view: SiteView, now: float, firing: Bools) -> None:
-        """End verdicts whose clear condition has held for the clear window; note when it began to hold."""
+    def _owe(self, view: SiteView, rows: Rows) -> None:
+        """Add up the shares that the work of these rows, which has brought none, was expected to bring."""
+        target_gh_s = view.target_th(rows) * 1e3
         with np.errstate(invalid="ignore"):
-            most_s = np.fmax(self._t.clear_gap * share_interval_s(view), self._t.clear_share_s)
-            fresh = (now - view.accepted.grew_at < most_s) & (view.accepted.grew_at > self._since)
-            well = firing & fresh & (view.misses == 0) & (view.pool_alive.value != 0.0)
-            begun = well & (view.accepted.total - self._clear_from >= self._t.clear_shares)
-        self._clear_from = np.where(well & ~np.isnan(self._clear_from), self._clear_from, view.accepted.total)
-        self._clear_since = np.where(begun, np.fmin(self._clear_since, now), np.nan)
+            most_gh = MOST_WORK * target_gh_s * np.maximum(view.answered_at[rows] - self._read_at[rows], 0.0)
+            done_gh = np.clip(view.work_gh.total[rows] - self._work_gh[rows], 0.0, most_gh)
+            hashing = view.hashrate_th.value[rows] * 1e3 >= self._t.hashing_ratio * target_gh_s
+            due = np.where(hashing, done_gh / share_gh(view, rows), 0.0)
+        self._due[rows] += np.where(np.isfinite(due), due, 0.0)
+
+    def _clear(self, view: SiteView, now: float, rows: Rows) -> None:
+        """End the verdicts of these rows whose clear condition has held for the window; note when it began to hold."""
+        paid_at, total = view.accepted.grew_at[rows], view.accepted.total[rows]
+        clear_from = self._clear_from[rows]
         with np.errstate(invalid="ignore"):
-            ended = now - self._clear_since >= self._t.clear_window_s - JITTER_S
+            most_s = np.fmax(self._t.clear_gap * share_interval_s(view, rows), self._t.clear_share_s)
+            fresh = (now - paid_at < most_s) & (paid_at > self._since[rows])
+            well = fresh & (view.misses[rows] == 0) & (view.pool_alive.value[rows] != 0.0)
+            begun = well & (total - clear_from >= self._t.clear_shares)
+        self._clear_from[rows] = np.where(well & ~np.isnan(clear_from), clear_from, total)
+        clear_since = np.where(begun, np.fmin(self._clear_since[rows], now), np.nan)
+        self._clear_since[rows] = clear_since
+        with np.errstate(invalid="ignore"):
+            ended = rows[now - clear_since >= self._t.clear_window_s - JITTER_S]
         for array in (self._since, self._clear_since, self._clear_from):
             array[ended] = np.nan
         self._left[ended] = POOL_UNKNOWN
@@ -265,24 +298,27 @@ class PoolDetector:
 
 
 class PoolEvidence:
-    """Explains a verdict, for the few rows that need it.
+    """Explains a verdict, for the few rows that need it, until the view is written again."""
 
-    Attributes:
-        endpoints: the miners by pool, and how many of each fire.
-    """
+    __slots__ = ("_due", "_firing", "_home", "_now", "_view")
 
-    __slots__ = ("_due", "_endpoint", "_now", "_view", "endpoints")
-
-    def __init__(self, view: SiteView, now: float, endpoint: Places, firing: Bools, due: Floats) -> None:
+    def __init__(self, view: SiteView, now: float, home: PoolPlaces, firing: Rows, due: Floats) -> None:
         self._view = view
         self._now = now
-        self._endpoint = endpoint
+        self._home = home
+        self._firing = firing
         self._due = due
-        self.endpoints = endpoint_view(endpoint, firing, len(view.site.pools))
+
+    @property
+    def endpoints(self) -> EndpointView:
+        """The miners by pool, and how many of each fire."""
+        ill = np.zeros(len(self._home), dtype=np.bool_)
+        ill[self._firing] = True
+        return endpoint_view(np.where(self._home >= 0, self._home, self._view.pool), ill, len(self._view.site.pools))
 
     def endpoint(self, row: int) -> int:
         """Return the place of the pool that row was last well on, or works for; negative where neither is known."""
-        return int(self._endpoint[row])
+        return int(self._home[row]) if self._home[row] >= 0 else int(self._view.pool[row])
 
     def reason(self, row: int) -> Reason:
         """Return why that row fires."""
@@ -307,9 +343,9 @@ class PoolEvidence:
         }
 
 
-def _share_at(view: SiteView) -> Floats:
-    """Return when a share last came back, accepted or rejected, in UTC s, shape (n,); NaN for never."""
-    at: Floats = np.fmax(view.accepted.grew_at, view.rejected.grew_at)
+def _share_at(view: SiteView, rows: Rows) -> Floats:
+    """Return when a share last came back to each row, accepted or rejected, in UTC s; NaN for never."""
+    at: Floats = np.fmax(view.accepted.grew_at[rows], view.rejected.grew_at[rows])
     return at
 
 

@@ -16,10 +16,11 @@ from enum import IntEnum
 import numpy as np
 
 from agent.detect.cusum import CAP, BernoulliCusum, Shift
-from agent.detect.pool import Places, endpoint_view, pool_domain, pool_name
+from agent.detect.pool import EndpointView, PoolPlaces, endpoint_view, pool_domain, pool_name
+from agent.detect.screen import health
 from agent.model.columns import Bools, Counter, Floats, Ints
-from agent.model.incident import Category, Evidence, Health, Reason
-from agent.model.site_view import POOL_UNKNOWN, Expected, SiteView
+from agent.model.incident import Category, Evidence, Reason
+from agent.model.site_view import POOL_UNKNOWN, SiteView
 from agent.model.verdicts import Verdicts
 
 WARNING = 0.5
@@ -91,9 +92,9 @@ class RejectDetector:
         self._since: Floats = np.full(rows, np.nan)
         self._clear_since: Floats = np.full(rows, np.nan)
         self._kind: Ints = np.full(rows, Kind.REJECTED, dtype=np.int8)
-        self._read_at: Floats = np.full(rows, np.nan)
+        self._read_at: Floats = np.full(rows, -np.inf)
         self._read: Floats = np.full((3, rows), np.nan)
-        self._pool: Places = np.full(rows, POOL_UNKNOWN, dtype=np.int16)
+        self._pool: PoolPlaces = np.full(rows, POOL_UNKNOWN, dtype=np.int16)
         self._clear_shares: Floats = np.zeros(rows)
         self._clear_bad: Floats = np.zeros(rows)
 
@@ -117,22 +118,25 @@ class RejectDetector:
         shares = self._shares(view)
         if shares is not None:
             self._count(*shares, firing)
-            watched = (view.expected == Expected.RUNNING) | (view.expected == Expected.TUNING)
-            self._fire(watched & ~firing, now)
+            self._fire(view.watched() & ~firing, now)
             if firing.any():
                 self._clear(*shares, firing, now)
             firing = ~np.isnan(self._since)
         warned = self.in_warning
-        health = np.where(firing, Health.FIRING, np.where(warned, Health.SUSPECT, Health.HEALTHY)).astype(np.int8)
-        evidence = RejectEvidence(
-            view,
-            pool=self._pool.copy(),
-            warned=warned,
-            kind=self._kind.copy(),
-            sums=self._sums,
-            thresholds=self._t,
+        return Verdicts(
+            self.category,
+            health(len(firing), suspect=warned.nonzero()[0], firing=firing.nonzero()[0]),
+            self._since.copy(),
+            self._clear_since.copy(),
+            RejectEvidence(
+                view,
+                pool=self._pool.copy(),
+                warned=warned,
+                kind=self._kind.copy(),
+                sums=self._sums,
+                thresholds=self._t,
+            ),
         )
-        return Verdicts(self.category, health, self._since.copy(), self._clear_since.copy(), evidence)
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
         """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
@@ -146,11 +150,12 @@ class RejectDetector:
 
         A firing row stays with the pool it fired on.
         """
-        moved = (view.pool != self._pool) & (view.pool != POOL_UNKNOWN) & (~firing | (self._pool == POOL_UNKNOWN))
-        if moved.any():
-            known = moved & (self._pool != POOL_UNKNOWN)
+        moved = ((view.pool != self._pool) & (view.pool != POOL_UNKNOWN)).nonzero()[0]
+        if moved.size:
+            was_known = self._pool[moved] != POOL_UNKNOWN
+            moved = moved[~(firing[moved] & was_known)]
             for cusum in self._sums.values():
-                cusum.restart(known)
+                cusum.restart(moved[self._pool[moved] != POOL_UNKNOWN])
             self._pool[moved] = view.pool[moved]
 
     def _shares(self, view: SiteView) -> tuple[Floats, Floats, Floats] | None:
@@ -159,22 +164,24 @@ class RejectDetector:
         Counters are joined over restarts of the process already. One that falls all the same has lost shares, not
         returned them: it counts on from there.
         """
-        news = view.answered_at > np.where(np.isnan(self._read_at), -np.inf, self._read_at)
+        news = view.answered_at > self._read_at
         if not news.any():
             return None
-        most = BURST_SHARES + MOST_SHARES_PER_S * (view.answered_at - self._read_at)
         grown = np.empty_like(self._read)
         counters: tuple[Counter, ...] = (view.accepted, view.rejected, view.stale)
         for counter, before, growth in zip(counters, self._read, grown, strict=True):
             np.subtract(counter.total, before, out=growth)
             np.copyto(before, counter.total)
-        np.copyto(self._read_at, view.answered_at, where=news)
         np.fmax(grown, 0.0, out=grown)  # NaN, a counter that is not told or not yet, becomes 0 as well
-        grown *= grown.sum(axis=0) <= np.where(np.isnan(most), np.inf, most)
+        many = (grown.sum(axis=0) > BURST_SHARES).nonzero()[0]
+        if many.size:
+            most = BURST_SHARES + MOST_SHARES_PER_S * (view.answered_at[many] - self._read_at[many])
+            grown[:, many] *= grown[:, many].sum(axis=0) <= most
+        np.copyto(self._read_at, view.answered_at, where=news)
         return grown[0], grown[1], grown[2]
 
     def _count(self, accepted: Floats, rejected: Floats, stale: Floats, firing: Bools) -> None:
-        cap = np.where(firing, WARNING, CAP) * self._t.decision
+        cap = np.where(firing, WARNING, CAP) * self._t.decision if firing.any() else CAP * self._t.decision
         self._sums[Kind.REJECTED].add(rejected, accepted, cap)
         self._sums[Kind.STALE].add(stale, accepted + rejected, cap)
         self._sums[Kind.LASTING].add(rejected + stale, accepted, cap)
@@ -215,17 +222,16 @@ class RejectEvidence:
     """Explains a verdict, for the few rows that need it, until the detector judges again.
 
     Attributes:
-        endpoints: the miners by pool, and how many of each are in warning.
         in_warning: the rows half-way to an alarm or beyond, shape (n,).
     """
 
-    __slots__ = ("_kind", "_pool", "_sums", "_t", "_view", "endpoints", "in_warning")
+    __slots__ = ("_endpoints", "_kind", "_pool", "_sums", "_t", "_view", "in_warning")
 
     def __init__(
         self,
         view: SiteView,
         *,
-        pool: Places,
+        pool: PoolPlaces,
         warned: Bools,
         kind: Ints,
         sums: dict[Kind, BernoulliCusum],
@@ -237,7 +243,14 @@ class RejectEvidence:
         self._sums = sums
         self._t = thresholds
         self.in_warning = warned
-        self.endpoints = endpoint_view(pool, warned, len(view.site.pools))
+        self._endpoints: EndpointView | None = None
+
+    @property
+    def endpoints(self) -> EndpointView:
+        """The miners by pool, and how many of each are in warning."""
+        if self._endpoints is None:
+            self._endpoints = endpoint_view(self._pool, self.in_warning, len(self._view.site.pools))
+        return self._endpoints
 
     def endpoint(self, row: int) -> int:
         """Return the place of the pool whose answers that row's statistics count; negative where it is not known."""

@@ -8,13 +8,13 @@ held: answering, and the work counter growing at the expected rate over the whol
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agent.detect.network import NetworkDetector
 from agent.detect.pool import no_pool
-from agent.model.columns import Floats
-from agent.model.incident import Category, Evidence, Health, Reason
-from agent.model.site_view import Expected, SiteView
+from agent.detect.screen import Rows, health, let_through
+from agent.model.columns import Bools, Floats, Ints
+from agent.model.incident import Category, Evidence, Reason
+from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Verdicts
 
@@ -24,6 +24,8 @@ HASHES_PER_DIFFICULTY = 2.0**32
 JITTER_S = 0.5
 """Readings that are meant to lie a time apart may lie that much closer: replies take now 5 ms, now 500. Without it, a
 time that is a whole number of poll periods would hang on their chance."""
+
+_UNRESPONSIVE, _NOT_HASHING = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class StuckDetector:
         self._since: Floats = np.full(rows, np.nan)
         self._low_since: Floats = np.full(rows, np.nan)
         self._idle_until: Floats = np.full(rows, np.nan)
-        self._reason: NDArray[np.int8] = np.zeros(rows, dtype=np.int8)
+        self._reason: Ints = np.zeros(rows, dtype=np.int8)
         self._clear_since: Floats = np.full(rows, np.nan)
 
     def judge(self, view: SiteView, now: float) -> Verdicts:
@@ -77,75 +79,95 @@ class StuckDetector:
             view: the columns.
             now: UTC s.
         """
-        watched = (view.expected == Expected.RUNNING) | (view.expected == Expected.TUNING)
-        claimed = np.zeros_like(watched) if self._network is None else self._network.claims
-        unresponsive = (view.misses >= self._t.misses) & ~claimed
+        rows = self._screen(view)
+        if not rows.size:
+            return self._verdicts(view, now, rows, rows)
+        watched = view.watched()[rows]
+        claimed = np.zeros_like(watched) if self._network is None else self._network.claims[rows]
+        unresponsive = (view.misses[rows] >= self._t.misses) & ~claimed
         # Without a pool there is no work, and a miner without work is not stuck; when it has one again it begins anew.
         # One that is only starting has none yet, and says nothing by it.
-        poolless = no_pool(view) & watched
-        self._idle_until[poolless] = now
-        worked_at = np.fmax(view.accepted.grew_at, self._idle_until)
+        poolless = no_pool(view, rows) & watched
+        self._idle_until[rows[poolless]] = now
+        idle_until = self._idle_until[rows]
+        worked_at = np.fmax(view.accepted.grew_at[rows], idle_until)
         silent_shares_s = np.where(np.isnan(worked_at), np.inf, now - worked_at)
-        low = self._low(view)
-        self._low_since = np.where(low & watched & ~poolless, np.fmin(self._low_since, now), np.nan)
+        low = self._low(view, rows)
+        low_since = np.where(low & watched & ~poolless, np.fmin(self._low_since[rows], now), np.nan)
+        self._low_since[rows] = low_since
         long_s = self._t.not_hashing_s - JITTER_S
-        dark = (now - self._low_since >= long_s) & (silent_shares_s >= long_s)
-        starved = self._starved(view, silent_shares_s)
-        not_hashing = (view.misses == 0) & (dark | starved) & ~poolless
+        dark = (now - low_since >= long_s) & (silent_shares_s >= long_s)
+        starved = self._starved(view, rows, silent_shares_s, idle_until)
+        not_hashing = (view.misses[rows] == 0) & (dark | starved) & ~poolless
         fires = watched & (unresponsive | not_hashing)
 
         # Told to sleep, cut off, out of work: what looked like a fault of the miner is none, or another's.
-        self._since[(view.expected == Expected.SUSPENDED) | claimed | poolless] = np.nan
-        new = fires & np.isnan(self._since)
+        self._since[rows[view.asleep()[rows] | claimed | poolless]] = np.nan
+        new = rows[fires & np.isnan(self._since[rows])]
         self._since[new] = now
-        firing = ~np.isnan(self._since)
-        self._reason = np.where(firing & unresponsive, 1, np.where(firing & not_hashing, 2, self._reason)).astype(
-            np.int8
-        )
+        firing = ~np.isnan(self._since[rows])
+        self._reason[rows[firing & not_hashing]] = _NOT_HASHING
+        self._reason[rows[firing & unresponsive]] = _UNRESPONSIVE
 
-        self._clear(view, now, firing)
-        firing = ~np.isnan(self._since)
-        suspect = ~firing & watched & ((view.misses > 0) | low)
-        health = np.where(firing, Health.FIRING, np.where(suspect, Health.SUSPECT, Health.HEALTHY)).astype(np.int8)
-        return Verdicts(self.category, health, self._since.copy(), self._clear_since.copy(), self._evidence(view, now))
+        self._clear(view, now, rows[firing])
+        firing = ~np.isnan(self._since[rows])
+        suspect = ~firing & watched & ((view.misses[rows] > 0) | low)
+        return self._verdicts(view, now, rows[suspect], rows[firing])
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
         """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
         self._since[row] = since
-        self._reason[row] = 1 if reason is Reason.UNRESPONSIVE else 2
+        self._reason[row] = _UNRESPONSIVE if reason is Reason.UNRESPONSIVE else _NOT_HASHING
 
-    def _low(self, view: SiteView) -> NDArray[np.bool_]:
-        """Rows whose last answer shows a rate below the floor. A rate that was not measured is not low."""
+    def _screen(self, view: SiteView) -> Rows:
+        """Return the rows that may be anything but healthy: see `screen`."""
         with np.errstate(invalid="ignore"):
-            below = view.hashrate_th.value < self._t.not_hashing_ratio * view.target_th()
-            measured = view.hashrate_th.at >= view.polled_at
-        low: NDArray[np.bool_] = below & measured & (view.reach == Reach.ANSWERED)
+            low = view.hashrate_th.value < self._t.not_hashing_ratio * view.target_th()
+            # Who never worked, as far as is known, may stand still as well.
+            still = ~(view.work_gh.at - view.work_gh.grew_at < self._t.not_hashing_s - JITTER_S)
+        followed = ~(np.isnan(self._since) & np.isnan(self._low_since))
+        return let_through(view.misses > 0, view.pool_alive.value == 0.0, low, still, followed)
+
+    def _verdicts(self, view: SiteView, now: float, suspect: Rows, firing: Rows) -> Verdicts:
+        return Verdicts(
+            self.category,
+            health(len(self._since), suspect=suspect, firing=firing),
+            self._since.copy(),
+            self._clear_since.copy(),
+            StuckEvidence(view, now, self._reason.copy()),
+        )
+
+    def _low(self, view: SiteView, rows: Rows) -> Bools:
+        """Tell which rows' last answer shows a rate below the floor. A rate that was not measured is not low."""
+        with np.errstate(invalid="ignore"):
+            below = view.hashrate_th.value[rows] < self._t.not_hashing_ratio * view.target_th(rows)
+            measured = view.hashrate_th.at[rows] >= view.polled_at[rows]
+        low: Bools = below & measured & (view.reach[rows] == Reach.ANSWERED)
         return low
 
-    def _starved(self, view: SiteView, silent_shares_s: Floats) -> NDArray[np.bool_]:
-        """Rows whose hashes stand still although the rate looks alive: a frozen field, or a hung work queue.
+    def _starved(self, view: SiteView, rows: Rows, silent_shares_s: Floats, idle_until: Floats) -> Bools:
+        """Tell which rows' hashes stand still although the rate looks alive: a frozen field, or a hung work queue.
 
         The share gap alone is a pool's failure as often as the miner's, so the work counter must stand still too.
         """
-        rate_hs = view.target_th() * 1e12
+        rate_hs = view.target_th(rows) * 1e12
         with np.errstate(invalid="ignore"):
-            interval_s = view.share_diff.value * HASHES_PER_DIFFICULTY / rate_hs
+            interval_s = view.share_diff.value[rows] * HASHES_PER_DIFFICULTY / rate_hs
             gap_s = np.fmax(self._t.share_gap * interval_s, self._t.not_hashing_s) - JITTER_S
-            still_s = view.work_gh.at - np.fmax(view.work_gh.grew_at, self._idle_until)
-            starved: NDArray[np.bool_] = (silent_shares_s >= gap_s) & (still_s >= self._t.not_hashing_s - JITTER_S)
+            still_s = view.work_gh.at[rows] - np.fmax(view.work_gh.grew_at[rows], idle_until)
+            starved: Bools = (silent_shares_s >= gap_s) & (still_s >= self._t.not_hashing_s - JITTER_S)
         return starved
 
-    def _clear(self, view: SiteView, now: float, firing: NDArray[np.bool_]) -> None:
+    def _clear(self, view: SiteView, now: float, firing: Rows) -> None:
         """End verdicts whose clear condition has held for the clear window; note when it began to hold."""
-        target_th = view.target_th()
-        for row in np.flatnonzero(firing):
+        for row, target_th in zip(firing.tolist(), view.target_th(firing).tolist(), strict=True):
             answering = view.misses[row] == 0 and view.goods[row] >= min(3, self._t.clear_polls)
-            if not answering or not self._hashing(view, int(row), float(target_th[row])):
+            if not answering or not self._hashing(view, row, target_th):
                 self._clear_since[row] = np.nan
                 continue
             if np.isnan(self._clear_since[row]):
                 self._clear_since[row] = now
-            if view.goods[row] >= self._t.clear_polls and self._proven(view, int(row), float(target_th[row])):
+            if view.goods[row] >= self._t.clear_polls and self._proven(view, row, target_th):
                 self._since[row] = np.nan
                 self._clear_since[row] = np.nan
                 self._reason[row] = 0
@@ -165,23 +187,20 @@ class StuckDetector:
         work_gh, over_s = worked
         return work_gh / over_s >= self._t.clear_ratio * target_th * 1e3 and shared[0] > 0
 
-    def _evidence(self, view: SiteView, now: float) -> "StuckEvidence":
-        return StuckEvidence(view, now, self._reason.copy())
-
 
 class StuckEvidence:
     """Explains a verdict, for the few rows that need it."""
 
     __slots__ = ("_now", "_reason", "_view")
 
-    def __init__(self, view: SiteView, now: float, reason: NDArray[np.int8]) -> None:
+    def __init__(self, view: SiteView, now: float, reason: Ints) -> None:
         self._view = view
         self._now = now
         self._reason = reason
 
     def reason(self, row: int) -> Reason:
         """Return why that row fires."""
-        return Reason.UNRESPONSIVE if self._reason[row] == 1 else Reason.NOT_HASHING
+        return Reason.UNRESPONSIVE if self._reason[row] == _UNRESPONSIVE else Reason.NOT_HASHING
 
     def domain(self, _: int) -> str:
         """Return nothing: a stuck miner is stuck by itself."""

@@ -26,6 +26,10 @@ POOL_FOREIGN = -2
 """Stand in the column `pool` where no pool's place does: the miner did not say, or named one that is not the site's."""
 
 
+Places = NDArray[np.int64] | slice
+EVERY = slice(None)
+"""Rows that are asked for: by their places, or all."""
+
 ERROR_SPAN_S = (30.0, 120.0)
 """An error rate is taken over the shortest time within these that readings span."""
 
@@ -44,6 +48,8 @@ class Expected(IntEnum):
 
 
 _ANSWERED = int(Reach.ANSWERED)
+_RUNNING, _TUNING, _SUSPENDED = int(Expected.RUNNING), int(Expected.TUNING), int(Expected.SUSPENDED)
+"""As plain numbers: numpy takes five times as long to compare with a member of an enumeration."""
 
 
 def _cells(array: NDArray[Any]) -> "memoryview[Any]":
@@ -256,9 +262,21 @@ class SiteView:
 
     # -- read by everybody -------------------------------------------------------------------------------------------
 
-    def target_th(self) -> Floats:
-        """Expected hashrate in TH/s, shape (n,): what the device aims at, else the inventory's nominal."""
-        return np.where(np.isnan(self.expected_th.value), self.nominal_th, self.expected_th.value)
+    def target_th(self, rows: Places = EVERY) -> Floats:
+        """Expected hashrate in TH/s of those rows, or of all: what the device aims at, else the inventory's nominal."""
+        target = self.expected_th.value[rows].copy()
+        np.copyto(target, self.nominal_th[rows], where=np.isnan(target))
+        return target
+
+    def watched(self) -> Bools:
+        """Return the rows that are supposed to work, shape (n,): running or tuning."""
+        watched: Bools = (self.expected == _RUNNING) | (self.expected == _TUNING)
+        return watched
+
+    def asleep(self) -> Bools:
+        """Return the rows that were told to sleep, shape (n,)."""
+        asleep: Bools = self.expected == _SUSPENDED
+        return asleep
 
     def usual_pvid(self, port: Port) -> int | None:
         """Return the VLAN of most other ports of its switch with miners; None if few are known, or they disagree."""
@@ -348,7 +366,8 @@ class MinerRow:
     @property
     def rate_share(self) -> float:
         """Short-window rate as a share of the expected one, at the last answer; NaN where it told none."""
-        return float(self.view.hashrate_th.value[self.index] / self.view.target_th()[self.index])
+        target_th = self.view.target_th(slice(self.index, self.index + 1))
+        return float(self.view.hashrate_th.value[self.index] / target_th[0])
 
     @property
     def work_still_s(self) -> float:

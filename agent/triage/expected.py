@@ -28,8 +28,10 @@ class ExpectedState:
         age_s = view.elapsed_s.value + (now - view.elapsed_s.at)
         with np.errstate(invalid="ignore"):
             young = age_s < self._grace_s
-        expected = np.where(young & (view.tuned.value != 1.0), Expected.BOOTING, Expected.RUNNING)
-        expected = np.where(view.suspended.value == 1.0, Expected.SUSPENDED, expected)
+        expected = view.expected
+        expected.fill(Expected.RUNNING)
+        expected[young & (view.tuned.value != 1.0)] = Expected.BOOTING
+        expected[view.suspended.value == 1.0] = Expected.SUSPENDED
         rows = view.site.rows
         for miner, (action, at) in reversed(memory.settled.items()):
             if now - at >= self._longest_s:
@@ -44,4 +46,3 @@ class ExpectedState:
         for outlet in memory.duties:
             for miner in view.site.fed_by.get(outlet, ()):
                 expected[rows[miner]] = Expected.ACTING
-        view.expected[:] = expected.astype(np.int8)
