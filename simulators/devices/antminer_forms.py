@@ -5,28 +5,19 @@ percent signs, board rates as strings, temperatures as dashed lists, slots beyon
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from simulators.devices.cgminer_api import Section, status
-from simulators.devices.figures import address_of, antminer_type, best_share, pool_figures, share_age, short_difficulty
+from simulators.devices.figures import address_of, best_share, pool_figures, share_age, short_difficulty
 from simulators.devices.forms import Form, PoolsForm, fixed, text, text_fixed, whole
 from simulators.plant.readings import PoolReading, Readings
 
 SPEAKER = "cgminer 1.0.0"
 FIRMWARE = "49.0.1.3"
 COMPILED = "Mon Mar 13 09:41:07 CST 2023"
+Boards = tuple[int | None, ...]
 SLOTS = 4
 """Chain fields a reply always has, whatever number of boards is plugged in."""
-
-_CHIPS: Mapping[str, int] = {
-    "s19": 76, "s19 pro": 114, "s19j pro": 126, "s19k pro": 77, "s19 xp": 110, "t19": 76,
-    "s21": 108, "s21 pro": 65, "t21": 108,
-}  # fmt: skip
-
-
-def chips_per_board(model: str, default: int = 114) -> int:
-    """Return how many chips a board of that model has."""
-    return _CHIPS.get(antminer_type(model).lower().removeprefix("antminer "), default)
 
 
 def figures(r: Readings, when: int, own: Mapping[str, object], epoch_s: float) -> dict[str, object]:
@@ -144,9 +135,16 @@ SUMMARY = _reply(
 )
 
 
-@cache
-def stats_form(boards: int, fans: int, chips: int, chips_ok: bool) -> Form:
-    """Return the form of `stats` with so many boards, fans, and chips a board."""
+@lru_cache(512)
+def stats_form(boards: Boards, fans: int, chips: int) -> Form:
+    """Return the form of `stats`.
+
+    Args:
+        boards: how many chips of each board answer; None where it is lost, which looks like an empty slot.
+        fans: how many there are.
+        chips: on a whole board.
+    """
+    found = sum(answering is not None for answering in boards)
     firmware: Section = {
         "BMMiner": "1.0.0",
         "Miner": FIRMWARE,
@@ -165,20 +163,20 @@ def stats_form(boards: int, fans: int, chips: int, chips_ok: bool) -> Form:
         "GHS av": fixed("rate_av"),
         "rate_30m": fixed("rate_30m"),
         "Mode": 2,
-        "miner_count": boards,
+        "miner_count": found,
         "frequency": 525,
         "fan_num": fans,
         **{name: whole(name) for name in _FANS[:fans]},
-        "temp_num": boards,
+        "temp_num": found,
     }
-    for slot in range(1, SLOTS + 1):
-        totals |= _chain(slot, chips, chips_ok) if slot <= boards else _empty_slot(slot)
+    for slot, answering in enumerate((*boards, *(None,) * (SLOTS - len(boards))), start=1):
+        totals |= _empty_slot(slot) if answering is None else _chain(slot, chips, answering)
     totals |= {
         "temp_max": 0,
         "total_rateideal": fixed("rate_ideal"),
         "rate_unit": "GH",
         "total_freqavg": 525,
-        "total_acn": boards * chips,
+        "total_acn": found * chips,
         "total rate": fixed("rate"),
         "no_matching_work": whole("hw_errors"),
         "miner_version": FIRMWARE,
@@ -187,14 +185,14 @@ def stats_form(boards: int, fans: int, chips: int, chips_ok: bool) -> Form:
     return _reply("STATS", [firmware, totals], 70, "CGMiner stats")
 
 
-def _chain(slot: int, chips: int, chips_ok: bool) -> Section:
+def _chain(slot: int, chips: int, answering: int) -> Section:
     """Return the fields of one slot; `temp2_N` is the chip's side, as in the field names of 2014."""
     return {
         f"temp{slot}": whole(f"pcb{slot}"),
         f"temp2_{slot}": whole(f"chip{slot}"),
         f"freq{slot}": 525,
         f"chain_acn{slot}": chips,
-        f"chain_acs{slot}": _chip_map(chips, "o" if chips_ok else "x"),
+        f"chain_acs{slot}": chip_map(chips, answering),
         f"chain_hw{slot}": whole(f"hw{slot}"),
         f"chain_rate{slot}": text_fixed(f"rate{slot}"),
         f"temp_pcb{slot}": text(f"pcbs{slot}"),
@@ -223,10 +221,10 @@ def _four(hot: int) -> str:
     return "-".join(str(max(0, value)) for value in (hot - 27, hot - 24, hot - 1, hot))
 
 
-def _chip_map(chips: int, mark: str) -> str:
-    """Return one letter a chip, in groups of three."""
-    groups, rest = divmod(chips, 3)
-    return f" {mark * 3}" * groups + (f" {mark * rest}" if rest else "")
+def chip_map(chips: int, answering: int, group: int = 3) -> str:
+    """Return one letter a chip, in groups: those that answer first."""
+    marks = "o" * answering + "x" * (chips - answering)
+    return "".join(f" {marks[at : at + group]}" for at in range(0, chips, group))
 
 
 def pools_form() -> PoolsForm:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from simulators.devices.antminer_forms import COMPILED, FIRMWARE, chips_per_board
+from simulators.devices.antminer_forms import COMPILED, FIRMWARE
 from simulators.devices.figures import antminer_type, best_share, mac, serial, share_age
 from simulators.devices.host import MinerHost
 from simulators.plant.pools import PoolLine
@@ -208,8 +208,7 @@ class AntminerPages:
         r, when = self._mined()
         if r is None:
             return {**self._head("stats", when), "STATS": []}
-        chips = chips_per_board(self._host.spec.model)
-        chains = [self._chain(r, index, chips) for index in range(len(r.board_rates_gh))]
+        chains = [self._chain(r, index) for index in range(len(r.board_rates_gh))]
         stats = {
             **_rates(r),
             "chain_num": len(chains),
@@ -222,15 +221,16 @@ class AntminerPages:
         }
         return {**self._head("stats", when), "STATS": [stats]}
 
-    def _chain(self, r: Readings, index: int, chips: int) -> object:
+    def _chain(self, r: Readings, index: int) -> object:
+        answering = r.parts.answering[index]
         pcb, chip = round(r.pcb_temp_c[index]), round(r.chip_temp_c[index])
         return {
             "index": index,
             "freq_avg": 525,
             "rate_ideal": round(r.target_gh / len(r.board_rates_gh), 2),
             "rate_real": round(r.board_rates_gh[index], 2),
-            "asic_num": chips if r.chips_ok else 0,
-            "asic": "o" * chips if r.chips_ok else "x" * chips,
+            "asic_num": answering,
+            "asic": "o" * answering + "x" * (r.parts.chips - answering),
             "temp_pic": [pcb - 37, pcb - 34, pcb - 11, pcb - 10],
             "temp_pcb": [pcb - 27, pcb - 24, pcb - 1, pcb],
             "temp_chip": [chip - 27, chip - 24, chip - 1, chip],

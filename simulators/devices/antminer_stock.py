@@ -10,7 +10,6 @@ from simulators.devices.antminer_forms import (
     FIRMWARE,
     SPEAKER,
     SUMMARY,
-    chips_per_board,
     figures,
     pools_form,
     stats_form,
@@ -42,7 +41,6 @@ class StockApi:
 
     def __init__(self, host: MinerHost) -> None:
         self._host = host
-        self._chips = chips_per_board(host.spec.model)
         self._pools_form = pools_form()
         own = {"type": antminer_type(host.spec.model), "chip_id": serial(host.spec.id, "chip")}
         epoch_s = host.timing.epoch_s
@@ -92,8 +90,7 @@ class StockApi:
         return SUMMARY.fill(self._latest.of(r, when))
 
     def _stats(self, r: Readings, when: int) -> Reply:
-        profile = self._host.plant.profile
-        return stats_form(profile.boards, profile.fans, self._chips, r.chips_ok).fill(self._latest.of(r, when))
+        return stats_form(r.parts.boards, len(r.fans_rpm), r.parts.chips).fill(self._latest.of(r, when))
 
     def _pools_reply(self, r: Readings, when: int) -> Reply:
         return self._pools_form.fill(r, self._latest.of(r, when))

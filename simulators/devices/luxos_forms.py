@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 
 from agent.model.topology import Miner
+from simulators.devices.antminer_forms import Boards, chip_map
 from simulators.devices.cgminer_api import Section, status
 from simulators.devices.figures import (
     address_of,
@@ -237,9 +238,16 @@ def _pool(number: int, pool: PoolReading) -> Section:
 POWER = _form("POWER", [{"PSU": False, "Watts": whole("power")}], 311, "Power usage")
 
 
-@cache
-def stats_form(boards: int, fans: int, chips: int, chips_ok: bool) -> Form:
-    """Return the form of `stats` with so many boards, fans, and chips a board."""
+@lru_cache(512)
+def stats_form(boards: Boards, fans: int, chips: int) -> Form:
+    """Return the form of `stats`.
+
+    Args:
+        boards: how many chips of each board answer; None where it is lost, which looks like an empty slot.
+        fans: how many there are.
+        chips: on a whole board.
+    """
+    found = sum(answering is not None for answering in boards)
     firmware: Section = {"CompileTime": COMPILED, "Miner": RELEASE, "Type": text("type")}
     totals: Section = {
         "Calls": 0,
@@ -255,31 +263,29 @@ def stats_form(boards: int, fans: int, chips: int, chips_ok: bool) -> Form:
         **{name: whole(name) for name in _FANS[:fans]},
         "fan_num": fans,
         "frequency": MHZ,
-        "miner_count": boards,
+        "miner_count": found,
         "miner_id": text("board_id"),
         "miner_version": RELEASE,
         "no_matching_work": whole("hw_errors"),
         "rate_30m": fixed("rate_30m"),
         "rate_unit": "GH",
         "temp_max": fixed("pcb_max", 1),
-        "temp_num": boards,
+        "temp_num": found,
         "total rate": fixed("rate"),
-        "total_acn": boards * chips,
+        "total_acn": found * chips,
         "total_freqavg": float(MHZ),
         "total_rateideal": fixed("rate_ideal"),
     }
-    for slot in range(1, SLOTS + 1):
-        totals |= _chain(slot, chips, chips_ok) if slot <= boards else _empty_slot(slot)
+    for slot, answering in enumerate((*boards, *(None,) * (SLOTS - len(boards))), start=1):
+        totals |= _empty_slot(slot) if answering is None else _chain(slot, chips, answering)
     return _form("STATS", [firmware, totals], 70, "LUXminer stats")
 
 
-def _chain(slot: int, chips: int, chips_ok: bool) -> Section:
-    groups, rest = divmod(chips, 4)
-    mark = "o" if chips_ok else "x"
+def _chain(slot: int, chips: int, answering: int) -> Section:
     corners = text(f"corners{slot}")
     return {
         f"chain_acn{slot}": chips,
-        f"chain_acs{slot}": f" {mark * 4}" * groups + (f" {mark * rest}" if rest else ""),
+        f"chain_acs{slot}": chip_map(chips, answering, group=4),
         f"chain_hw{slot}": whole(f"hw{slot}"),
         f"chain_rate{slot}": text_fixed(f"rate{slot}"),
         f"freq{slot}": float(MHZ),

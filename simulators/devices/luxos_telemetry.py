@@ -89,8 +89,7 @@ class LuxosTelemetry:
         return self._pools_form.fill(r, self._latest.of(r, when))
 
     def _stats(self, r: Readings, when: int) -> Reply:
-        profile = self._host.plant.profile
-        return stats_form(profile.boards, profile.fans, profile.chips, r.chips_ok).fill(self._latest.of(r, when))
+        return stats_form(r.parts.boards, len(r.fans_rpm), r.parts.chips).fill(self._latest.of(r, when))
 
     def _power(self, r: Readings, when: int) -> Reply:
         return POWER.fill(self._latest.of(r, when))
@@ -138,7 +137,7 @@ class LuxosTelemetry:
                     "Profile": f"{MHZ}MHz",
                     "Rejected": r.rejected // boards,
                     "SerialNumber": serial(self._host.spec.id, f"board{number}").upper(),
-                    "Status": "Alive" if r.chips_ok else "Dead",
+                    "Status": "Alive" if r.parts.answering[number] else "Dead",
                     "Temperature": r.pcb_temp_c[number],
                     "Total MH": r.rate_av * share * 1000.0,
                     "Utility": 0,

@@ -17,11 +17,11 @@ from simulators.devices.whatsminer_forms import (
     BTMINER,
     FIRMWARE,
     PLATFORM,
-    SUMMARY,
     devs_form,
     figures,
     own_figures,
     pools_form,
+    summary_form,
 )
 from simulators.devices.whatsminer_token import EncodingError, TokenError, TokenVault
 from simulators.plant.pools import PoolLine
@@ -222,14 +222,13 @@ class WhatsminerApi:
     # -- btminer -----------------------------------------------------------------------------------------------------
 
     def _summary(self, r: Readings, when: int) -> Reply:
-        return SUMMARY.fill(self._latest.of(r, when))
+        return summary_form(r.parts.codes).fill(self._latest.of(r, when))
 
     def _pools(self, r: Readings, when: int) -> Reply:
         return self._pools_form.fill(r, self._latest.of(r, when))
 
     def _devs(self, r: Readings, when: int) -> Reply:
-        profile = self._host.plant.profile
-        return devs_form(profile.boards, profile.chips).fill(self._latest.of(r, when))
+        return devs_form(r.parts.boards).fill(self._latest.of(r, when))
 
     def _figures(self, r: Readings, when: int) -> dict[str, object]:
         ready = self._host.plant.process is Process.RUNNING and r.upfreq_complete

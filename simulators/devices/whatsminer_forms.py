@@ -4,7 +4,7 @@ Field names and types follow the captured replies of facts "miners", section 5.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 
 from agent.model.topology import Miner
 from simulators.devices.cgminer_api import Section, status
@@ -22,8 +22,13 @@ def own_figures(spec: Miner, boards: int) -> dict[str, object]:
     return {
         "mac": mac(spec.id, spec.mac),
         "power_limit": round(spec.power_w * 1.05),
-        **{f"pcb_serial{n}": serial(spec.id, f"pcb{n}").upper() for n in range(boards)},
+        **{f"pcb_serial{n}": board_serial(spec, n) for n in range(boards)},
     }
+
+
+def board_serial(spec: Miner, number: int) -> str:
+    """Return the serial number of a hashboard, counted from 0."""
+    return serial(spec.id, f"pcb{number}").upper()
 
 
 def figures(
@@ -137,75 +142,75 @@ def _reply(name: str, items: Sequence[Section], code: int, message: str) -> Form
     return Form({"STATUS": [head], name: items, "id": 1})
 
 
-SUMMARY = _reply(
-    "SUMMARY",
-    [
-        {
-            "Elapsed": whole("elapsed"),
-            "MHS av": fixed("mhs_av"),
-            "MHS 5s": fixed("mhs_5s"),
-            "MHS 1m": fixed("mhs_1m"),
-            "MHS 5m": fixed("mhs_5m"),
-            "MHS 15m": fixed("mhs_15m"),
-            "HS RT": fixed("mhs_5m"),
-            "Found Blocks": 0,
-            "Getworks": whole("getworks"),
-            "Accepted": whole("accepted"),
-            "Rejected": whole("rejected"),
-            "Hardware Errors": whole("hw_errors"),
-            "Utility": fixed("utility"),
-            "Discarded": 0,
-            "Stale": whole("stale"),
-            "Get Failures": 0,
-            "Local Work": whole("local_work"),
-            "Remote Failures": 0,
-            "Network Blocks": whole("blocks"),
-            "Total MH": fixed("total_mh", 4),
-            "Work Utility": fixed("work_utility"),
-            "Difficulty Accepted": fixed("accepted_diff", 1),
-            "Difficulty Rejected": fixed("rejected_diff", 1),
-            "Difficulty Stale": fixed("stale_diff", 1),
-            "Best Share": whole("best_share"),
-            "Temperature": fixed("pcb_max", 1),
-            "freq_avg": whole("mhz"),
-            "Fan Speed In": whole("fan_in"),
-            "Fan Speed Out": whole("fan_out"),
-            "Power": whole("power"),
-            "Power_RT": whole("power"),
-            "Power Rate": fixed("power_rate"),
-            "Device Hardware%": 0.01,
-            "Device Rejected%": 0.0,
-            "Pool Rejected%": fixed("rejected_percent", 4),
-            "Pool Stale%": fixed("stale_percent", 4),
-            "Last getwork": 0,
-            "Uptime": whole("uptime"),
-            "Security Mode": 0,
-            "Hash Stable": plain("stable"),
-            "Hash Stable Cost Seconds": whole("stable_cost"),
-            "Hash Deviation%": 0.1,
-            "Target Freq": 625,
-            "Target MHS": fixed("mhs_target", 0),
-            "Env Temp": 25.0,
-            "Power Mode": "Normal",
-            "Factory GHS": fixed("ghs_target", 0),
-            "Power Limit": whole("power_limit"),
-            "Chip Temp Min": fixed("chip_min"),
-            "Chip Temp Max": fixed("chip_max", 1),
-            "Chip Temp Avg": fixed("chip_avg"),
-            "Error Code Count": 0,
-            "Factory Error Code Count": 0,
-            "Liquid Cooling": False,
-            "Power Fanspeed": 9000,
-            "Btminer Fast Boot": "disable",
-            "CB Platform": PLATFORM,
-            "CB Version": "V10",
-            "Firmware Version": f"'{FIRMWARE}'",
-            "MAC": text("mac"),
-        }
-    ],
-    11,
-    "Summary",
-)
+_SUMMARY: Section = {
+    "Elapsed": whole("elapsed"),
+    "MHS av": fixed("mhs_av"),
+    "MHS 5s": fixed("mhs_5s"),
+    "MHS 1m": fixed("mhs_1m"),
+    "MHS 5m": fixed("mhs_5m"),
+    "MHS 15m": fixed("mhs_15m"),
+    "HS RT": fixed("mhs_5m"),
+    "Found Blocks": 0,
+    "Getworks": whole("getworks"),
+    "Accepted": whole("accepted"),
+    "Rejected": whole("rejected"),
+    "Hardware Errors": whole("hw_errors"),
+    "Utility": fixed("utility"),
+    "Discarded": 0,
+    "Stale": whole("stale"),
+    "Get Failures": 0,
+    "Local Work": whole("local_work"),
+    "Remote Failures": 0,
+    "Network Blocks": whole("blocks"),
+    "Total MH": fixed("total_mh", 4),
+    "Work Utility": fixed("work_utility"),
+    "Difficulty Accepted": fixed("accepted_diff", 1),
+    "Difficulty Rejected": fixed("rejected_diff", 1),
+    "Difficulty Stale": fixed("stale_diff", 1),
+    "Best Share": whole("best_share"),
+    "Temperature": fixed("pcb_max", 1),
+    "freq_avg": whole("mhz"),
+    "Fan Speed In": whole("fan_in"),
+    "Fan Speed Out": whole("fan_out"),
+    "Power": whole("power"),
+    "Power_RT": whole("power"),
+    "Power Rate": fixed("power_rate"),
+    "Device Hardware%": 0.01,
+    "Device Rejected%": 0.0,
+    "Pool Rejected%": fixed("rejected_percent", 4),
+    "Pool Stale%": fixed("stale_percent", 4),
+    "Last getwork": 0,
+    "Uptime": whole("uptime"),
+    "Security Mode": 0,
+    "Hash Stable": plain("stable"),
+    "Hash Stable Cost Seconds": whole("stable_cost"),
+    "Hash Deviation%": 0.1,
+    "Target Freq": 625,
+    "Target MHS": fixed("mhs_target", 0),
+    "Env Temp": 25.0,
+    "Power Mode": "Normal",
+    "Factory GHS": fixed("ghs_target", 0),
+    "Power Limit": whole("power_limit"),
+    "Chip Temp Min": fixed("chip_min"),
+    "Chip Temp Max": fixed("chip_max", 1),
+    "Chip Temp Avg": fixed("chip_avg"),
+    "Error Code Count": 0,
+    "Factory Error Code Count": 0,
+    "Liquid Cooling": False,
+    "Power Fanspeed": 9000,
+    "Btminer Fast Boot": "disable",
+    "CB Platform": PLATFORM,
+    "CB Version": "V10",
+    "Firmware Version": f"'{FIRMWARE}'",
+    "MAC": text("mac"),
+}
+
+
+@lru_cache(256)
+def summary_form(codes: tuple[str, ...]) -> Form:
+    """Return the form of `summary` with these error codes on display."""
+    shown = {f"Error Code {place}": int(code) for place, code in enumerate(codes)}
+    return _reply("SUMMARY", [_SUMMARY | {"Error Code Count": len(codes)} | shown], 11, "Summary")
 
 
 def pools_form() -> PoolsForm:
@@ -255,13 +260,20 @@ def _pool(number: int, pool: PoolReading) -> Section:
     }
 
 
-@cache
-def devs_form(boards: int, chips: int) -> Form:
-    """Return the form of `devs` with so many boards of so many chips."""
-    return _reply("DEVS", [_board(number, chips) for number in range(boards)], 9, f"{boards} ASC(s)")
+@lru_cache(512)
+def devs_form(boards: tuple[int | None, ...]) -> Form:
+    """Return the form of `devs`; `boards` says how many chips of each answer, None where it is lost."""
+    rows = [_dead(n) if answering is None else _board(n, answering) for n, answering in enumerate(boards)]
+    return _reply("DEVS", rows, 9, f"{len(boards)} ASC(s)")
 
 
-def _board(number: int, chips: int) -> Section:
+def _dead(number: int) -> Section:
+    """Return the row of a board of which nothing answers any more."""
+    cold = dict.fromkeys(("Temperature", "Chip Temp Min", "Chip Temp Max", "Chip Temp Avg"), 0.0)
+    return _board(number, 0) | {"Status": "Dead"} | cold
+
+
+def _board(number: int, answering: int) -> Section:
     av, now, m1, m5, m15, total, pcb, low, high, mean = _BOARDS[number]
     return {
         "ASC": number,
@@ -291,7 +303,7 @@ def _board(number: int, chips: int) -> Section:
         "Last Share Difficulty": fixed("last_diff", 1),
         "Last Valid Work": whole("last_share"),
         "Upfreq Complete": whole("ramp_ended"),
-        "Effective Chips": chips,
+        "Effective Chips": answering,
         "PCB SN": text(f"pcb_serial{number}"),
         "Chip Temp Min": fixed(low),
         "Chip Temp Max": fixed(high, 1),

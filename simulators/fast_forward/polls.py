@@ -21,6 +21,7 @@ from agent.model.telemetry import Reach
 from simulators.fast_forward.steady import SteadyRows
 from simulators.fast_forward.telemetry import Families, poll, reach
 from simulators.plant.miner import MinerPlant
+from simulators.plant.profile import chips_per_board
 from simulators.plant.site import SitePlant
 
 NEWLY_MISSED = 2
@@ -90,6 +91,8 @@ class MinerPolls:
         self._full_w: Floats = np.array([m.full_w for m in self._miners])
         self._chip_c: Floats = np.zeros(n)
         self._fan_rpm: Floats = np.zeros(n)
+        self._boards_up: Floats = np.array([float(m.profile.boards) for m in self._miners])
+        self._chips_up: Floats = self._boards_up * [chips_per_board(m.spec, m.profile) for m in self._miners]
         self._names_pool: Bools = np.zeros(n, dtype=np.bool_)
         self._pool = np.zeros(n, dtype=np.int16)
         self._worker_ok: Floats = np.full(n, np.nan)
@@ -167,6 +170,8 @@ class MinerPolls:
             "hw_errors": rows.hw_errors(self._hw_error_share),
             "chip_max_c": self._chip_c,
             "fan_min_rpm": self._fan_rpm * flicker,
+            "boards_up": self._boards_up,
+            "chips_up": self._chips_up,
             "power_w": self.power_w,
             "pool_alive": self._families.yes,
             "suspended": self._families.no,

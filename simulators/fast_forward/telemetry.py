@@ -12,9 +12,12 @@ import msgspec
 import numpy as np
 
 from agent.model.columns import Bools, Floats
-from agent.model.telemetry import Reach, Telemetry
+from agent.model.telemetry import BoardReading, Reach, Telemetry
 from agent.model.topology import Family
+from simulators.devices.antminer_forms import SLOTS
+from simulators.devices.whatsminer_forms import board_serial
 from simulators.plant.miner import MinerPlant
+from simulators.plant.readings import Readings
 from simulators.plant.state import Board, Process, WireFaultKind
 
 TELLS_POWER = frozenset({Family.LUXOS, Family.WHATSMINER})
@@ -50,10 +53,11 @@ GARBAGE = (
 )
 """Spoilt replies come in this order, one after another."""
 
+_NO_STATS: Mapping[str, object] = {"expected_th": None, "chip_max_c": None, "fans_rpm": (), "boards": ()}
 _LOST_WITH_HALF: Mapping[Family, Mapping[str, object]] = {
-    Family.WHATSMINER: {"tuned": None},
-    Family.ANTMINER_STOCK: {"expected_th": None, "chip_max_c": None, "fans_rpm": ()},
-    Family.LUXOS: {"expected_th": None, "chip_max_c": None, "fans_rpm": (), "power_w": None, "suspended": None},
+    Family.WHATSMINER: {"tuned": None, "boards": ()},
+    Family.ANTMINER_STOCK: _NO_STATS,
+    Family.LUXOS: {**_NO_STATS, "power_w": None, "suspended": None},
 }
 _LOST_WITH_RATES: Mapping[Family, Mapping[str, object]] = {
     Family.WHATSMINER: {"hashrate_th": None},
@@ -129,7 +133,24 @@ def _told(miner: MinerPlant, now: float) -> Telemetry:
         pool_user=r.pool_user,
         suspended=r.suspended if family in TELLS_SLEEP else None,
         tuned=r.upfreq_complete if family in TELLS_RAMP else None,
+        boards=_boards(miner, r),
+        codes=r.parts.codes,
     )
+
+
+def _boards(miner: MinerPlant, r: Readings) -> tuple[BoardReading, ...]:
+    """Return the boards as the family lists them: Antminers by slot from 1, the empty fourth among them."""
+    if miner.spec.family is Family.WHATSMINER:
+        listed = zip(r.parts.answering, r.board_rates_gh, strict=True)
+        return tuple(
+            [
+                BoardReading(n, chips, gh * TH_PER_GH, board_serial(miner.spec, n))
+                for n, (chips, gh) in enumerate(listed)
+            ]
+        )
+    empty = (0,) * (SLOTS - len(r.parts.answering))
+    listed = zip(r.parts.answering + empty, r.board_rates_gh + empty, strict=True)
+    return tuple([BoardReading(n, chips, gh * TH_PER_GH) for n, (chips, gh) in enumerate(listed, start=1)])
 
 
 class Families:

@@ -90,7 +90,7 @@ class Hardware:
     def warmth(self, now: float) -> float:
         """Bring the heat, 1 at full rate and 0 when cold, up to `now` and return it."""
         if now > self._heat_at:
-            if self._hashing.level(self._heat_at) == 1.0 == self._heat:  # it has been at full rate since
+            if self._hashing.level(self._heat_at) * self._hashing.pace == 1.0 == self._heat:  # it has been since
                 self._heat_at = now
                 return self._heat
             if self._heat_at < self._hashing.ramp_end < now:
@@ -100,7 +100,8 @@ class Hardware:
 
     def _follow(self, now: float) -> None:
         """Pass a stretch in which the rate is constant or rises evenly: the exact answer of a first-order lag."""
-        first, last, dt = self._hashing.level(self._heat_at), self._hashing.level(now), now - self._heat_at
+        pace, dt = self._hashing.pace, now - self._heat_at
+        first, last = self._hashing.level(self._heat_at) * pace, self._hashing.level(now) * pace
         if not first == last == self._heat:
             lag = (last - first) / dt * HEAT_TAU_S
             self._heat = last - lag + (self._heat - first + lag) * math.exp(-dt / HEAT_TAU_S)
@@ -116,7 +117,7 @@ class Hardware:
         elif process is Process.STARTING:
             drawn_w = max(idle_w, full_w * self._profile.init_share)
         elif (level := self._hashing.level(now)) > 0.0:
-            drawn_w = idle_w + (full_w - idle_w) * level
+            drawn_w = idle_w + (full_w - idle_w) * level * self._hashing.pace
         else:
             drawn_w = max(idle_w, full_w * self._profile.unfed_share) if now < self.boards_off_at else idle_w
         return drawn_w * self.flicker(now)

@@ -74,7 +74,7 @@ class Hashing:
     """Counters and averages of one mining process; `reset` begins the next one.
 
     Attributes:
-        full_gh: rate once the ramp is over, in GH/s.
+        full_gh: rate once the ramp is over, in GH/s; less than a whole miner's while parts of it are broken.
         base_diff: share difficulty at its base. diff: the present one.
         cell_sigma: relative standard deviation of the work of 5 s in an average shift; over `dt` seconds it is
             cell_sigma · sqrt(5 / dt).
@@ -101,7 +101,7 @@ class Hashing:
         nonce_rng: np.random.Generator,
         share_rng: np.random.Generator,
     ) -> None:
-        self.full_gh = full_gh
+        self.full_gh = self._whole_gh = full_gh
         self.base_diff = self.diff = diff
         self.reject_share = reject_share
         self.stale_share = stale_share
@@ -149,6 +149,17 @@ class Hashing:
         self.ramp_end = now + ramp_s
         self._ramp_from = ramp_from
         self._frozen_av = None
+
+    @property
+    def pace(self) -> float:
+        """The share of a whole miner's full rate that its full rate is now."""
+        return self.full_gh / self._whole_gh
+
+    def set_pace(self, now: float, share: float) -> None:
+        """Have that share of a whole miner's full rate for its full rate from `now` on."""
+        if share != self.pace:
+            self.advance(now)
+            self.full_gh = self._whole_gh * share
 
     def stop(self, now: float) -> None:
         """Compute nothing from `now` on."""

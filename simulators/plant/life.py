@@ -22,6 +22,7 @@ from simulators.plant.lan import Lan
 from simulators.plant.lines import Chatter, Mains
 from simulators.plant.pool_client import PoolClient
 from simulators.plant.pools import HIGH_REJECTS, PoolLine, PoolsPlant
+from simulators.plant.profile import chips_per_board
 from simulators.plant.state import Board, MinerFaults, Process
 from simulators.plant.system import Cure, System
 
@@ -143,6 +144,7 @@ class MinerLife:
         was_up = self.energised
         if on:
             self.fault.psu_latched &= not self._mains.is_cold(now)
+            self.fault.parts.cool(self._mains.cold_s(now))
             self._mains.give(outlet)
         else:
             self._mains.take(outlet, now)
@@ -279,6 +281,7 @@ class MinerLife:
     def _power_up(self, now: float) -> None:
         if self.fault.psu_dead or self.fault.psu_latched:
             return
+        self.fault.parts.supply_out = False
         self.board = Board.BOOTING
         self._plan(now + self._rng.uniform(*self.profile.boot_s), self._booted)
 
@@ -333,12 +336,16 @@ class MinerLife:
 
     def _work(self, now: float, *, warm: bool = False) -> None:
         """Compute, if there is work: cold hashboards after the family's ramp, warm ones within seconds."""
+        if self.refuses_to_hash:
+            self._lose_heartbeat(now)
+            return
         self._hardware.boards_off_at = math.inf
         if self.client.starved or not self.lan.brings_work():
             return
         ramp_s, ramp_from = self._rng.uniform(*self.profile.ramp_s), self.profile.ramp_from
         if warm:
             ramp_s, ramp_from = min(ramp_s, FED_RAMP_S), FED_RAMP_FROM
+        self._set_pace(now)
         self._hardware.compute(now, ramp_s, ramp_from)
         wanted = HEALTHY_LEVEL * self.target_gh / self.hashing.full_gh
         self._plan(now + ramp_s * max(0.0, wanted - ramp_from) / (1.0 - ramp_from), self._judge)
@@ -353,12 +360,31 @@ class MinerLife:
         """Tell whether it is healthy, and note when that changes."""
         level = self.hashing.level(now) * self.hashing.full_gh / self.target_gh
         useful = self.client.earning and self.lan.reaches_pools and self.fault.bad_shares < HIGH_REJECTS
-        lasting = self.process is Process.RUNNING and self.system.is_sound
-        healthy = lasting and useful and level >= HEALTHY_LEVEL - ROUNDING
+        sound = self.system.is_sound and not self.fault.parts.any()
+        healthy = self.process is Process.RUNNING and sound and useful and level >= HEALTHY_LEVEL - ROUNDING
         if healthy != self.healthy:
             what = What.HEALTHY if healthy else What.UNHEALTHY
             self._journal.note(now, what, miner=self.spec.id, healthy=self.healthy)
             self.healthy = healthy
+
+    @property
+    def refuses_to_hash(self) -> bool:
+        """Whether its firmware does not hash as it is: some want every fan to turn."""
+        return self.profile.wants_fans and bool(self.fault.parts.fans)
+
+    def _set_pace(self, now: float) -> None:
+        """Let it compute what its boards and chips can."""
+        self._hardware.warmth(now)
+        self.hashing.set_pace(now, self.fault.parts.level * sum(self._board_weights()))
+        self._judge(now)
+
+    def _board_weights(self) -> list[float]:
+        """Return what each board computes of the whole miner's full rate."""
+        faults, chips = self.fault.parts, chips_per_board(self.spec, self.profile)
+        return [
+            0.0 if board in faults.boards else share * (1.0 - faults.chips.get(board, 0) / chips)
+            for board, share in enumerate(self._hardware.figures.build.board_shares)
+        ]
 
     def _changed(self) -> None:
         """Tell whoever advances steady miners, before anything is touched: its counters may have to come back."""

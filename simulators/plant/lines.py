@@ -27,9 +27,13 @@ class Mains:
         self._lost_at = math.inf
         self._count()
 
+    def cold_s(self, now: float) -> float:
+        """Return for how long none has had any."""
+        return 0.0 if self.live else now - self._lost_at
+
     def is_cold(self, now: float) -> bool:
         """Whether none has had any for COLD_S."""
-        return not self.live and now - self._lost_at >= COLD_S
+        return self.cold_s(now) >= COLD_S
 
     def give(self, cord: Outlet) -> None:
         """Give voltage to one cord."""

@@ -5,7 +5,7 @@ What it says on the wire is not here; servers ask `board`, `process`, `wire` and
 
 from collections.abc import Sequence
 
-from simulators.plant.life import MinerLife
+from simulators.plant.parts import MinerParts
 from simulators.plant.pools import PoolLine
 from simulators.plant.readings import Readings
 from simulators.plant.state import Board, HungDraw, MinerFaults, Process, WireFault
@@ -13,7 +13,7 @@ from simulators.plant.state import Board, HungDraw, MinerFaults, Process, WireFa
 SHARE_OCTETS = 220
 
 
-class MinerPlant(MinerLife):
+class MinerPlant(MinerParts):
     """One simulated miner.
 
     Attributes:
@@ -94,6 +94,7 @@ class MinerPlant(MinerLife):
         self.system.restore()
         self._power_down(now)
         self.fault = MinerFaults()
+        self._set_pace(now)
         if self.energised:
             self._power_up(now)
 
@@ -137,7 +138,7 @@ class MinerPlant(MinerLife):
             return self.fault.standby_w
         if self.fault.psu_latched:
             return self._hardware.figures.latch_w
-        if not self.energised:
+        if not self.energised or self.fault.parts.supply_out:
             return self._hardware.figures.standby_w
         return self._hardware.drawn_w(self._clock.now, self.board, self.process, self.fault.hung_draw)
 
@@ -173,9 +174,9 @@ class MinerPlant(MinerLife):
             rejected_diff=h.rejected_diff,
             stale_diff=h.stale_diff,
             work_gh=h.work_gh,
-            hw_errors=int(h.nonces() * self.profile.hw_error_share),
+            hw_errors=self.hw_errors(),
             last_share_at=h.last_share_at,
-            chips_ok=now < self._hardware.boards_off_at and self.board is Board.UP,
+            parts=self.shown_parts(now),
             power_w=self.power_w(),
             target_gh=self.target_gh,
             upfreq_complete=h.level(now) >= 1.0,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agent.model.topology import Family
+from agent.model.topology import Family, Miner
 
 Span = tuple[float, float]
 """Least and greatest value; each miner draws its own once, from the seed."""
@@ -28,6 +28,7 @@ class FamilyProfile:
         gives_up_s: without a network the hashboards are switched off after so long, and all starts afresh when it is
             back; None where firmware does not do so. Source: facts "failures", row 25.
         pools_restart: another list of pools means another mining process; else it connects anew.
+        wants_fans: it does not hash while one of its fans stands still.
         reject_share, stale_share: of the shares sent, when all is well.
         hw_error_share: of nonces at difficulty 256.
     """
@@ -52,6 +53,7 @@ class FamilyProfile:
     idle_rpm: float
     gives_up_s: Span | None = None
     pools_restart: bool = True
+    wants_fans: bool = True
     reject_share: float = 0.0025
     stale_share: float = 0.0005
     hw_error_share: float = 0.0003
@@ -99,6 +101,7 @@ PROFILES: Mapping[Family, FamilyProfile] = {
         fan_rpm=(1900.0, 4200.0),
         idle_rpm=1200.0,
         pools_restart=False,
+        wants_fans=False,
         hw_error_share=0.0001,
     ),
     Family.WHATSMINER: FamilyProfile(
@@ -125,3 +128,14 @@ PROFILES: Mapping[Family, FamilyProfile] = {
 }
 """Start-up times, sensor and fan ranges: facts "detection", sections 1.1 and 1.2. Standby and idle watts are estimates
 that keep below every metering threshold used to call an outlet dead or idle."""
+
+_CHIPS: Mapping[str, int] = {
+    "s19": 76, "s19 pro": 114, "s19j pro": 126, "s19k pro": 77, "s19 xp": 110, "t19": 76,
+    "s21": 108, "s21 pro": 65, "t21": 108,
+}  # fmt: skip
+
+
+def chips_per_board(spec: Miner, profile: FamilyProfile) -> int:
+    """Return how many chips a hashboard of that miner has: a stock Antminer by its model, others by their family."""
+    model = spec.model.lower().removeprefix("antminer").strip()
+    return _CHIPS.get(model, profile.chips) if spec.family is Family.ANTMINER_STOCK else profile.chips

@@ -51,6 +51,28 @@ class Tally(NamedTuple):
         )
 
 
+class Parts(NamedTuple):
+    """What displays show of the parts, boards and fans counted from 0.
+
+    Attributes:
+        chips: on a whole board. answering: those of each board that answer; 0 where the board is lost or has no power.
+        shares: what each board computes of the present rate.
+        still: the fans that do not turn.
+        codes: error codes on display.
+    """
+
+    chips: int
+    answering: tuple[int, ...]
+    shares: tuple[float, ...]
+    still: frozenset[int] = frozenset()
+    codes: tuple[str, ...] = ()
+
+    @property
+    def boards(self) -> tuple[int | None, ...]:
+        """The chips of each board that answer, None for a board that is lost."""
+        return tuple([n if share else None for n, share in zip(self.answering, self.shares, strict=True)])
+
+
 class PoolReading(NamedTuple):
     """One configured pool, as a display shows it.
 
@@ -125,7 +147,7 @@ class Readings(NamedTuple):
         diff: the pool's share difficulty.
         work_gh: hashes computed since the process started, in GH.
         last_share_at: site time in s of the last share sent, None before the first.
-        chips_ok: every chip answers its controller.
+        parts: hashboards, fans and error codes.
         target_gh: the rate the device itself aims at, in GH/s.
         upfreq_complete: the start-up ramp is over.
         suspended: told to sleep.
@@ -153,7 +175,7 @@ class Readings(NamedTuple):
     work_gh: float
     hw_errors: int
     last_share_at: float | None
-    chips_ok: bool
+    parts: Parts
     power_w: float
     target_gh: float
     upfreq_complete: bool
@@ -170,7 +192,7 @@ class Readings(NamedTuple):
     @property
     def board_rates_gh(self) -> tuple[float, ...]:
         """Rate of each hashboard in GH/s, over about 5 s."""
-        return tuple([self.rate_5s * share for share in self.build.board_shares])
+        return tuple([self.rate_5s * share for share in self.parts.shares])
 
     @property
     def chip_temp_c(self) -> tuple[float, ...]:
@@ -188,7 +210,9 @@ class Readings(NamedTuple):
         if not self.fans_on:
             return (0,) * len(self.build.fan_rpm)
         idle, heat, scale = self.build.idle_rpm, min(1.0, max(0.0, self.heat)), self.flicker / 30.0
-        return tuple([round((idle + (rpm - idle) * heat) * scale) * 30 for rpm in self.build.fan_rpm])
+        rpms = tuple([round((idle + (rpm - idle) * heat) * scale) * 30 for rpm in self.build.fan_rpm])
+        still = self.parts.still
+        return rpms if not still else tuple([0 if fan in still else rpm for fan, rpm in enumerate(rpms)])
 
     @property
     def pools(self) -> tuple[PoolReading, ...]:

@@ -1,10 +1,16 @@
 """The states and faults a simulated miner can be in. Names only; what leads from one to another is the miner's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
 HungDraw = Literal["idle", "full"]
+BoardError = Literal["chips", "eeprom"]
+"""Why a hashboard is lost: no chip of it answers, or its EEPROM cannot be read."""
+
+
+CYCLE_S = 60.0
+"""A cold cycle that brings a part back takes so long without mains: facts "failures", row 5."""
 
 
 class Board(StrEnum):
@@ -51,6 +57,38 @@ class WireFault:
 
 
 @dataclass(slots=True)
+class PartFaults:
+    """Which parts are broken now; boards and fans are counted from 0.
+
+    Attributes:
+        boards: the lost ones. chips: how many of a board's chips fell silent. fans: those that stand still.
+        level: the share of its full rate that a degraded miner computes. good_nonces: what it had computed before.
+        cuts_every_s: how often its supply cuts out, None for never. supply_out: it has just done so.
+        cold_cures: so long without mains brings boards and supply back for good.
+    """
+
+    boards: dict[int, BoardError] = field(default_factory=dict)
+    chips: dict[int, int] = field(default_factory=dict)
+    fans: set[int] = field(default_factory=set)
+    level: float = 1.0
+    good_nonces: float = 0.0
+    cuts_every_s: float | None = None
+    supply_out: bool = False
+    cold_cures: bool = False
+
+    def any(self) -> bool:
+        """Whether anything is broken."""
+        worn = self.level < 1.0 or self.cuts_every_s is not None
+        return worn or bool(self.boards or self.chips or self.fans)
+
+    def cool(self, cold_s: float) -> None:
+        """Forget what so long without mains brings back."""
+        if self.cold_cures and cold_s >= CYCLE_S:
+            self.boards.clear()
+            self.cuts_every_s = None
+
+
+@dataclass(slots=True)
 class MinerFaults:
     """What is broken now. Set by the miner's own methods.
 
@@ -68,8 +106,9 @@ class MinerFaults:
     standby_w: float = 0.0
     bad_shares: float = 0.0
     bad_until_restart: bool = False
+    parts: PartFaults = field(default_factory=PartFaults)
 
     def any(self) -> bool:
         """Whether anything is broken."""
-        dead_or_off = self.psu_latched or self.psu_dead
+        dead_or_off = self.psu_latched or self.psu_dead or self.parts.any()
         return self.process_dead or self.hashing_stopped or self.board_hung or dead_or_off or self.bad_shares > 0.0

@@ -179,6 +179,7 @@ def test_the_same_seed_gives_the_same_scoreboard_in_another_process_with_other_h
 FIELDS = (
     *("hashrate_th", "expected_th", "elapsed_s", "share_diff", "hw_errors", "chip_max_c", "fan_min_rpm", "power_w"),
     *("pool_alive", "suspended", "tuned", "work_gh", "accepted", "rejected", "stale", "accepted_diff"),
+    *("boards_up", "chips_up"),
 )
 
 DAMAGED = f"""
