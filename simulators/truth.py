@@ -95,6 +95,7 @@ class _Injected:
     target: str
     miners: tuple[MinerId, ...]
     started_at: float
+    fixable: bool
     masked: bool
     ended_at: float | None = None
 
@@ -139,8 +140,10 @@ class Truth:
         if chosen.counts:
             # Whoever is out of order already is another fault's.
             victims = tuple(miner for miner in victims if self._plant.miners[miner].healthy)
-        chosen.inject(self._plant, target, now, **params)
-        injected = _Injected(chosen, target, victims, now, chosen.is_masked(params))
+        settled = chosen.drawn(params, self._plant.rng(f"fault/{kind}/{target}/{len(self._injected)}"))
+        chosen.inject(self._plant, target, now, **settled)
+        fixable, masked = chosen.is_fixable(self._plant.site, target, settled), chosen.is_masked(settled)
+        injected = _Injected(chosen, target, victims, now, fixable, masked)
         self._injected.append(injected)
         if not chosen.counts:
             self._lasting.setdefault((kind, target), []).append(injected)
@@ -204,7 +207,7 @@ class Truth:
             kind.name,
             kind.category,
             kind.counts and bool(injected.miners),
-            kind.is_fixable(self._plant.site, injected.target),
+            injected.fixable,
             kind.causes,
             injected.miners,
             injected.started_at,

@@ -144,24 +144,19 @@ def chip_max_c(stats: Row) -> float | None:
 
 
 def fans_rpm(stats: Row) -> tuple[float, ...]:
-    """Return the fans in rpm: those that turn, and a 0 for each of `fan_num` that does not.
+    """Return the fans in rpm, in their order where every connector told has one, as `fan_num` says.
 
-    Connectors without a fan read 0 as well, and older boards count fans that are not on the first connectors.
+    Connectors without a fan read 0 as well, and older boards count fans that are not on the first connectors: there
+    those that turn come first, and then a 0 for each of `fan_num` that does not.
     """
-    turning: list[float] = []
-    standing = 0
-    for value in map(stats.get, _FAN_KEYS):
-        if value is None:
-            continue
-        rpm = within(value, 0.0, MAX_FAN_RPM)
-        if rpm:
-            turning.append(rpm)
-        elif rpm is not None:
-            standing += 1
-    if standing:
-        declared = within(stats.get("fan_num"), 0.0, float(len(_FAN_KEYS))) or 0.0
-        turning += [0.0] * min(standing, max(0, int(declared) - len(turning)))
-    return tuple(turning)
+    told = [rpm for key in _FAN_KEYS if (rpm := within(stats.get(key), 0.0, MAX_FAN_RPM)) is not None]
+    turning = [rpm for rpm in told if rpm]
+    if len(turning) == len(told):
+        return tuple(told)
+    declared = int(within(stats.get("fan_num"), 0.0, float(len(_FAN_KEYS))) or 0.0)
+    if declared == len(told):
+        return tuple(told)
+    return (*turning, *[0.0] * max(0, min(len(told), declared) - len(turning)))
 
 
 def boards(stats: Row) -> tuple[BoardReading, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from simulators.faults.kind import FaultKind, Knob, On, miners_of
 from simulators.faults.miner import MINER_FAULTS
 from simulators.faults.network import NETWORK_FAULTS
+from simulators.faults.parts import PART_FAULTS
 from simulators.faults.pdu import PDU_FAULTS
 from simulators.faults.pool import POOL_FAULTS, WORK_FAULTS
 from simulators.faults.wire import WIRE_FAULTS
@@ -12,6 +13,8 @@ from simulators.faults.wire import WIRE_FAULTS
 __all__ = ["FAULT_KINDS", "FaultKind", "Knob", "On", "miners_of"]
 
 FAULT_KINDS: Mapping[str, FaultKind] = {
-    kind.name: kind for kind in (*MINER_FAULTS, *NETWORK_FAULTS, *PDU_FAULTS, *POOL_FAULTS, *WORK_FAULTS, *WIRE_FAULTS)
+    kind.name: kind
+    for kinds in (MINER_FAULTS, PART_FAULTS, NETWORK_FAULTS, PDU_FAULTS, POOL_FAULTS, WORK_FAULTS, WIRE_FAULTS)
+    for kind in kinds
 }
 """Every fault kind by the name scenarios use."""

@@ -1,6 +1,7 @@
 """What a fault kind declares: its ground truth, what it does to the plant, what it looks like. No kind lives here."""
 
 import math
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -46,6 +47,7 @@ class Knob:
         span: least and greatest allowed number.
         whole: numbers must be whole ones.
         length: it is a list of so many numbers, each within `span`; None where it is a single value.
+        odds: of true, where it is a flag that each fault draws for itself unless the scenario writes it.
     """
 
     default: Value
@@ -54,10 +56,13 @@ class Knob:
     span: tuple[float, float] | None = None
     whole: bool = False
     length: int | None = None
+    odds: float | None = None
 
     def __post_init__(self) -> None:
         if (self.length is not None or self.whole) and self.span is None:
             raise InvariantError("a knob of whole numbers or of a list of numbers needs their span")
+        if self.odds is not None and self.default is not None:
+            raise InvariantError("a knob that is drawn has no default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class FaultKind:
         hits: the miners that it really concerns, where that is not everybody behind the target.
         objects: what is wrong with parameters at a target, where that takes a look at the site; None where nothing is.
         curable: whether the remedy can work at that target of the site; None: always.
+        cures: whether, with these parameters, the remedy works; None: always.
         masked: whether, with these parameters, nothing outside the miner tells it from a fault that a power cycle
             fixes, so that one cycle is the only way to find out. None: never.
         start, stop: begin it and end it at a site time; ending is a person's repair, or the disturbance passing.
@@ -108,10 +114,17 @@ class FaultKind:
     objects: Callable[[Site, str, Values], Objection | None] | None = None
     masked: Callable[[Values], bool] | None = None
     curable: Callable[[Site, str], bool] | None = None
+    cures: Callable[[Values], bool] | None = None
 
-    def is_fixable(self, site: Site, target: str) -> bool:
-        """Whether anything remote fixes it there."""
-        return self.fixable and (self.curable is None or self.curable(site, target))
+    def is_fixable(self, site: Site, target: str, params: Values) -> bool:
+        """Whether anything remote fixes it there, with these parameters."""
+        there = self.curable is None or self.curable(site, target)
+        return self.fixable and there and (self.cures is None or self.cures(self._complete(params)))
+
+    def drawn(self, params: Values, rng: random.Random) -> Values:
+        """Return the parameters with those that each fault draws for itself."""
+        odds = {name: knob.odds for name, knob in self.knobs.items() if knob.odds is not None}
+        return {name: rng.random() < chance for name, chance in odds.items()} | dict(params)
 
     def is_masked(self, params: Values) -> bool:
         """Whether one power cycle is the only way to tell it from a fault that a cycle fixes."""

@@ -36,9 +36,10 @@ class MinerParts(MinerLife):
         parts.cold_cures = cold_cures
         self._set_pace(now)
 
-    def lose_chips(self, now: float, board: int, chips: int) -> None:
-        """Let so many chips of a hashboard, counted from 0, fall silent."""
-        self._faulty(now).chips[board] = min(chips, chips_per_board(self.spec, self.profile) - 1)
+    def lose_chips(self, now: float, board: int, share: float) -> None:
+        """Let that share of the chips of a hashboard, counted from 0, fall silent; never all of them."""
+        chips = chips_per_board(self.spec, self.profile)
+        self._faulty(now).chips[board] = min(round(share * chips), chips - 1)
         self._set_pace(now)
 
     def degrade(self, now: float, level: float) -> None:

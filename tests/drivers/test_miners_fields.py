@@ -41,7 +41,7 @@ def test_only_believable_chip_temperatures_count(stats: dict[str, object], expec
     ("stats", "expected"),
     [
         ({"fan_num": 4, "fan1": 6000, "fan2": 5880, "fan3": 5040, "fan4": 5040}, (6000, 5880, 5040, 5040)),
-        ({"fan_num": 4, "fan1": 6000, "fan2": 0, "fan3": 5040, "fan4": 5040}, (6000, 5040, 5040, 0)),
+        ({"fan_num": 4, "fan1": 6000, "fan2": 0, "fan3": 5040, "fan4": 5040}, (6000, 0, 5040, 5040)),
         ({"fan_num": 2, "fan1": 0, "fan2": 0, "fan3": 5880, "fan4": 0, "fan5": 0, "fan6": 5760}, (5880, 5760)),
         ({"fan_num": 0, "fan1": 0, "fan2": 0}, ()),
         ({"fan1": 0, "fan2": 4000}, (4000,)),
