@@ -129,5 +129,6 @@ async def test_the_wire_and_fast_forward_tell_the_same(kind: Any, family: Family
 
 
 def parts_of(t: Telemetry) -> tuple[object, ...]:
-    boards = [(b.slot, b.chips, round(b.rate_th or 0.0, 3), b.serial) for b in t.boards]
-    return boards, t.fans_rpm, t.codes
+    """What is told of the parts, but for what changes from one second to the next."""
+    boards = [(board.slot, board.chips, bool(board.rate_th), board.serial) for board in t.boards]
+    return boards, [rpm > 0.0 for rpm in t.fans_rpm], t.codes
