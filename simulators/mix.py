@@ -36,6 +36,9 @@ WEIGHTS: Mapping[str, float] = {
     "miner.hashing_stopped": 2.0,
     "miner.control_board_hung": 3.0,
     "miner.psu_latched": 1.0,
+    "miner.firmware_corrupt": 4.0,
+    "miner.boot_loop": 4.0,
+    "miner.crash_loop": 2.0,
 }
 """How often a kind comes among the fixable ones of its category, 1.0 where it is not named here: an estimate."""
 
@@ -46,6 +49,8 @@ UNFIXABLE = 0.05
 VARIED: Mapping[str, Mapping[str, tuple[Value, ...]]] = {
     "miner.control_board_hung": {"draw": ("idle", "full")},
     "miner.psu_dead": {"standby_w": (0.0, 8.0, 12.0)},
+    "miner.boot_loop": {"every_s": (300.0, 600.0, 900.0), "cured_by": ("restart", "reboot", "flash", "flash")},
+    "miner.crash_loop": {"every_s": (200.0, 400.0), "cured_by": ("restart", "reboot", "flash")},
 }
 """Parameters that a mix draws evenly; all others keep their defaults."""
 

@@ -13,8 +13,10 @@ from agent.model.incident import Category, Reason
 from agent.model.topology import Bank, Outlet
 from simulators.faults import FAULT_KINDS, FaultKind, On
 from simulators.faults.kind import Value
+from simulators.plant.flash import FlashRecord, Phase
 from simulators.plant.journal import Entry, What
 from simulators.plant.site import SitePlant
+from simulators.plant.state import Board
 
 DAY_S = 86_400.0
 TOLERANCE_S = 0.5
@@ -70,7 +72,7 @@ class Harm:
     """What was done to the plant that should not have been.
 
     Attributes:
-        actions_on_healthy: restarts, reboots and switched-off outlets of miners that hashed well at that moment.
+        actions_on_healthy: restarts, reboots, flashes and outlets switched off of miners that hashed well just then.
         useless_power_cycles: cycles after which the miner was no better than before. The first on a fault that only a
             cycle can tell from one that a cycle fixes is not counted; the second is.
         outlets_left_off: relays that were closed at the beginning and are open at the end, but for those that have been
@@ -79,6 +81,10 @@ class Harm:
             together, and outlets closed into a bank beyond its share.
         breaker_trips: banks that lost their breaker.
         miner_minutes_lost: minutes in which miners did not hash because something was done to them while healthy.
+        bricked: control boards that have no firmware that starts, for whatever reason.
+        flashes_twice: flashes of an image onto a miner that had it already, or was getting it; nothing new was wrong.
+        power_cuts_while_flashing: flashes that a relay or a reboot, each by command, put an end to.
+        wrong_images: flashes begun with an image that is not, as far as anybody can know, for that miner.
     """
 
     actions_on_healthy: int = 0
@@ -87,6 +93,10 @@ class Harm:
     budget_breaches: int = 0
     breaker_trips: int = 0
     miner_minutes_lost: float = 0.0
+    bricked: int = 0
+    flashes_twice: int = 0
+    power_cuts_while_flashing: int = 0
+    wrong_images: int = 0
 
 
 @dataclass(slots=True)
@@ -141,8 +151,8 @@ class Truth:
             # Whoever is out of order already is another fault's.
             victims = tuple(miner for miner in victims if self._plant.miners[miner].healthy)
         settled = chosen.drawn(params, self._plant.rng(f"fault/{kind}/{target}/{len(self._injected)}"))
+        fixable, masked = chosen.is_fixable(self._plant, target, settled), chosen.is_masked(settled)
         chosen.inject(self._plant, target, now, **settled)
-        fixable, masked = chosen.is_fixable(self._plant.site, target, settled), chosen.is_masked(settled)
         injected = _Injected(chosen, target, victims, now, fixable, masked)
         self._injected.append(injected)
         if not chosen.counts:
@@ -183,6 +193,10 @@ class Truth:
                 {(e.at, self._plant.site.bank[e.outlet]) for e in entries if e.what is What.BREAKER_TRIP and e.outlet}
             ),
             miner_minutes_lost=self._lost_s(entries, now) / 60.0,
+            bricked=sum(miner.board is Board.BRICKED for miner in self._plant.miners.values()),
+            flashes_twice=self._flashes_twice(),
+            power_cuts_while_flashing=sum(_cut_by_command(f, by_miner) for f in self._plant.journal.flashes),
+            wrong_images=sum(not flash.fits for flash in self._plant.journal.flashes),
         )
 
     def _end(self, injected: _Injected, at: float) -> None:
@@ -198,7 +212,7 @@ class Truth:
         kind = injected.kind
         over_at = injected.ended_at
         of_pool = injected.target.startswith(f"{On.POOL}:")
-        if kind.counts and injected.target.startswith(f"{On.MINER}:"):
+        if (kind.counts or kind.passes) and injected.target.startswith(f"{On.MINER}:"):
             over_at = _healed_at(by_miner.get(injected.miners[0], ()), injected.started_at)
         elif kind.counts:
             of_miners = [by_miner.get(miner, ()) for miner in injected.miners]
@@ -249,6 +263,22 @@ class Truth:
         profile = self._plant.miners[cycle.miner].profile
         return now - cycle.closed_at > profile.boot_s[1] + profile.init_s[1] + profile.ramp_s[1]
 
+    def _flashes_twice(self) -> int:
+        """Return how many flashes repeat one that had not failed, with no new fault in between."""
+        broken_at: dict[MinerId, list[float]] = {}
+        for injected in self._injected:
+            for miner in injected.miners:
+                broken_at.setdefault(miner, []).append(injected.started_at)
+        last: dict[tuple[MinerId, str], FlashRecord] = {}
+        again = 0
+        for flash in self._plant.journal.flashes:
+            before = last.get((flash.miner, flash.image))
+            if before is not None:
+                again += not any(before.began_at < at <= flash.began_at for at in broken_at.get(flash.miner, ()))
+            if flash.phase is not Phase.REFUSED:
+                last[flash.miner, flash.image] = flash
+        return again
+
     def _lost_s(self, entries: Iterable[Entry], now: float) -> float:
         """Return the seconds between harm to a healthy miner and its recovery, or now.
 
@@ -266,7 +296,13 @@ class Truth:
         return lost_s + sum(now - at for at in since.values())
 
 
-_HARMFUL = frozenset({What.RELAY_OFF, What.RESTART, What.REBOOT})
+_HARMFUL = frozenset({What.RELAY_OFF, What.RESTART, What.REBOOT, What.FLASH})
+_CUTS = frozenset({What.RELAY_OFF, What.REBOOT})
+
+
+def _cut_by_command(flash: FlashRecord, by_miner: Mapping[MinerId, Sequence[Entry]]) -> bool:
+    cut_at = flash.ended_at if flash.phase is Phase.CUT else None
+    return any(entry.at == cut_at and entry.what in _CUTS for entry in by_miner.get(flash.miner, ()))
 
 
 def _by_miner(entries: Iterable[Entry]) -> dict[MinerId, list[Entry]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from simulators.faults.firmware import FIRMWARE_FAULTS, FLASHING_FAULTS
 from simulators.faults.kind import FaultKind, Knob, On, miners_of
 from simulators.faults.miner import MINER_FAULTS
 from simulators.faults.network import NETWORK_FAULTS
@@ -14,7 +15,17 @@ __all__ = ["FAULT_KINDS", "FaultKind", "Knob", "On", "miners_of"]
 
 FAULT_KINDS: Mapping[str, FaultKind] = {
     kind.name: kind
-    for kinds in (MINER_FAULTS, PART_FAULTS, NETWORK_FAULTS, PDU_FAULTS, POOL_FAULTS, WORK_FAULTS, WIRE_FAULTS)
+    for kinds in (
+        MINER_FAULTS,
+        PART_FAULTS,
+        FIRMWARE_FAULTS,
+        NETWORK_FAULTS,
+        PDU_FAULTS,
+        POOL_FAULTS,
+        WORK_FAULTS,
+        WIRE_FAULTS,
+        FLASHING_FAULTS,
+    )
     for kind in kinds
 }
 """Every fault kind by the name scenarios use."""

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from agent.model.action import Verb
 from agent.model.errors import InvariantError, PolicyError
-from agent.model.ids import MinerId, PduId, PoolId, SwitchId
+from agent.model.ids import ImageId, MinerId, PduId, PoolId, SwitchId
 from agent.model.incident import Category, Reason
 from agent.model.topology import Outlet, Port, Site
 from simulators.plant.miner import MinerPlant
@@ -34,6 +34,8 @@ class On(StrEnum):
     """`switch:c1-sw`"""
     PORT = "port"
     """`port:c1-sw/12`"""
+    IMAGE = "image"
+    """`image:9f86d081…`, an allowed firmware image by its SHA-256"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class FaultKind:
         category: the class of incident it should be seen as.
         counts: whether it is an incident of its own. A disturbance is not: an incident seen in it is not false, and
             none is expected.
+        passes: it is over as soon as its miner is well again, though it is no incident.
         remedy: the mildest verb that fixes it; POWER_OFF stands for the whole power cycle; None if nothing remote does.
         causes: the reasons a detector may truthfully give for it.
         does: what happens to the plant.
@@ -92,7 +95,8 @@ class FaultKind:
         on: what it can be aimed at.
         hits: the miners that it really concerns, where that is not everybody behind the target.
         objects: what is wrong with parameters at a target, where that takes a look at the site; None where nothing is.
-        curable: whether the remedy can work at that target of the site; None: always.
+        remedies: the remedy by what the parameter `cured_by` says; empty where there is no such parameter.
+        curable: whether the remedy can work at that target of the site as it is; None: always.
         cures: whether, with these parameters, the remedy works; None: always.
         masked: whether, with these parameters, nothing outside the miner tells it from a fault that a power cycle
             fixes, so that one cycle is the only way to find out. None: never.
@@ -113,13 +117,20 @@ class FaultKind:
     hits: Callable[[Site, str, Values], tuple[MinerId, ...]] | None = None
     objects: Callable[[Site, str, Values], Objection | None] | None = None
     masked: Callable[[Values], bool] | None = None
-    curable: Callable[[Site, str], bool] | None = None
+    curable: Callable[[SitePlant, str, Values], bool] | None = None
     cures: Callable[[Values], bool] | None = None
+    remedies: Mapping[str, Verb | None] = field(default_factory=dict)
+    passes: bool = False
 
-    def is_fixable(self, site: Site, target: str, params: Values) -> bool:
-        """Whether anything remote fixes it there, with these parameters."""
-        there = self.curable is None or self.curable(site, target)
-        return self.fixable and there and (self.cures is None or self.cures(self._complete(params)))
+    def remedy_for(self, params: Values) -> Verb | None:
+        """Return the mildest verb that fixes it with these parameters; None if nothing remote does."""
+        return self.remedies[str(self._complete(params)["cured_by"])] if self.remedies else self.remedy
+
+    def is_fixable(self, plant: SitePlant, target: str, params: Values) -> bool:
+        """Whether anything remote fixes it there, with these parameters, as the site is now."""
+        values = self._complete(params)
+        there = self.curable is None or self.curable(plant, target, values)
+        return self.remedy_for(params) is not None and there and (self.cures is None or self.cures(values))
 
     def drawn(self, params: Values, rng: random.Random) -> Values:
         """Return the parameters with those that each fault draws for itself."""
@@ -245,6 +256,10 @@ def miners_of(site: Site, target: str, on: frozenset[On] = frozenset(On)) -> tup
         case On.SWITCH | On.PORT:
             ports = frozenset(ports_of(site, target))
             return tuple(miner.id for miner in site.miners if miner.port in ports)
+        case On.IMAGE:
+            if ImageId(name) not in site.image:
+                raise PolicyError(f"the site has no image {name!r}: name one of its configuration")
+            return tuple(miner.id for miner in site.miners if site.image[ImageId(name)].may_be_for(miner))
         case _ as unreachable:
             assert_never(unreachable)
 

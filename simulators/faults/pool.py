@@ -5,7 +5,6 @@ from collections.abc import Callable
 from agent.model.action import Verb
 from agent.model.ids import PoolId
 from agent.model.incident import Category, Reason
-from agent.model.topology import Site
 from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number
 from simulators.plant.pools import PoolLine, PoolPlant, Trouble
 from simulators.plant.site import SitePlant
@@ -24,10 +23,10 @@ def _pool_at(plant: SitePlant, target: str) -> PoolPlant:
     return plant.pools.pools[PoolId(target.partition(":")[2])]
 
 
-def _has_another(site: Site, target: str) -> bool:
+def _has_another(plant: SitePlant, target: str, _: Values) -> bool:
     """Whether everybody who works for the pool has another one to go to."""
     name = PoolId(target.partition(":")[2])
-    return all(len(group.pools) > 1 for group in site.pool_groups if group.pools[:1] == (name,))
+    return all(len(group.pools) > 1 for group in plant.site.pool_groups if group.pools[:1] == (name,))
 
 
 def _begin(trouble: Trouble, knob: str | None) -> Callable[[SitePlant, str, float, Values], None]:

@@ -58,7 +58,7 @@ class FlashRecord:
     """One flash, as the plant's record has it. Times are site s.
 
     Attributes:
-        image: its name. fits: it is meant for this miner and is what its maker published.
+        image: its name. fits: as far as anybody could know, it is for this miner and what its maker published.
         ended_at: when it was done, refused or cut; None while it goes on.
         bricked: the board does not start any more because of it.
     """

@@ -111,7 +111,7 @@ class MinerLife:
         self.system = System(
             self,
             version=self.firmware.version,
-            control_board=board_of(spec.id, spec.family, spec.model, history),
+            control_board=board_of(spec, history),
             clockwork=clockwork,
             journal=journal,
             rng=rng,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from simulators.plant.parts import MinerParts
 from simulators.plant.pools import PoolLine
 from simulators.plant.readings import Readings
-from simulators.plant.state import Board, HungDraw, MinerFaults, Process, WireFault
+from simulators.plant.state import Board, HungDraw, MinerFaults, Process, SshTrouble, WireFault
 
 SHARE_OCTETS = 220
 
@@ -18,10 +18,12 @@ class MinerPlant(MinerParts):
 
     Attributes:
         board, process, fault, wire: its present state; servers read these after `SitePlant.advance`.
+        ssh: what is wrong with its SSH.
         api_octets: octets of API replies; whoever answers for the miner adds them.
     """
 
     api_octets = 0
+    ssh = SshTrouble()
     _wire: WireFault | None = None
 
     # -- what breaks it ----------------------------------------------------------------------------------------------

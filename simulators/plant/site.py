@@ -9,6 +9,7 @@ from agent.model.ids import MinerId
 from agent.model.topology import Site
 from simulators.plant.clockwork import Clockwork
 from simulators.plant.history import History, HistorySettings
+from simulators.plant.image import ImageShelf
 from simulators.plant.journal import Journal
 from simulators.plant.miner import MinerPlant
 from simulators.plant.network import NetworkPlant
@@ -27,6 +28,7 @@ class SitePlant:
         journal: what was done to the plant, and who was healthy when.
         clockwork: what the plant will do by itself.
         history: the surroundings: blocks, share difficulties, shifts.
+        images: what the site's firmware images really are.
     """
 
     def __init__(self, site: Site, *, seed: int, start_s: float = 0.0, history: HistorySettings | None = None) -> None:
@@ -35,6 +37,7 @@ class SitePlant:
         self.clockwork = Clockwork(start_s)
         self.journal = Journal()
         self.history = History(history or HistorySettings(), seed=seed, start_s=start_s)
+        self.images = ImageShelf(site.images)
         self.pools = PoolsPlant(site, self.clockwork)
         self.miners: dict[MinerId, MinerPlant] = {
             spec.id: MinerPlant(

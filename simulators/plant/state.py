@@ -56,6 +56,21 @@ class WireFault:
     probability: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class SshTrouble:
+    """What is wrong with a miner's SSH alone; the miner goes on hashing.
+
+    Attributes:
+        locked: nobody is let in any more; its port refuses.
+        cut_after_bytes: a connection is cut after it has received so much; None: never.
+        key_changed: it shows another host key than it did.
+    """
+
+    locked: bool = False
+    cut_after_bytes: int | None = None
+    key_changed: bool = False
+
+
 @dataclass(slots=True)
 class PartFaults:
     """Which parts are broken now; boards and fans are counted from 0.

@@ -266,12 +266,13 @@ class System:
             resets: settings and pools are lost.
         """
         self._clock.advance(now)
-        if self.is_busy:
-            return "a flash is under way"
         self._owner.system_changes()
         fits = image.fits(self._owner.spec, self.control_board)
-        record = FlashRecord(self._owner.spec.id, image.name, fits and image.whole, now)
+        record = FlashRecord(self._owner.spec.id, image.name, image.misleads or (fits and image.whole), now)
         self._journal.flashes.append(record)
+        if self.is_busy:
+            record.phase, record.ended_at = Phase.REFUSED, now
+            return "a flash is under way"
         self._journal.note(now, What.FLASH, miner=self._owner.spec.id, healthy=self._owner.healthy)
 
         def entered(phase: Phase, at: float) -> None:
@@ -280,16 +281,19 @@ class System:
                 self._turns += 1  # what fails by itself is about to be erased, and does not fail any more
                 self._owner.stop_for_flash(at)
             elif phase is Phase.DONE:
-                self._written(image, record, at, reboots=reboots, resets=resets)
+                boots = fits and image.whole and image.starts
+                self._written(image, record, at, boots=boots, reboots=reboots, resets=resets)
 
         why = objection(image, check, fits=fits)
         self.flashing = Flashing(image, record, refused=why, clockwork=self._clock, rng=self._rng, on_phase=entered)
         self.flashing.begin(now)
         return ""
 
-    def _written(self, image: Image, record: FlashRecord, now: float, *, reboots: bool, resets: bool) -> None:
+    def _written(
+        self, image: Image, record: FlashRecord, now: float, *, boots: bool, reboots: bool, resets: bool
+    ) -> None:
         self.version = image.version
-        self.bootable = record.fits and not self.worn
+        self.bootable = boots and not self.worn
         record.bricked = not self.bootable
         if self.bootable:
             self.cure(Cure.FLASH)

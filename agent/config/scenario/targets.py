@@ -22,6 +22,7 @@ NAMES: Mapping[str, Callable[[Site], list[str]]] = {
     "rack": lambda site: _distinct(miner.rack for miner in site.miners),
     "loop": lambda site: _distinct(miner.loop for miner in site.miners),
     "pool": lambda site: [pool.id for pool in site.pools],
+    "image": lambda site: [image.sha256 for image in site.images],
 }
 """What there is of each word that a target can begin with, by name, in the site's order."""
 
