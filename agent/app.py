@@ -21,6 +21,7 @@ from agent.detect.network import NetworkDetector
 from agent.detect.pool import PoolDetector
 from agent.detect.rejects import RejectDetector
 from agent.detect.stuck import StuckDetector
+from agent.detect.unsteady_pool import UnsteadyPoolDetector
 from agent.guard.limits import Mode
 from agent.ledger.fold import State
 from agent.ledger.store import Ledger
@@ -257,6 +258,7 @@ def detectors(settings: Settings) -> list[Detector]:
     return [
         ForeignPoolDetector(rows, settings.foreign_pool),
         PoolDetector(rows, settings.pool_loss),
+        UnsteadyPoolDetector(rows, settings.unsteady_pool),
         network,
         RejectDetector(rows, settings.rejects),
         StuckDetector(rows, settings.stuck, network),

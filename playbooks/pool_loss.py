@@ -13,18 +13,11 @@ pool works: it is never restarted, rebooted or power-cycled here.
 Times: facts "detection", sections 1.3 and 7, D2; facts "failures", rows 6 to 8.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
-
-import numpy as np
-
-from agent.model.action import Action, Verb
+from agent.model.action import Verb
 from agent.model.incident import Category
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
 from agent.model.pools import (
     PLACES,
-    Rows,
-    accepted_since,
     best_place,
     endpoint,
     is_bad,
@@ -32,14 +25,14 @@ from agent.model.pools import (
     is_on,
     lost,
     members,
-    others,
     place_in_site,
     probe,
     probed_since,
     works_elsewhere,
 )
 from agent.model.probe import NameFault, Verdict
-from agent.model.waves import PART_PROOF, PROVEN_SHARES, VERIFY_S, part_size, waves
+from agent.model.stay import ToBest, Told, lost_members, stay
+from agent.model.waves import VERIFY_S, waves
 
 HOLD_S = 30.0
 """The pool's other miners show themselves within this time (facts "detection", section 7, MTTR budget)."""
@@ -73,33 +66,6 @@ PROOF_S = 600.0
 _SITES_OWN = frozenset({NameFault.SILENT, NameFault.SERVER_FAILED})
 
 
-class Told(StrEnum):
-    """Who is told at once, where it is not done in waves."""
-
-    FEW = "few"
-    """Those that are lost: they are few, and the pool is good from here."""
-    FIRST = "first"
-    """The first tenth of the members, wherever they work now."""
-    OTHERS = "others"
-    """All members but those."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToBest:
-    """The computed action on some members: the best other pool. Its text is part of the fingerprint."""
-
-    told: Told
-
-    def __call__(self, s: Situation) -> Action:
-        """Return whom to tell, and the pool; the incident's first miner and first other pool where there are none."""
-        first = _first_tenth(s)
-        rows = {Told.FEW: _lost(s), Told.FIRST: first, Told.OTHERS: members(s)[len(first) :]}[self.told]
-        names = [s.row.view.site.miners[row].id for row in rows.tolist()] or [s.miner.id]
-        pools = [pool.id for pool in others(s)]
-        pool = pools[max(1, best_place(s)) - 1] if pools else None
-        return Action(verb=Verb.SWITCH_POOL, miner=names[0], others=tuple(names[1:]), pool=pool)
-
-
 def probes_are_fresh(s: Situation) -> bool:
     """Every pool of the group was looked at since this state was entered."""
     return probed_since(s, s.run.entered_at)
@@ -112,7 +78,7 @@ def has_no_pools(s: Situation) -> bool:
 
 def gateway_is_cut_off(s: Situation) -> bool:
     """Miners are lost, and for two minutes the gateway too has reached no pool of the group, or no nameserver."""
-    if s.in_state_s < PATIENT_S or not len(_lost(s)):
+    if s.in_state_s < PATIENT_S or not len(lost_members(s)):
         return False
     pools = s.row.view.site.pools_of(s.miner)
     found = [probe(s, pool.id) for pool in pools]
@@ -145,14 +111,6 @@ def most_are_back(s: Situation) -> bool:
 def most_are_away_again(s: Situation) -> bool:
     """Most members have left the pool for the second time, and another one is good: it flaps."""
     return most_are_away(s) and works_elsewhere(s)
-
-
-def first_tenth_works(s: Situation) -> bool:
-    """At least 80 % of those that were told first work for another pool, and have had shares accepted since."""
-    view, rows = s.row.view, _first_tenth(s)
-    there = (view.pool[rows] >= 0) & ~is_on(s, rows, endpoint(s)) & (view.pool_at[rows] >= s.run.entered_at)
-    shares = [accepted_since(view, row, s.run.entered_at) >= PROVEN_SHARES for row in rows.tolist()]
-    return bool((there & np.array(shares, dtype=np.bool_)).sum() >= PART_PROOF * len(rows))
 
 
 def first_is_best(s: Situation) -> bool:
@@ -188,13 +146,13 @@ def no_pool_is_good(s: Situation) -> bool:
 
 def some_are_back_and_some_lost(s: Situation) -> bool:
     """Some members earn, and others do not."""
-    return 0 < len(_lost(s)) < len(members(s))
+    return 0 < len(lost_members(s)) < len(members(s))
 
 
 def _wants_waves(s: Situation) -> bool:
     """The endpoint is bad and somebody is lost, or it is good from here and many have been lost to it for a while."""
     about = endpoint(s)
-    if about is None or not len(_lost(s)):
+    if about is None or not len(lost_members(s)):
         return False
     return is_bad(s, about) or (_is_good_and_patient(s) and not _are_few(s))
 
@@ -202,27 +160,16 @@ def _wants_waves(s: Situation) -> bool:
 def _is_good_and_patient(s: Situation) -> bool:
     about = endpoint(s)
     good = about is not None and is_good(s, about) and not is_bad(s, about)
-    return good and s.in_state_s >= PATIENT_S and len(_lost(s)) > 0
+    return good and s.in_state_s >= PATIENT_S and len(lost_members(s)) > 0
 
 
 def _are_few(s: Situation) -> bool:
     """So few that they may be at fault themselves, and can be told at once."""
-    view, count = s.row.view, len(_lost(s))
+    view, count = s.row.view, len(lost_members(s))
     working = int((view.pool == place_in_site(view, endpoint(s))).sum())
     away = int((~is_on(s, members(s), endpoint(s))).sum())
     is_shared = count >= SHARED_BY and count >= SHARED_SHARE * (working + away)
     return count <= FEW and not is_shared
-
-
-def _first_tenth(s: Situation) -> Rows:
-    return members(s)[: max(1, part_size(s))]
-
-
-def _lost(s: Situation) -> Rows:
-    """Return the members that answer and earn nothing."""
-    rows = members(s)
-    gone: Rows = rows[lost(s, rows) & (s.row.view.misses[rows] == 0)]
-    return gone
 
 
 _BEST = (Arm(first_is_best, "to_1"), Arm(second_is_best, "to_2"))
@@ -238,6 +185,7 @@ _JUDGE = (
 _JUDGES = ("judge", "away", "back")
 """The same questions in each; that its miners left, came back and left again is what they tell apart."""
 
+_STAY = stay(PROOF_S)
 _WAVES = [waves(place, PROOF_S) for place in PLACES]
 
 _STEPS: dict[str, Step] = {
@@ -249,10 +197,7 @@ _STEPS: dict[str, Step] = {
     "name": Check((Arm(no_pool_is_good, "none_good"), Arm(some_are_back_and_some_lost, "some")), 0.0, "undecided"),
     "few": Act(Verb.SWITCH_POOL, "told", "refused", ToBest(Told.FEW)),
     "proof_few": Check((), VERIFY_S + PROOF_S, "not_recovered"),
-    "stay_first": Act(Verb.SWITCH_POOL, "told", "refused", ToBest(Told.FIRST)),
-    "verify_stay": Check((Arm(first_tenth_works, "works"),), VERIFY_S, "not_seen"),
-    "stay_others": Act(Verb.SWITCH_POOL, "told", "refused", ToBest(Told.OTHERS)),
-    "proof_stay": Check((), VERIFY_S + PROOF_S, "not_recovered"),
+    **_STAY[0],
     **{state: step for steps, _ in _WAVES for state, step in steps.items()},
     "resolved": Resolve(),
     "ask_no_pools": Escalate("no_pool_group"),
@@ -260,7 +205,7 @@ _STEPS: dict[str, Step] = {
     "ask_no_healthy": Escalate("no_healthy_pool"),
     "ask_good_from_here": Escalate("pool_good_from_here"),
     "ask_miner": Escalate("miner_only"),
-    "ask_flaps": Escalate("pool_flaps"),
+    "ask_stay": Escalate("pool_flaps"),
     "ask_failed": Escalate("switch_failed"),
     "ask_stragglers": Escalate("stragglers"),
     "ask_undecided": Escalate("evidence_missing"),
@@ -280,22 +225,14 @@ _TRANSITIONS = (
     *(Transition("undecided", state, "name") for state in _JUDGES),
     Transition("away", "judge", "away"),
     Transition("back", "away", "back"),
-    *(Transition(trigger, "stay_first", "verify_stay") for trigger in ("told", "refused")),
-    Transition("works", "verify_stay", "stay_others"),
-    Transition("not_seen", "verify_stay", "ask_flaps"),
-    *(Transition(trigger, "stay_others", "proof_stay") for trigger in ("told", "refused")),
-    Transition("not_recovered", "proof_stay", "ask_flaps"),
     Transition("none_good", "name", "ask_no_healthy"),
     Transition("some", "name", "ask_stragglers"),
     Transition("undecided", "name", "ask_undecided"),
     Transition("told", "few", "proof_few"),
     Transition("refused", "few", "ask_miner"),
     Transition("not_recovered", "proof_few", "ask_miner"),
-    # Not while miners of a pool that flaps are told to stay: they are well again each time, and not for long.
-    *(
-        Transition("recovered", state, "resolved")
-        for state in ("hold", "gather", *_JUDGES, "name", "few", "proof_few", "proof_stay")
-    ),
+    *(Transition("recovered", state, "resolved") for state in ("hold", "gather", *_JUDGES, "name", "few", "proof_few")),
+    *_STAY[1],
     *(row for _, rows in _WAVES for row in rows),
 )
 

@@ -120,6 +120,8 @@ def telemetry(
             pool_alive=pool.alive,
             pool_url=pool.url,
             pool_user=pool.user,
+            drops=pool.drops,
+            pool_drops=pool.pool_drops,
             suspended=suspended,
         ),
     )

@@ -120,6 +120,8 @@ def telemetry(reading: Reading) -> Telemetry:
             pool_alive=pool.alive,
             pool_url=pool.url,
             pool_user=pool.user,
+            drops=pool.drops,
+            pool_drops=pool.pool_drops,
             suspended=flag(summary.miner_off if summary.btminer_off is None else summary.btminer_off),
             tuned=_tuned(reading.boards),
             boards=_boards(reading.boards),

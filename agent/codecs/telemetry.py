@@ -65,6 +65,7 @@ class Pool(msgspec.Struct, gc=False, frozen=True):
     active: object = field(name="Stratum Active", default=None)
     diff: Count = field(name="Stratum Difficulty", default=None)
     short_diff: object = field(name="Diff", default=None)
+    drops: Count = field(name="Get Failures", default=None)
 
 
 def section(sections: Mapping[str, Section], name: str) -> Section:
@@ -122,12 +123,18 @@ def hottest(values: Iterable[object]) -> float | None:
 
 
 class PoolFacts(msgspec.Struct, gc=False, frozen=True):
-    """What `pools` tells of the work: alive and share difficulty as `pool_facts` says, url and user as written."""
+    """What `pools` tells of the work: alive and share difficulty as `pool_facts` says, url and user as written.
+
+    Attributes:
+        drops: connections lost since the process started, to any of them; pool_drops: to the one that url names.
+    """
 
     alive: bool | None
     share_diff: float | None
     url: str | None
     user: str | None
+    drops: float | None = None
+    pool_drops: float | None = None
 
 
 def pool_facts(pools: Sequence[Pool]) -> PoolFacts:
@@ -138,7 +145,8 @@ def pool_facts(pools: Sequence[Pool]) -> PoolFacts:
     """
     for pool in pools:
         if pool.status == "Alive" and flag(pool.active):
-            return PoolFacts(True, _share_diff(pool), _pool_text(pool.url), _pool_text(pool.user))
+            url, user = _pool_text(pool.url), _pool_text(pool.user)
+            return PoolFacts(True, _share_diff(pool), url, user, _drops(pools), pool.drops)
     return _without_active_pool(pools)
 
 
@@ -154,13 +162,23 @@ def _without_active_pool(pools: Sequence[Pool]) -> PoolFacts:
     url, user = _pool_text(chosen.url), _pool_text(chosen.user)
     told = [pool for pool in pools if isinstance(pool.status, str)]
     if chosen.status == "Alive" and all(flag(pool.active) is None for pool in told):
-        return PoolFacts(True, _share_diff(chosen), url, user)
-    return PoolFacts(False if told else None, None, url, user)
+        return PoolFacts(True, _share_diff(chosen), url, user, _drops(pools), chosen.drops)
+    return PoolFacts(False if told else None, None, url, user, _drops(pools), chosen.drops)
 
 
 def _rank(pool: Pool) -> tuple[bool, bool, float]:
     priority = within(pool.priority, 0.0, MAX_COUNT)
     return not flag(pool.active), pool.status != "Alive", MAX_COUNT if priority is None else priority
+
+
+def _drops(pools: Sequence[Pool]) -> float | None:
+    """Return the connections lost to all pools together; None where one of them does not tell, so that none falls."""
+    total = 0.0
+    for pool in pools:
+        if pool.drops is None:
+            return None
+        total += pool.drops
+    return total
 
 
 def _pool_text(value: object) -> str | None:

@@ -31,6 +31,7 @@ from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
+from agent.detect.unsteady_pool import UnsteadyPoolThresholds
 from agent.drivers.hosts.access import SshAccess, SshBook
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
@@ -177,6 +178,7 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         tick_s=config.tick_s,
         stuck=StuckThresholds(**config.stuck.model_dump()),
         pool_loss=PoolThresholds(**config.pool_loss.model_dump()),
+        unsteady_pool=UnsteadyPoolThresholds(**config.unsteady_pool.model_dump()),
         rejects=RejectThresholds(**config.rejects.model_dump()),
         foreign_pool=ForeignPoolThresholds(**config.foreign_pool.model_dump()),
         guard=GuardLimits(**config.guard.model_dump()),

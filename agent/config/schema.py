@@ -28,7 +28,14 @@ from agent.config.fields import (
     Whole,
     Worker,
 )
-from agent.config.schema_thresholds import ForeignPoolSection, PoolLossSection, RejectsSection, Section, StuckSection
+from agent.config.schema_thresholds import (
+    ForeignPoolSection,
+    PoolLossSection,
+    RejectsSection,
+    Section,
+    StuckSection,
+    UnsteadyPoolSection,
+)
 from agent.config.wording import Expect
 from agent.drivers.hosts.access import LegacyAlgorithm
 from agent.drivers.snmp import AuthProtocol, PrivProtocol
@@ -381,6 +388,8 @@ class ConfigFile(Section):
     """When a miner counts as stuck."""
     pool_loss: PoolLossSection = PoolLossSection()
     """When a miner counts as having lost its pool."""
+    unsteady_pool: UnsteadyPoolSection = UnsteadyPoolSection()
+    """When a pool counts as dropping all its miners together, again and again."""
     rejects: RejectsSection = RejectsSection()
     """When too many of a miner's shares are refused."""
     foreign_pool: ForeignPoolSection = ForeignPoolSection()

@@ -7,9 +7,11 @@ from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
+from agent.detect.unsteady_pool import UnsteadyPoolThresholds
 
 _STUCK = StuckThresholds()
 _POOL = PoolThresholds()
+_UNSTEADY = UnsteadyPoolThresholds()
 _REJECTS = RejectThresholds()
 _FOREIGN = ForeignPoolThresholds()
 
@@ -60,6 +62,29 @@ class PoolLossSection(Section):
     """Most expected share intervals since then, where those are longer."""
     clear_window_s: Number = Field(default=_POOL.clear_window_s, ge=30, le=3600)
     """Seconds over which it is proven."""
+
+
+class UnsteadyPoolSection(Section):
+    """When a pool counts as dropping all its miners together, again and again."""
+
+    together: Whole = Field(default=_UNSTEADY.together, ge=2, le=1000)
+    """Miners of one pool that lose their connection in the same moment for that to count as a drop."""
+    share: Number = Field(default=_UNSTEADY.share, ge=0.1, le=1)
+    """Share of the pool's miners for that, 0.5 for 50 %."""
+    drops: Whole = Field(default=_UNSTEADY.drops, ge=3, le=20)
+    """Drops in a row at the same distance that are a time-out."""
+    leaves: Whole = Field(default=_UNSTEADY.leaves, ge=2, le=20)
+    """Drops in a row after which the miners left for another pool, while the gateway finds the pool good."""
+    tolerance: Number = Field(default=_UNSTEADY.tolerance, ge=0.01, le=0.2)
+    """Part of the period by which distances may differ, 0.05 for 5 %."""
+    least_s: Number = Field(default=_UNSTEADY.least_s, ge=10, le=600)
+    """Least seconds from one drop to the next."""
+    longest_s: Number = Field(default=_UNSTEADY.longest_s, ge=60, le=900)
+    """Most seconds from one drop to the next."""
+    clear_share: Number = Field(default=_UNSTEADY.clear_share, ge=0.1, le=2)
+    """Over when no drop has come for that part of the period beyond it ..."""
+    clear_window_s: Number = Field(default=_UNSTEADY.clear_window_s, ge=30, le=3600)
+    """... and for so many seconds from then on."""
 
 
 class RejectsSection(Section):

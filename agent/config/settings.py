@@ -9,6 +9,7 @@ from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
+from agent.detect.unsteady_pool import UnsteadyPoolThresholds
 from agent.drivers.hosts.access import SshBook
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
@@ -41,6 +42,7 @@ class Settings:
     tick_s: float
     stuck: StuckThresholds
     pool_loss: PoolThresholds
+    unsteady_pool: UnsteadyPoolThresholds
     rejects: RejectThresholds
     foreign_pool: ForeignPoolThresholds
     guard: GuardLimits

@@ -45,6 +45,8 @@ class Reason(StrEnum):
     """The API answers; no hashes and no shares."""
     NO_POOL = "no_pool"
     """It computes, or could, and nothing it finds is accepted anywhere: its pool is gone."""
+    UNSTEADY_POOL = "unsteady_pool"
+    """Its pool drops all its miners in the same moment, again and again, and takes them back."""
     REJECTS = "rejects"
     """Of the shares it sends, too many are refused."""
     FOREIGN_POOL = "foreign_pool"

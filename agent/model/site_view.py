@@ -95,12 +95,12 @@ class SiteView:
         self.rejected = Counter(n)
         self.stale = Counter(n)
         self.accepted_diff = Counter(n)
+        self.drops, self.pool_drops = Counter(n), Signal(n)
         self._lay_out_surroundings(site)
         self.cooling = CoolingColumns(site)
         self.probes: dict[PoolId, ProbeResult] = {}
         self.pool_good_since: dict[PoolId, float] = {}
         self._pools = _PoolBook(site)
-        self.bank_a: dict[str, tuple[float, float]] = {}
         self._cells = self._single_cells()
 
     def _lay_out_surroundings(self, site: Site) -> None:
@@ -160,6 +160,9 @@ class SiteView:
         self.rejected.put(row, t.rejected, now, restarted=restarted)
         self.stale.put(row, t.stale, now, restarted=restarted)
         self.accepted_diff.put(row, t.accepted_diff, now, restarted=restarted)
+        self.pool_drops.put(row, t.pool_drops, now)
+        if t.drops is not None:  # a new list of pools counts from zero, whatever the age of the process
+            self.drops.put(row, t.drops, now, restarted=restarted or t.drops < self.drops.raw[row])
 
     def put_miss(self, row: int, now: float, reach: Reach) -> None:
         """Store a poll that gave no telemetry: refused, silent or faulty."""
@@ -216,10 +219,6 @@ class SiteView:
         self.outlet_state.put(row, float(reading.state), now)
         self.outlet_a.put(row, reading.current_a, now)
         self.outlet_w.put(row, reading.power_w, now)
-
-    def put_bank(self, bank: str, now: float, current_a: float) -> None:
-        """Store a bank's measured current in A, under the bank's printed name."""
-        self.bank_a[bank] = (current_a, now)
 
     def put_pools(self, where: Bools, at: Floats, pool: NDArray[np.int16], worker_ok: Floats) -> None:
         """Store which pool the rows `where` work for, by its place in the site's list, and whether under their name."""

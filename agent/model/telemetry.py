@@ -59,6 +59,8 @@ class Telemetry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         power_w: power the device reports, in W.
         pool_alive: the active pool's status is exactly "Alive".
         pool_url, pool_user: the pool worked for, as the device writes its address, and the worker's name there.
+        drops: connections lost since the process started (cgminer's "Get Failures"), to any pool; pool_drops: to the
+            pool worked for.
         suspended: told to sleep (curtailed): not hashing is what it was asked to do.
         tuned: the family's tuning or frequency ramp has ended.
         boards: its hashboards by slot, slots without one among them where the device lists those.
@@ -84,6 +86,8 @@ class Telemetry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     pool_alive: bool | None = None
     pool_url: str | None = None
     pool_user: str | None = None
+    drops: float | None = None
+    pool_drops: float | None = None
     suspended: bool | None = None
     tuned: bool | None = None
     boards: tuple[BoardReading, ...] = ()

@@ -197,16 +197,11 @@ class InfrastructureReader:
             feed.is_lost = False
 
     def _pdu_reader(self, pdu: Pdu, driver: PduSource) -> Callable[[bool], Awaitable[None]]:
-        banks = {bank.number: str(bank) for bank in pdu.banks}
-
         async def read(_: bool) -> None:
             reading = await driver.read()
             now = self._clock.now()
             for number, outlet in reading.outlets.items():
                 self._view.put_outlet(Outlet(pdu.id, number), now, outlet)
-            for number, current_a in reading.bank_a.items():
-                if number in banks:
-                    self._view.put_bank(banks[number], now, current_a)
 
         return read
 

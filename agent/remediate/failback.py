@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from agent.model.action import Action, Verb
 from agent.model.ids import MinerId, PoolId
-from agent.model.incident import Category, Incident
+from agent.model.incident import Category, Incident, Reason
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.topology import PoolGroup
@@ -24,6 +24,10 @@ LONGEST_S = 8 * 3600.0
 REJECTS_PROOF_S = 1800.0
 """For so long a wave is watched that went home to a pool that had rejected shares, before the next goes: it looks good
 from the gateway, and a tenth of rejects takes ten minutes to show (facts "detection", section 2)."""
+
+DROPS_PROOF_S = 1800.0
+"""A wave that went home to a pool that dropped its miners is watched for so long, and has to be there for so long
+without a drop: the gateway finds such a pool good, and drops may lie 15 minutes apart."""
 
 SECOND_SHARE = 0.10
 WELL_SHARE = 0.80
@@ -42,10 +46,11 @@ def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Act
         if incident is None or incident.is_open or incident.in_flight is not None:
             continue
         away, back = _members(memory, view, group)
-        if not away or not _is_good(memory, view, home, now) or not _mine(view, memory, back, home):
+        steady_since = now - DROPS_PROOF_S if incident.cause is Reason.UNSTEADY_POOL else math.inf
+        if not away or not _is_good(memory, view, home, now) or not _mine(view, memory, back, home, steady_since):
             continue
         watched_s = now - max((memory.pool_set[m][1] for m in back), default=-math.inf)
-        if incident.category is Category.REJECTS and watched_s < REJECTS_PROOF_S:
+        if watched_s < _proof_s(incident):
             continue
         size = 1 if not back else max(1, round(SECOND_SHARE * len(away + back)))
         wave = away[:size] if len(back) <= size else away
@@ -56,6 +61,13 @@ def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Act
 def wait_s(times_left: int) -> float:
     """Return how long a pool must have been good that was left so often within a day."""
     return float(min(GOOD_S * 2.0 ** max(0, times_left - 1), LONGEST_S))
+
+
+def _proof_s(incident: Incident) -> float:
+    """Return how long a wave is watched before the next goes."""
+    if incident.cause is Reason.UNSTEADY_POOL:
+        return DROPS_PROOF_S
+    return REJECTS_PROOF_S if incident.category is Category.REJECTS else 0.0
 
 
 def _left_by(memory: Memory, home: PoolId) -> Incident | None:
@@ -87,13 +99,14 @@ def _is_good(memory: Memory, view: SiteView, home: PoolId, now: float) -> bool:
     return now - max(since, *left) >= wait_s(len(left))
 
 
-def _mine(view: SiteView, memory: Memory, back: Sequence[MinerId], home: PoolId) -> bool:
-    """Whether enough of those that went home have had shares accepted there since."""
+def _mine(view: SiteView, memory: Memory, back: Sequence[MinerId], home: PoolId, steady_since: float) -> bool:
+    """Whether enough of those that went home have had shares accepted there since, and no drop since `steady_since`."""
     if not back:
         return True
     place = next(k for k, pool in enumerate(view.site.pools) if pool.id == home)
     well = 0
     for miner in back:
         row, told_at = view.site.rows[miner], memory.pool_set[miner][1]
-        well += bool(view.pool[row] == place and view.accepted.grew_at[row] > told_at)
+        mines = view.pool[row] == place and view.accepted.grew_at[row] > told_at
+        well += bool(mines and not view.drops.grew_at[row] >= steady_since)
     return well >= WELL_SHARE * len(back)

@@ -29,6 +29,10 @@ HIGH_SHARE = 0.01
 """Shares of the site's hashrate from which an incident is critical or high (KPI reference, severities)."""
 
 
+_WORSE = frozenset({(Reason.UNSTEADY_POOL, Reason.NO_POOL)})
+"""Causes that may turn into another one though miners share them and a person was asked: of this he was not told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Triage:
     """One tick's result: what to record, and the open incidents whose symptom has cleared."""
@@ -45,7 +49,7 @@ class _Tick:
         claims: for each firing row the verdict that owns it: the first that fires, in the order of the detectors.
         firing: every pair of category and row that fires.
         groups: rows without an incident by what they share, to be opened or joined together.
-        reopened: incidents that this tick re-opens.
+        reopened: incidents that this tick re-opens. worsened: shared ones that it gives another cause.
     """
 
     view: SiteView
@@ -56,6 +60,7 @@ class _Tick:
     firing: dict[tuple[Category, int], Verdicts] = field(default_factory=dict)
     groups: dict[tuple[Category, str], list[int]] = field(default_factory=dict)
     reopened: set[IncidentId] = field(default_factory=set)
+    worsened: set[IncidentId] = field(default_factory=set)
     opened: int = 0
 
     def miner(self, row: int) -> MinerId:
@@ -147,21 +152,29 @@ def _update(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) -> lis
 
     A new symptom is then what the deed did: booting, not hashing yet. The first one stands.
     """
-    if incident.attempts or incident.domain or not _is_undecided(incident):
+    if incident.attempts or incident.id in tick.worsened:
         return []
-    cause, evidence = verdict.evidence.reason(row), verdict.evidence.of(row)
+    cause = verdict.evidence.reason(row)
+    if (incident.cause, cause) in _WORSE:
+        tick.worsened.add(incident.id)
+        return [_reclassified(tick, incident, row, verdict)]
+    if incident.domain or not _is_undecided(incident) or cause == incident.cause:
+        return []
     if verdict.category is not incident.category:
-        if (incident.category, row) in tick.firing:
-            return []
-        severity = _severity(tick.view, incident.members, cause, "")
-        return [
-            IncidentReclassified(
-                incident=incident.id, category=verdict.category, cause=cause, severity=severity, evidence=evidence
-            )
-        ]
-    if cause == incident.cause:
-        return []
+        return [] if (incident.category, row) in tick.firing else [_reclassified(tick, incident, row, verdict)]
+    evidence = verdict.evidence.of(row)
     return [IncidentUpdated(incident=incident.id, cause=cause, severity=incident.severity, evidence=evidence)]
+
+
+def _reclassified(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) -> IncidentReclassified:
+    cause = verdict.evidence.reason(row)
+    return IncidentReclassified(
+        incident=incident.id,
+        category=verdict.category,
+        cause=cause,
+        severity=_severity(tick.view, incident.members, cause, incident.domain),
+        evidence=verdict.evidence.of(row),
+    )
 
 
 def _mitigated(tick: _Tick) -> list[AnyEvent]:

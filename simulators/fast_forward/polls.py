@@ -93,6 +93,8 @@ class MinerPolls:
         self._fan_rpm: Floats = np.zeros(n)
         self._boards_up: Floats = np.array([float(m.profile.boards) for m in self._miners])
         self._chips_up: Floats = self._boards_up * [chips_per_board(m.spec, m.profile) for m in self._miners]
+        self._drops: Floats = np.zeros(n)
+        self._pool_drops: Floats = np.zeros(n)
         self._names_pool: Bools = np.zeros(n, dtype=np.bool_)
         self._pool = np.zeros(n, dtype=np.int16)
         self._worker_ok: Floats = np.full(n, np.nan)
@@ -181,6 +183,8 @@ class MinerPolls:
             "rejected": totals["rejected"],
             "stale": totals["stale"],
             "accepted_diff": totals["accepted_diff"],
+            "drops": self._drops,
+            "pool_drops": self._pool_drops,
         }
         self._view.put_answers(heard, self._epoch_s + at_s, polls, self._families.said(heard, told))
         self._view.put_pools(heard & self._names_pool, self._epoch_s + at_s, self._pool, self._worker_ok)
@@ -223,6 +227,7 @@ class MinerPolls:
             readings = miner.readings(now)
             self._chip_c[row] = max(readings.chip_temp_c)
             self._fan_rpm[row] = min(readings.fans_rpm, default=0)
+            self._drops[row], self._pool_drops[row] = readings.pool_book.drops, readings.pool_book.pool_drops
             self._names_pool[row] = bool(readings.pool_url)
             self._pool[row], self._worker_ok[row] = self._view.named_pool(row, readings.pool_url, readings.pool_user)
             self.steady.admit(row, now)

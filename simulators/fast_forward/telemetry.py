@@ -131,6 +131,8 @@ def _told(miner: MinerPlant, now: float) -> Telemetry:
         pool_alive=r.pool_alive,
         pool_url=r.pool_url,
         pool_user=r.pool_user,
+        drops=r.pool_book.drops,
+        pool_drops=r.pool_book.pool_drops,
         suspended=r.suspended if family in TELLS_SLEEP else None,
         tuned=r.upfreq_complete if family in TELLS_RAMP else None,
         boards=_boards(miner, r),

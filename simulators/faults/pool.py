@@ -15,6 +15,7 @@ THIEF = "bc1qforeign.1"
 
 _PERIOD_S = (10.0, 3600.0)
 _LOST = frozenset({Reason.NO_POOL})
+_UNSTEADY = frozenset({Reason.UNSTEADY_POOL})
 _REJECTED = frozenset({Reason.REJECTS})
 _FOREIGN = frozenset({Reason.FOREIGN_POOL})
 
@@ -44,7 +45,13 @@ def _end(trouble: Trouble) -> Callable[[SitePlant, str, float], None]:
 
 
 def _pool_fault(
-    trouble: Trouble, *, does: str, signature: str, category: Category = Category.POOL, **knob: Knob
+    trouble: Trouble,
+    *,
+    does: str,
+    signature: str,
+    category: Category = Category.POOL,
+    causes: frozenset[Reason] = _LOST,
+    **knob: Knob,
 ) -> FaultKind:
     """Return the fault kind of one trouble; at most one parameter, which is the trouble's figure."""
     return FaultKind(
@@ -52,7 +59,7 @@ def _pool_fault(
         category=category,
         counts=True,
         remedy=Verb.SWITCH_POOL,
-        causes=_REJECTED if category is Category.REJECTS else _LOST,
+        causes=causes,
         does=does,
         signature=signature,
         on=frozenset({On.POOL}),
@@ -85,12 +92,14 @@ POOL_FAULTS = (
     _pool_fault(
         Trouble.REJECTS,
         category=Category.REJECTS,
+        causes=_REJECTED,
         does="The pool rejects a share of the shares; miners stay with it.",
         signature="Rejected shares grow on all its miners alike and on nobody else's, at full rate.",
         share=Knob(0.1, "share of the shares that are rejected, from 0 to 1", span=(0.0, 1.0)),
     ),
     _pool_fault(
         Trouble.TIMES_OUT,
+        causes=_UNSTEADY,
         does="A proxy in front of the pool drops all connections at a fixed period; miners connect again at once.",
         signature="Get Failures goes up by one on all its miners in the same second, each period; few shares are lost.",
         period_s=Knob(120.0, "from one time-out to the next, in s", span=_PERIOD_S),
@@ -103,6 +112,16 @@ POOL_FAULTS = (
         ),
         signature="The active pool changes to and fro on all its miners together; each is well whenever it is tried.",
         period_s=Knob(400.0, "from one failure to the next, in s", span=_PERIOD_S),
+    ),
+    _pool_fault(
+        Trouble.SHEDS,
+        causes=_UNSTEADY,
+        does=(
+            "For half of every period the pool throws its miners out and lets none of them in; whoever else comes is "
+            "served. They come back once it was well for 120 s."
+        ),
+        signature="As with one that flaps, but the gateway finds it good all the time.",
+        period_s=Knob(400.0, "from one time to the next, in s", span=_PERIOD_S),
     ),
     _pool_fault(
         Trouble.DNS_BROKEN,

@@ -37,8 +37,14 @@ class Trouble(StrEnum):
     """A proxy in front of it drops all connections together, again and again (period in s)."""
     FLAPS = "flaps"
     """It is down for half of every period and back for the other half (period in s)."""
+    SHEDS = "sheds"
+    """For half of every period it throws its miners out, and takes anybody else (period in s)."""
     DNS_BROKEN = "dns_broken"
     """It has moved, connections are gone, and its name does not resolve."""
+
+
+_PERIODIC = frozenset({Trouble.TIMES_OUT, Trouble.FLAPS, Trouble.SHEDS})
+"""What comes and goes by itself."""
 
 
 class Link(Enum):
@@ -93,7 +99,7 @@ class PoolPlant:
         self._clock = clockwork
         self._customers: dict[MinerId, Customer] = {}
         self._credits: dict[MinerId, Credit] = {}
-        self._away = False
+        self._away = self._sheds = False
         self._turns: dict[Trouble, int] = {}
 
     # -- what is wrong with it ---------------------------------------------------------------------------------------
@@ -103,7 +109,7 @@ class PoolPlant:
         self._clock.advance(now)
         self.troubles[trouble] = figure
         self._tell(now)
-        if trouble in (Trouble.TIMES_OUT, Trouble.FLAPS):
+        if trouble in _PERIODIC:
             self._turns[trouble] = self._turns.get(trouble, 0) + 1
             self._turn(trouble, self._turns[trouble], now)
 
@@ -113,6 +119,8 @@ class PoolPlant:
         self.troubles.pop(trouble, None)
         if trouble is Trouble.FLAPS:
             self._away = False
+        elif trouble is Trouble.SHEDS:
+            self._sheds = False
         self._tell(now)
 
     def _turn(self, trouble: Trouble, turn: int, now: float) -> None:
@@ -122,7 +130,10 @@ class PoolPlant:
             for customer in tuple(self._customers.values()):
                 customer.dropped(self, now)
         else:
-            self._away = not self._away
+            if trouble is Trouble.FLAPS:
+                self._away = not self._away
+            else:
+                self._sheds = not self._sheds
             period_s /= 2.0
             self._tell(now)
 
@@ -160,8 +171,8 @@ class PoolPlant:
 
     @property
     def link(self) -> Link:
-        """What a connection is worth now."""
-        if not (self.resolves and self.accepts and self.logs_in):
+        """What a miner's connection is worth now."""
+        if not (self.resolves and self.accepts and self.logs_in) or self._sheds:
             return Link.LOST
         return Link.OPEN if self.answers else Link.SILENT
 
@@ -173,8 +184,7 @@ class PoolPlant:
     @property
     def sound(self) -> bool:
         """Whether a miner is well off with it: it answers, stays, and takes the shares."""
-        unsteady = Trouble.TIMES_OUT in self.troubles or Trouble.FLAPS in self.troubles
-        return self.link is Link.OPEN and not unsteady and self.reject_share < HIGH_REJECTS
+        return self.link is Link.OPEN and _PERIODIC.isdisjoint(self.troubles) and self.reject_share < HIGH_REJECTS
 
     # -- its side of the work ----------------------------------------------------------------------------------------
 

@@ -108,6 +108,16 @@ class PoolBook(NamedTuple):
     marked: Tally = Tally()
     at: float = 0.0
 
+    @property
+    def drops(self) -> float:
+        """Connections lost since the process started."""
+        return float(sum(pool.get_failures for pool in self.pools))
+
+    @property
+    def pool_drops(self) -> float:
+        """Those to the pool worked for."""
+        return float(sum(pool.get_failures for pool in self.pools if pool.active))
+
 
 @dataclass(frozen=True, slots=True)
 class Build:

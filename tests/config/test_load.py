@@ -14,6 +14,7 @@ from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
+from agent.detect.unsteady_pool import UnsteadyPoolThresholds
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import AuthProtocol, PrivProtocol
 from agent.guard.limits import GuardLimits, Mode
@@ -29,6 +30,7 @@ Thresholds = (
     PollSettings
     | StuckThresholds
     | PoolThresholds
+    | UnsteadyPoolThresholds
     | RejectThresholds
     | ForeignPoolThresholds
     | GuardLimits
@@ -94,7 +96,7 @@ def test_the_example_s_breakers_carry_the_full_load_below_eighty_per_cent() -> N
 def test_every_key_of_the_example_states_what_the_default_is_or_needs_to_be_there() -> None:
     text = example_path().read_text(encoding="utf-8")
 
-    for section in ("poll", "stuck", "pool_loss", "rejects", "foreign_pool", "guard", "triage"):
+    for section in ("poll", "stuck", "pool_loss", "unsteady_pool", "rejects", "foreign_pool", "guard", "triage"):
         fields = type(getattr(schema.ConfigFile.model_construct(), section)).model_fields
         assert all(f"\n  {key}: " in text for key in fields), section
         assert (
@@ -103,6 +105,7 @@ def test_every_key_of_the_example_states_what_the_default_is_or_needs_to_be_ther
                 "poll": PollSettings(),
                 "stuck": StuckThresholds(),
                 "pool_loss": PoolThresholds(),
+                "unsteady_pool": UnsteadyPoolThresholds(),
                 "rejects": RejectThresholds(),
                 "foreign_pool": ForeignPoolThresholds(),
                 "guard": GuardLimits(),
@@ -117,6 +120,7 @@ def test_every_key_of_the_example_states_what_the_default_is_or_needs_to_be_ther
         (schema.PollSection, PollSettings()),
         (schema.StuckSection, StuckThresholds()),
         (schema.PoolLossSection, PoolThresholds()),
+        (schema.UnsteadyPoolSection, UnsteadyPoolThresholds()),
         (schema.RejectsSection, RejectThresholds()),
         (schema.ForeignPoolSection, ForeignPoolThresholds()),
         (schema.GuardSection, GuardLimits()),

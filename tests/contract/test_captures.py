@@ -54,6 +54,8 @@ def test_stock_s19_pro() -> None:
         pool_alive=True,
         pool_url="stratum+tcp://btc.global.luxor.tech:700",
         pool_user="satokierepair.H04YK",
+        drops=1.0,
+        pool_drops=1.0,
         suspended=None,
         tuned=None,
         boards=(
@@ -84,6 +86,8 @@ def test_luxos_s19k_pro() -> None:
         pool_alive=True,
         pool_url="stratum+tcp://ca.stratum.braiins.com:3333",
         pool_user="asic-rs.user1",
+        drops=0.0,
+        pool_drops=0.0,
         suspended=False,
         tuned=None,
         boards=(
@@ -115,6 +119,8 @@ def test_whatsminer_m20s(file: str, codes: tuple[str, ...]) -> None:
         pool_alive=True,
         pool_url="stratum+tcp://btc.example.pool:3333",
         pool_user="asic-rs.test",
+        drops=0.0,
+        pool_drops=0.0,
         suspended=None,
         tuned=True,
         boards=(

@@ -24,6 +24,7 @@ REPLIES = {family: reply(family) for family in Family}
 HEALTHY = {family: DRIVERS[family].decode(REPLIES[family]) for family in Family}
 SENSIBLE = {"pool_alive", "hashrate_th", "expected_th", "work_gh", "elapsed_s", "accepted", "rejected", "stale"}
 SENSIBLE |= {"accepted_diff", "share_diff", "hw_errors", "chip_max_c", "fans_rpm", "boards", "pool_url", "pool_user"}
+SENSIBLE |= {"drops", "pool_drops"}
 
 
 def tells(telemetry: Telemetry) -> dict[str, object]:
@@ -104,7 +105,7 @@ def test_one_bad_field_costs_that_field_only(family: Family, data: st.DataObject
     after, before = tells(DRIVERS[family].decode(encode(content))), tells(HEALTHY[family])
     changed = {name for name in before if after[name] != before[name]}
     # An age in doubt takes the work that is computed from it along; a doubtful pool, what else is told of it.
-    pool = {"pool_alive", "share_diff", "pool_url", "pool_user"}
+    pool = {"pool_alive", "share_diff", "pool_url", "pool_user", "drops", "pool_drops"}
     assert changed <= {"work_gh", "elapsed_s"} or changed <= pool or len(changed) <= 1
     for name in changed:
         assert after[name] in (None, (), False) or isinstance(after[name], tuple | float | bool | str)

@@ -138,6 +138,14 @@ def test_which_pool_is_worked_for(pools: list[Pool], alive: bool | None, url: st
     assert (facts.alive, facts.url) == (alive, url)
 
 
+def test_lost_connections_are_those_of_the_pool_worked_for_and_of_all() -> None:
+    active = pool("b", "Alive", True, drops=4.0)
+    facts = pool_facts([pool("a", "Alive", False, drops=3.0), active])
+    assert (facts.drops, facts.pool_drops) == (7.0, 4.0)
+    facts = pool_facts([pool("a", "Alive", False), active])
+    assert (facts.drops, facts.pool_drops) == (None, 4.0), "a sum of some would fall and rise"
+
+
 @pytest.mark.parametrize("family", list(Family))
 def test_a_pool_is_told_in_bounds(family: Family) -> None:
     t = decoded(family, "pools", URL="stratum+tcp://" + "a" * 1000, User="w" * 1000)

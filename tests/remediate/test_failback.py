@@ -13,7 +13,7 @@ from agent.model.probe import ProbeResult, Verdict
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Telemetry
 from agent.model.topology import Pool, PoolGroup
-from agent.remediate.failback import GOOD_S, LONGEST_S, owed, wait_s
+from agent.remediate.failback import DROPS_PROOF_S, GOOD_S, LONGEST_S, owed, wait_s
 from tests.factory import EPOCH, miner, site
 
 PRIMARY, BACKUP = Pool(PoolId("primary"), "one.example", 3333), Pool(PoolId("backup"), "two.example", 3333)
@@ -50,7 +50,9 @@ class World:
         )
         self.tell(settled, at + 1.0)
 
-    def leave(self, at: float, targets: tuple[MinerId, ...] | None = None) -> IncidentId:
+    def leave(
+        self, at: float, targets: tuple[MinerId, ...] | None = None, cause: Reason = Reason.NO_POOL
+    ) -> IncidentId:
         """Let an incident at the primary move miners away, and end."""
         self.incidents += 1
         incident = IncidentId(f"inc-{self.incidents:06d}")
@@ -59,7 +61,7 @@ class World:
             IncidentOpened(
                 incident=incident,
                 category=Category.POOL,
-                cause=Reason.NO_POOL,
+                cause=cause,
                 severity=Severity.HIGH,
                 members=everybody,
                 detected_at=at,
@@ -75,9 +77,11 @@ class World:
     def probe(self, verdict: Verdict, at: float) -> None:
         self.view.put_probe(ProbeResult(PRIMARY.id, at, (), verdict, ""))
 
-    def mine(self, targets: tuple[MinerId, ...], pool: Pool, at: float, shares: float) -> None:
+    def mine(self, targets: tuple[MinerId, ...], pool: Pool, at: float, shares: float, drops: float = 0.0) -> None:
         for target in targets:
-            reply = Telemetry(elapsed_s=9e4, accepted=shares, pool_url=pool.url, pool_user=f"site.{target}")
+            reply = Telemetry(
+                elapsed_s=9e4, accepted=shares, pool_url=pool.url, pool_user=f"site.{target}", drops=drops
+            )
             self.view.put_answer(self.site.rows[target], at, reply)
 
     def due(self, at: float) -> tuple[MinerId, ...]:
@@ -102,6 +106,22 @@ def test_nobody_goes_home_before_home_has_been_good_for_half_an_hour(world: Worl
     world.probe(Verdict.GOOD, EPOCH + 600.0)
     assert world.due(EPOCH + 600.0 + GOOD_S - 1.0) == ()
     assert world.due(EPOCH + 600.0 + GOOD_S) == ("m1",)
+
+
+def test_a_pool_that_dropped_its_miners_is_proved_by_one_that_is_there_for_half_an_hour_without_a_drop(
+    world: World,
+) -> None:
+    world.leave(EPOCH, cause=Reason.UNSTEADY_POOL)
+    world.probe(Verdict.GOOD, EPOCH)
+    at = EPOCH + GOOD_S + 100.0
+    assert world.due(at) == ("m1",)
+    for k in range(20):  # it is dropped every five minutes, and has shares accepted all the same
+        at += 300.0
+        world.mine(("m1",), PRIMARY, at, 10.0 * k, drops=float(k))
+        assert world.due(at) == ()
+    world.mine(("m1",), PRIMARY, at + DROPS_PROOF_S - 20.0, 500.0, drops=19.0)
+    assert world.due(at + DROPS_PROOF_S - 10.0) == ()
+    assert world.due(at + DROPS_PROOF_S + 10.0) == ("m2", "m3")
 
 
 def test_a_break_starts_the_wait_anew(world: World) -> None:

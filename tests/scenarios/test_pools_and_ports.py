@@ -10,7 +10,7 @@ from rich.console import Console
 from agent.cli.scenario_run import EPOCH_S, Played, play_scenario, read_scenario
 from agent.config.scenario import TierName
 from agent.model.action import Verb
-from agent.model.incident import Category, Incident, Outcome
+from agent.model.incident import Category, Incident, Outcome, Reason
 
 NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
 
@@ -134,6 +134,55 @@ def test_a_pool_that_rejects_is_left_in_waves(tmp_path: Path, tier: TierName) ->
     assert len(incident.attempts) >= 3, "a canary, some, the rest"
     assert played.board["remediation"]["rate_fixable"] == 1.0
     assert played.board["harm"] == dict.fromkeys(played.board["harm"], 0)
+
+
+@pytest.mark.parametrize("tier", [TierName.FAST_FORWARD, TierName.MEMORY])
+@pytest.mark.parametrize(("kind", "period_s"), [("pool.times_out", 120.0), ("pool.sheds", 400.0)])
+def test_a_pool_that_drops_its_miners_is_left_once_and_its_period_told(
+    tmp_path: Path, tier: TierName, kind: str, period_s: float
+) -> None:
+    text = POOL.replace("KIND", kind).replace("for: 30m", f"for: 30m, period_s: {period_s}").replace("50m", "36m")
+    played = play(tmp_path, text, tier)
+    (incident,) = played.incidents
+    assert (incident.category, incident.cause) == (Category.POOL, Reason.UNSTEADY_POOL)
+    assert (incident.domain, incident.outcome) == ("pool:primary", Outcome.AUTO_RESOLVED)
+    assert incident.evidence["period_s"] == pytest.approx(period_s, rel=0.03)
+    assert len(incident.members) == 12
+    assert {attempt.verb for attempt in incident.attempts} == {Verb.SWITCH_POOL}
+    assert len(incident.attempts) <= 3, "none of the drops is followed"
+    assert played.board["detection"]["wrong_cause"] == 0
+    assert played.board["remediation"]["rate_fixable"] == 1.0
+    assert played.board["harm"] == dict.fromkeys(played.board["harm"], 0)
+
+
+@pytest.mark.parametrize("kind", ["pool.times_out", "pool.sheds"])
+def test_without_another_pool_a_person_gets_the_period_of_an_unsteady_one(tmp_path: Path, kind: str) -> None:
+    text = POOL.replace("KIND", kind).replace("pools: 2", "pools: 1").replace("50m", "30m")
+    played = play(tmp_path, text, TierName.FAST_FORWARD)
+    (incident,) = played.incidents
+    if kind == "pool.times_out":
+        assert (incident.cause, incident.escalation_reason) == (Reason.UNSTEADY_POOL, "pool_times_out")
+        assert incident.evidence["period_s"] == pytest.approx(120.0, rel=0.03)
+    else:
+        assert incident.cause is Reason.NO_POOL, "with nowhere to go it is lost each time"
+        assert incident.escalation_reason
+    assert incident.attempts == ()
+    assert played.board["remediation"]["escalated_wrong"] == 0
+
+
+def test_a_pool_that_goes_down_when_a_person_was_told_that_it_times_out_is_a_lost_pool_after_all(
+    tmp_path: Path,
+) -> None:
+    text = POOL.replace("KIND", "pool.times_out").replace("50m", "40m").replace("for: 30m", "period_s: 60")
+    text += """
+  - {at: 1m, kind: pool.login_refused, target: "pool:backup", for: 15m}
+  - {at: 18m, kind: pool.hung, target: "pool:primary"}
+"""
+    played = play(tmp_path, text, TierName.FAST_FORWARD)
+    (incident,) = [i for i in played.incidents if i.domain == "pool:primary"]
+    assert incident.escalation_reason == "pool_times_out"
+    assert incident.cause is Reason.NO_POOL
+    assert incident.outcome is not Outcome.OPEN
 
 
 def test_without_another_pool_nothing_can_be_done_and_a_person_is_asked(tmp_path: Path) -> None:
