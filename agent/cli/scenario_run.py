@@ -38,6 +38,7 @@ from simulators.faults import FAULT_KINDS
 from simulators.mix import Happening, arrivals, drawn, play, shuffled
 from simulators.plant.history import BLOCK_MEAN_S, HistorySettings
 from simulators.plant.site import SitePlant
+from simulators.plant.weather import Climate
 from simulators.scoreboard import Duty, RunFacts, scoreboard
 from simulators.truth import FaultTruth, Harm
 
@@ -204,6 +205,7 @@ def _surroundings(plan: HistoryPlan) -> HistorySettings:
         vardiff_mean_s=plan.difficulty_mean_s,
         lost_polls=plan.lost_polls,
         lost_by_shift=plan.lost_by_shift,
+        climate=Climate(plan.weather),
     )
 
 

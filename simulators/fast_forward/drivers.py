@@ -6,7 +6,7 @@ Outcomes are those of the agent's drivers on the wire: an error where a person w
 import asyncio
 from collections.abc import Sequence
 
-from agent.model.errors import DeviceError, PolicyError, RefusedError, SilentError, TransportError
+from agent.model.errors import DeviceError, RefusedError, SilentError, TransportError
 from agent.model.ids import PduId, SwitchId
 from agent.model.topology import Family, Miner, Outlet, Pool, Port
 from simulators.plant.miner import MinerPlant
@@ -57,8 +57,9 @@ class PlantMiners:
             plant.set_pools(self._now(), lines)
 
     async def derate(self, miner: Miner, share: float) -> None:
-        """Refuse: this plant knows no shares of the power yet."""
-        raise PolicyError(f"{miner.id}: expected to set {share:.0%} of its power; the plant knows no such thing yet")
+        """Have it run at that share of its power; nothing happens where it does."""
+        plant = await self._reached(miner)
+        plant.derate(self._now(), share)
 
     async def sleep(self, miner: Miner) -> None:
         """Have it stop hashing."""

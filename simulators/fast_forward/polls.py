@@ -20,6 +20,7 @@ from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from simulators.fast_forward.steady import SteadyRows
 from simulators.fast_forward.telemetry import Families, poll, reach
+from simulators.fast_forward.warmth import SteadyWarmth
 from simulators.plant.miner import MinerPlant
 from simulators.plant.profile import chips_per_board
 from simulators.plant.site import SitePlant
@@ -89,8 +90,7 @@ class MinerPolls:
         self._target_gh: Floats = np.array([m.target_gh for m in self._miners])
         self._hw_error_share: Floats = np.array([m.profile.hw_error_share for m in self._miners])
         self._full_w: Floats = np.array([m.full_w for m in self._miners])
-        self._chip_c: Floats = np.zeros(n)
-        self._fan_rpm: Floats = np.zeros(n)
+        self._warmth = SteadyWarmth(plant, self._miners)
         self._boards_up: Floats = np.array([float(m.profile.boards) for m in self._miners])
         self._chips_up: Floats = self._boards_up * [chips_per_board(m.spec, m.profile) for m in self._miners]
         self._drops: Floats = np.zeros(n)
@@ -159,6 +159,7 @@ class MinerPolls:
     def _answers(self, heard: Bools, hashed: Bools, at_s: Floats, polls: NDArray[np.int32]) -> None:
         """Let the steady rows `hashed` hash on, and write the replies of those that are `heard`."""
         rows = self.steady
+        self._warmth.follow(self._plant.now)
         rows.advance(hashed, at_s)
         flicker = 1.0 - FLICKER + 2.0 * FLICKER * self._noise.random(len(at_s))
         np.copyto(self.power_w, self._full_w * flicker, where=hashed)
@@ -170,8 +171,8 @@ class MinerPolls:
             "elapsed_s": elapsed_s,
             "share_diff": rows.diff,
             "hw_errors": rows.hw_errors(self._hw_error_share),
-            "chip_max_c": self._chip_c,
-            "fan_min_rpm": self._fan_rpm * flicker,
+            "chip_max_c": self._warmth.chip_c,
+            "fan_min_rpm": self._warmth.fan_rpm * flicker,
             "boards_up": self._boards_up,
             "chips_up": self._chips_up,
             "power_w": self.power_w,
@@ -186,7 +187,9 @@ class MinerPolls:
             "drops": self._drops,
             "pool_drops": self._pool_drops,
         }
-        self._view.put_answers(heard, self._epoch_s + at_s, polls, self._families.said(heard, told))
+        said = self._families.said(heard, told)
+        said["fan_min_rpm"] = (heard & self._warmth.tells_fans, told["fan_min_rpm"])
+        self._view.put_answers(heard, self._epoch_s + at_s, polls, said)
         self._view.put_pools(heard & self._names_pool, self._epoch_s + at_s, self._pool, self._worker_ok)
 
     def _poll_one(self, row: int, now: float) -> None:
@@ -225,8 +228,8 @@ class MinerPolls:
         miner = self._miners[row]
         if miner.is_steady(now):
             readings = miner.readings(now)
-            self._chip_c[row] = max(readings.chip_temp_c)
-            self._fan_rpm[row] = min(readings.fans_rpm, default=0)
+            self._target_gh[row], self._full_w[row] = miner.told_gh, miner.heat_w()
+            self._warmth.admit(row, now)
             self._drops[row], self._pool_drops[row] = readings.pool_book.drops, readings.pool_book.pool_drops
             self._names_pool[row] = bool(readings.pool_url)
             self._pool[row], self._worker_ok[row] = self._view.named_pool(row, readings.pool_url, readings.pool_user)

@@ -26,6 +26,11 @@ TELLS_RAMP = frozenset({Family.WHATSMINER})
 TELLS_AVERAGE = frozenset({Family.LUXOS})
 """Families whose work is told as an average since the start of the process, with two decimals of a GH/s."""
 
+TELLS_NO_FANS = frozenset({Family.WHATSMINER})
+"""Families that tell of fans at 0 rpm where there are none."""
+
+NO_FANS = (0.0, 0.0)
+
 TH_PER_GH = 1e-3
 
 
@@ -126,7 +131,7 @@ def _told(miner: MinerPlant, now: float) -> Telemetry:
         share_diff=r.diff if r.pool_alive else None,
         hw_errors=float(r.hw_errors),
         chip_max_c=max(r.chip_temp_c),
-        fans_rpm=tuple(float(rpm) for rpm in r.fans_rpm),
+        fans_rpm=tuple(map(float, r.fans_rpm)) or (NO_FANS if family in TELLS_NO_FANS else ()),
         power_w=r.power_w if family in TELLS_POWER else None,
         pool_alive=r.pool_alive,
         pool_url=r.pool_url,

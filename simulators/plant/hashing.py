@@ -74,7 +74,7 @@ class Hashing:
     """Counters and averages of one mining process; `reset` begins the next one.
 
     Attributes:
-        full_gh: rate once the ramp is over, in GH/s; less than a whole miner's while parts of it are broken.
+        full_gh: rate once the ramp is over, in GH/s; less than the whole one while parts are broken or it is told to.
         base_diff: share difficulty at its base. diff: the present one.
         cell_sigma: relative standard deviation of the work of 5 s in an average shift; over `dt` seconds it is
             cell_sigma · sqrt(5 / dt).
@@ -155,11 +155,17 @@ class Hashing:
         """The share of a whole miner's full rate that its full rate is now."""
         return self.full_gh / self._whole_gh
 
-    def set_pace(self, now: float, share: float) -> None:
-        """Have that share of a whole miner's full rate for its full rate from `now` on."""
-        if share != self.pace:
-            self.advance(now)
-            self.full_gh = self._whole_gh * share
+    def set_pace(self, now: float, share: float, ramp_s: float = 0.0) -> None:
+        """Have that share of a whole miner's full rate for its full rate, and get there evenly within `ramp_s`."""
+        if share == self.pace:
+            return
+        self.advance(now)
+        before_gh = self.level(now) * self.full_gh
+        self.full_gh = self._whole_gh * share
+        if self._begun_at is not None and ramp_s and self.full_gh:
+            self._begun_at = self._cell_end = now
+            self.ramp_end = now + ramp_s
+            self._ramp_from = before_gh / self.full_gh
 
     def stop(self, now: float) -> None:
         """Compute nothing from `now` on."""
@@ -228,13 +234,17 @@ class Hashing:
     # -- what it shows -----------------------------------------------------------------------------------------------
 
     def level(self, now: float) -> float:
-        """Return the share of the full rate computed at `now`, from 0 to 1, without chance."""
+        """Return the rate at `now` over the full one, without chance: from 0 to 1, above 1 while it is scaled down."""
         if self._begun_at is None:
             return 0.0
         if now >= self.ramp_end:
             return 1.0
         risen = (now - self._begun_at) / (self.ramp_end - self._begun_at)
         return self._ramp_from + (1.0 - self._ramp_from) * risen
+
+    def output(self, now: float) -> float:
+        """Return the share of a whole miner's full rate that is computed at `now`, without chance."""
+        return self.level(now) * self.pace
 
     def average_gh(self, now: float) -> float:
         """Return work over the age of the process in GH/s; the value at the stop where the firmware freezes it."""

@@ -11,9 +11,9 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from agent.model.ids import MinerId
+from simulators.plant.weather import DAY_S, Climate
 
 BLOCK_MEAN_S = 600.0
-DAY_S = 86_400.0
 SHIFT_S = 8.0 * 3600.0
 NEVER_S = math.inf
 
@@ -34,6 +34,7 @@ class HistorySettings:
         lost_by_shift: factors on it: people work on the network by day. An estimate.
         noise_by_shift: factors on the scatter of nonces: by day fans and supply voltage swing more. An estimate.
         firmware_mix: miners of a family run different versions; else all run the commonest.
+        climate: the weather.
     """
 
     block_mean_s: float | None = BLOCK_MEAN_S
@@ -42,6 +43,7 @@ class HistorySettings:
     lost_by_shift: tuple[float, float, float] = (0.5, 1.5, 1.0)
     noise_by_shift: tuple[float, float, float] = (0.9, 1.1, 1.0)
     firmware_mix: bool = True
+    climate: Climate = Climate.MILD
 
 
 CALM = HistorySettings(block_mean_s=None, vardiff_mean_s=None, noise_by_shift=(1.0, 1.0, 1.0), firmware_mix=False)

@@ -36,7 +36,7 @@ class Owner(Protocol):
     def feed(self, now: float) -> None:
         """Get work again."""
 
-    def suspend(self, now: float) -> None:
+    def suspend(self, now: float, *, by_itself: bool) -> None:
         """Take the power off the hashboards."""
 
     def reboot(self, now: float, *, by_itself: bool) -> bool:
@@ -126,7 +126,7 @@ class Lan:
     def _give_up(self, now: float) -> None:
         if self._owner.process is Process.RUNNING:
             self._gave_up = True
-            self._owner.suspend(now)
+            self._owner.suspend(now, by_itself=True)
 
     def _regain(self, now: float) -> None:
         self._turns += 1

@@ -12,9 +12,11 @@ import numpy as np
 from agent.model.ids import MinerId
 from agent.model.topology import Miner, Outlet
 from simulators.plant.clockwork import Clockwork, Happening
+from simulators.plant.cooling import Coolant
 from simulators.plant.firmware import firmware_of, profile_of
 from simulators.plant.hardware import Figures, Hardware
 from simulators.plant.hashing import Hashing, share_difficulty
+from simulators.plant.heat import MinerHeat
 from simulators.plant.history import History
 from simulators.plant.image import board_of
 from simulators.plant.journal import Journal, What
@@ -23,6 +25,7 @@ from simulators.plant.lines import Chatter, Mains
 from simulators.plant.pool_client import PoolClient
 from simulators.plant.pools import HIGH_REJECTS, PoolLine, PoolsPlant
 from simulators.plant.profile import chips_per_board
+from simulators.plant.protection import WATCH_K, Protection
 from simulators.plant.state import Board, MinerFaults, Process
 from simulators.plant.system import Cure, System
 
@@ -34,6 +37,12 @@ ROUNDING = 1e-6
 
 FED_RAMP_S, FED_RAMP_FROM = 10.0, 0.5
 """Warm boards that get work again are back at full rate after so long, from that share of it. An estimate."""
+
+RESCALE_S = 20.0
+"""From one share of the full rate to another: frequency and voltage go there in steps. An estimate."""
+
+HOT_K = 10.0
+"""A miner is called hot from so far below its limit: the clear condition of facts "detection", section 7."""
 
 RESPAWN_S = 10.0
 """A mining process that exits is started again after so long where the family's watchdog says nothing else."""
@@ -54,7 +63,9 @@ class MinerLife:
         hashing: its process's counters. client: the pool client. lan: its network. full_w: its draw at full rate.
         board, process, fault: its present state.
         healthy: hashes at 95 % of its target or more, for a pool of the site that takes its shares.
-        suspended: told to sleep.
+        suspended: told to sleep. derated: the share of its rate that it was told to run at.
+        target_gh: the rate it is to run at.
+        protection: what its firmware does about its temperature.
         on_change: called before anything about it changes but counters.
     """
 
@@ -66,6 +77,7 @@ class MinerLife:
         journal: Journal,
         history: History,
         pools: PoolsPlant,
+        coolant: Coolant,
         rng: random.Random,
         nonce_rng: np.random.Generator,
         share_rng: np.random.Generator,
@@ -79,6 +91,7 @@ class MinerLife:
         self.process = Process.RUNNING
         self.healthy = True
         self.suspended = False
+        self.derated = 1.0
         self._clock = clockwork
         self._journal = journal
         self._rng = rng
@@ -117,7 +130,10 @@ class MinerLife:
             rng=rng,
         )
         self.lan = Lan(self, clockwork, rng, self.profile.gives_up_s)
-        self._hardware = Hardware(figures, self.profile, self.hashing, clockwork.now)
+        heat = MinerHeat(spec, figures.build, self.hashing, coolant, clockwork.now)
+        self._hardware = Hardware(figures, self.profile, self.hashing, heat)
+        self.protection = Protection(spec, heat, self)
+        self._coolant, self._place = coolant, coolant.join(self)
         self._run_since_long_ago(clockwork.now)
 
     def _run_since_long_ago(self, now: float) -> None:
@@ -177,21 +193,36 @@ class MinerLife:
         self._power_up(now)
         return True
 
-    def suspend(self, now: float) -> None:
+    def suspend(self, now: float, *, by_itself: bool = False) -> None:
         """Put a running miner to sleep: the API answers, the hashboards are off. It was told to."""
         self._clock.advance(now)
         if self.process is Process.RUNNING:
+            if not by_itself:
+                self._journal.note(now, What.SUSPEND, miner=self.spec.id, healthy=self._is_cool(now))
             self._halt(now)
             self._hardware.boards_off_at = now
             self.suspended = True
 
     def resume(self, now: float) -> None:
-        """Wake a sleeping miner."""
+        """Wake a sleeping miner; one that is too hot hashes once it is not."""
         self._clock.advance(now)
         if self.suspended:
+            self._journal.note(now, What.RESUME, miner=self.spec.id, healthy=self.healthy)
             self._changed()
             self.suspended = False
             self._work(now)
+
+    def derate(self, now: float, share: float) -> bool:
+        """Have it run at that share of its rate; return whether that reached a living control board."""
+        self._clock.advance(now)
+        if self.board is not Board.UP:
+            return False
+        if share != self.derated:
+            self._journal.note(now, What.DERATE, miner=self.spec.id, healthy=self._is_cool(now))
+            self.derated = share
+            self.target_gh = self.spec.hashrate_th * 1000.0 * share
+            self.aim(now)
+        return True
 
     def set_pools(self, now: float, lines: Sequence[PoolLine]) -> bool:
         """Give it another list of pools; return whether that reached a living control board.
@@ -244,8 +275,64 @@ class MinerLife:
 
     def feed(self, now: float) -> None:
         """Get work again."""
-        if not self.suspended and not self.fault.hashing_stopped:
+        if not self.fault.hashing_stopped:
             self._work(now, warm=self.hashing.hashing_s > 0.0)
+
+    # -- what its temperature does to it -----------------------------------------------------------------------------
+
+    @property
+    def told_gh(self) -> float:
+        """The rate that the device says it aims at, in GH/s."""
+        return self.target_gh * (self.protection.share if self.protection.rules.tells_steps else 1.0)
+
+    def aim(self, now: float) -> None:
+        """Compute at the share that it was told, and that its protection allows."""
+        self._changed()
+        self._set_pace(now, RESCALE_S)
+        self._clock.plan(now + RESCALE_S, self._judge)
+
+    def stop_for_heat(self, now: float) -> None:
+        """Switch the hashboards off."""
+        self._halt(now)
+        self._hardware.boards_off_at = now
+
+    def start_after_heat(self, now: float) -> None:
+        """Hash again, or start a new process where its firmware does that."""
+        if self.protection.rules.restarts:
+            self._start_process(now)
+        else:
+            self._changed()
+            self._work(now)
+
+    def heat_w(self) -> float:
+        """Return what it gives off now, without chance, in W."""
+        supplied = self.energised and not self.fault.psu_dead and not self.fault.psu_latched
+        if not supplied:
+            return 0.0
+        return self._hardware.steady_w(self._clock.now, self.board, self.process, self.fault.hung_draw)
+
+    def is_ramping(self, now: float) -> bool:
+        """Whether its rate is on its way to another one."""
+        return now < self.hashing.ramp_end
+
+    def carried_away(self, now: float, resistance: float | None, flow: float) -> None:
+        """Hear that its coolant carries heat away otherwise from now on; None: it stands still."""
+        self._changed()
+        self._hardware.heat.carry(now, resistance, flow)
+
+    def watch_heat(self, now: float) -> bool:
+        """Do what its firmware does about its temperature; return whether that has to be looked at again soon."""
+        if self.process is not Process.RUNNING:
+            return self.protection.share < 1.0 or self.protection.margin_k(now) < WATCH_K
+        return self.protection.watch(now, hashes=self.hashing.output(now) > 0.0)
+
+    def endures_c(self) -> float:
+        """Return the temperature of its coolant below which its firmware has nothing to do about it."""
+        return self.protection.endures_c()
+
+    def _is_cool(self, now: float) -> bool:
+        """Whether it is healthy, and neither hot itself nor on a loop that is out of order."""
+        return self.healthy and self.protection.margin_k(now) >= HOT_K and not self._coolant.is_amiss
 
     # -- what its system tells it ------------------------------------------------------------------------------------
 
@@ -298,6 +385,7 @@ class MinerLife:
     def _mend_by_restart(self) -> None:
         self.fault.process_dead = self.fault.hashing_stopped = False
         self.suspended = False
+        self.protection.reset()
         if self.fault.bad_until_restart:
             self.fault.bad_shares, self.fault.bad_until_restart = 0.0, False
 
@@ -336,6 +424,8 @@ class MinerLife:
 
     def _work(self, now: float, *, warm: bool = False) -> None:
         """Compute, if there is work: cold hashboards after the family's ramp, warm ones within seconds."""
+        if self.suspended or self.protection.tripped:
+            return
         if self.refuses_to_hash:
             self._lose_heartbeat(now)
             return
@@ -372,10 +462,11 @@ class MinerLife:
         """Whether its firmware does not hash as it is: some want every fan to turn."""
         return self.profile.wants_fans and bool(self.fault.parts.fans)
 
-    def _set_pace(self, now: float) -> None:
-        """Let it compute what its boards and chips can."""
-        self._hardware.warmth(now)
-        self.hashing.set_pace(now, self.fault.parts.level * sum(self._board_weights()))
+    def _set_pace(self, now: float, ramp_s: float = 0.0) -> None:
+        """Let it compute what its boards and chips can, it was told to, and its protection allows."""
+        self._hardware.heat.advance(now)
+        allowed = self.derated * self.protection.share
+        self.hashing.set_pace(now, self.fault.parts.level * sum(self._board_weights()) * allowed, ramp_s)
         self._judge(now)
 
     def _board_weights(self) -> list[float]:
@@ -390,6 +481,7 @@ class MinerLife:
         """Tell whoever advances steady miners, before anything is touched: its counters may have to come back."""
         if self.on_change:
             self.on_change(self.spec.id)
+        self._coolant.stir()
 
     def _halt(self, now: float) -> None:
         """Stop hashing, whatever it was doing, and forget what it was about to do."""

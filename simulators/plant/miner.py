@@ -5,6 +5,7 @@ What it says on the wire is not here; servers ask `board`, `process`, `wire` and
 
 from collections.abc import Sequence
 
+from simulators.plant.heat import MinerHeat
 from simulators.plant.parts import MinerParts
 from simulators.plant.pools import PoolLine
 from simulators.plant.readings import Readings
@@ -83,6 +84,17 @@ class MinerPlant(MinerParts):
         self.fault.bad_until_restart = until_restart
         self.pool_changed(now)
 
+    def clog_up(self, now: float, *, over_k: float) -> None:
+        """Let dust or scale hinder its cooling.
+
+        At full rate, with its fans at full speed, its hottest chip then comes to `over_k` above where it stops.
+        """
+        self._clock.advance(now)
+        self._changed()
+        self.fault.clogged = True
+        self.warmth.clog_up(now, self.protection.clog_for(now, over_k))
+        self._coolant.reconsider(self._place)
+
     def hijack(self, now: float, lines: Sequence[PoolLine]) -> None:
         """Let somebody who has no business there give it another list of pools."""
         self._clock.advance(now)
@@ -97,6 +109,8 @@ class MinerPlant(MinerParts):
         self._power_down(now)
         self.fault = MinerFaults()
         self._set_pace(now)
+        self.warmth.clog_up(now, 1.0)
+        self._coolant.reconsider(self._place)
         if self.energised:
             self._power_up(now)
 
@@ -112,6 +126,11 @@ class MinerPlant(MinerParts):
         self._changed()
         self._wire = fault
 
+    @property
+    def warmth(self) -> MinerHeat:
+        """How warm it is."""
+        return self._hardware.heat
+
     def is_steady(self, now: float) -> bool:
         """Whether nothing about it changes but counters: up, hashing in full for a while, and nothing wrong."""
         return (
@@ -119,6 +138,8 @@ class MinerPlant(MinerParts):
             and self.process is Process.RUNNING
             and self.healthy
             and not self.suspended
+            and not self.protection.tripped
+            and self._hardware.heat.is_settled(now)
             and self._wire is None
             and self.energised
             and not self.fault.any()
@@ -180,14 +201,14 @@ class MinerPlant(MinerParts):
             last_share_at=h.last_share_at,
             parts=self.shown_parts(now),
             power_w=self.power_w(),
-            target_gh=self.target_gh,
+            target_gh=self.told_gh,
             upfreq_complete=h.level(now) >= 1.0,
             suspended=self.suspended,
             pool_url=line.url if line is not None else "",
             pool_user=line.user if line is not None else "",
             pool_alive=self.client.alive,
             build=self._hardware.figures.build,
-            heat=self._hardware.warmth(now),
+            warmth=self._hardware.heat.warmth(now),
             flicker=self._hardware.flicker(now),
             fans_on=self.board is not Board.OFF,
             pool_book=self.client.book(),

@@ -121,27 +121,40 @@ class PoolBook(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What is particular to one miner's hardware at full rate: rpm of each fan, °C and share of each hashboard."""
+    """What is particular to one miner's hardware at full rate, all well.
 
-    chip_c: tuple[float, ...]
-    pcb_c: tuple[float, ...]
+    Attributes:
+        chip_rise_k, pcb_rise_k: hottest chip and hottest sensor of each hashboard over the coolant that comes in.
+        fan_rpm: speed of each fan in air of AMBIENT_C; none where it is liquid-cooled. idle_rpm: with cold boards.
+        board_shares: of the rate, by hashboard.
+    """
+
+    chip_rise_k: tuple[float, ...]
+    pcb_rise_k: tuple[float, ...]
     fan_rpm: tuple[float, ...]
     idle_rpm: float
     board_shares: tuple[float, ...]
 
-    def chip_c_at(self, heat: float) -> tuple[float, ...]:
-        """Return the hottest chip sensor of each hashboard in °C, as displayed."""
-        return _warmed(self.chip_c, heat)
 
-    def pcb_c_at(self, heat: float) -> tuple[float, ...]:
-        """Return the hottest sensor of each hashboard's board in °C, as displayed."""
-        return _warmed(self.pcb_c, heat)
+class Warmth(NamedTuple):
+    """How warm a miner is at one moment.
+
+    Attributes:
+        inlet_c: temperature of the air or liquid that comes in. outlet_c: and of what leaves.
+        excess: how much warmer than that its chips are, over their rise at full rate with all well.
+        fans: how far its fans are from idle speed to the one at full rate in air of AMBIENT_C, which is 1.
+    """
+
+    inlet_c: float
+    outlet_c: float
+    excess: float
+    fans: float
 
 
 @lru_cache(16_384)
-def _warmed(full_c: tuple[float, ...], heat: float) -> tuple[float, ...]:
+def _warmed(rise_k: tuple[float, ...], inlet_c: float, excess: float) -> tuple[float, ...]:
     """Return displayed temperatures; most miners are as warm as they were when last asked."""
-    return tuple([round(AMBIENT_C + (c - AMBIENT_C) * heat, 1) for c in full_c])
+    return tuple([round(inlet_c + rise * excess, 1) for rise in rise_k])
 
 
 class Readings(NamedTuple):
@@ -162,7 +175,7 @@ class Readings(NamedTuple):
         upfreq_complete: the start-up ramp is over.
         suspended: told to sleep.
         pool_url, pool_user, pool_alive: of the pool worked for.
-        build, heat, flicker, fans_on: what temperatures and fans follow from; heat is 1 at full rate and 0 when cold.
+        build, warmth, flicker, fans_on: what temperatures and fans follow from.
         pool_book: what `pools` follows from.
     """
 
@@ -194,7 +207,7 @@ class Readings(NamedTuple):
     pool_user: str
     pool_alive: bool
     build: Build
-    heat: float
+    warmth: Warmth
     flicker: float
     fans_on: bool
     pool_book: PoolBook
@@ -207,20 +220,20 @@ class Readings(NamedTuple):
     @property
     def chip_temp_c(self) -> tuple[float, ...]:
         """Hottest chip sensor of each hashboard in °C."""
-        return self.build.chip_c_at(self.heat)
+        return _warmed(self.build.chip_rise_k, self.warmth.inlet_c, self.warmth.excess)
 
     @property
     def pcb_temp_c(self) -> tuple[float, ...]:
         """Hottest sensor of each hashboard's board in °C."""
-        return self.build.pcb_c_at(self.heat)
+        return _warmed(self.build.pcb_rise_k, self.warmth.inlet_c, self.warmth.excess)
 
     @property
     def fans_rpm(self) -> tuple[int, ...]:
         """Speed of each fan, in steps of 30 rpm."""
         if not self.fans_on:
             return (0,) * len(self.build.fan_rpm)
-        idle, heat, scale = self.build.idle_rpm, min(1.0, max(0.0, self.heat)), self.flicker / 30.0
-        rpms = tuple([round((idle + (rpm - idle) * heat) * scale) * 30 for rpm in self.build.fan_rpm])
+        idle, ratio, scale = self.build.idle_rpm, self.warmth.fans, self.flicker / 30.0
+        rpms = tuple([round((idle + (rpm - idle) * ratio) * scale) * 30 for rpm in self.build.fan_rpm])
         still = self.parts.still
         return rpms if not still else tuple([0 if fan in still else rpm for fan, rpm in enumerate(rpms)])
 

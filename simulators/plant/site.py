@@ -8,6 +8,7 @@ import numpy as np
 from agent.model.ids import MinerId
 from agent.model.topology import Site
 from simulators.plant.clockwork import Clockwork
+from simulators.plant.cooling import CoolingPlant
 from simulators.plant.history import History, HistorySettings
 from simulators.plant.image import ImageShelf
 from simulators.plant.journal import Journal
@@ -15,6 +16,7 @@ from simulators.plant.miner import MinerPlant
 from simulators.plant.network import NetworkPlant
 from simulators.plant.pools import PoolsPlant
 from simulators.plant.power import PowerPlant
+from simulators.plant.weather import Weather
 
 
 class SitePlant:
@@ -24,10 +26,10 @@ class SitePlant:
     loop). Everything random follows from `seed`, each part from a stream of its own.
 
     Attributes:
-        site: the inventory. miners, power, network, pools: the parts.
+        site: the inventory. miners, power, network, pools, cooling: the parts.
         journal: what was done to the plant, and who was healthy when.
         clockwork: what the plant will do by itself.
-        history: the surroundings: blocks, share difficulties, shifts.
+        history: the surroundings: blocks, share difficulties, shifts. weather: over the site.
         images: what the site's firmware images really are.
     """
 
@@ -38,6 +40,8 @@ class SitePlant:
         self.journal = Journal()
         self.history = History(history or HistorySettings(), seed=seed, start_s=start_s)
         self.images = ImageShelf(site.images)
+        self.weather = Weather(self.history.settings.climate, seed=seed)
+        self.cooling = CoolingPlant(site, self.clockwork, self.weather)
         self.pools = PoolsPlant(site, self.clockwork)
         self.miners: dict[MinerId, MinerPlant] = {
             spec.id: MinerPlant(
@@ -46,12 +50,14 @@ class SitePlant:
                 journal=self.journal,
                 history=self.history,
                 pools=self.pools,
+                coolant=self.cooling.of(spec),
                 rng=self.rng(f"miner/{spec.id}"),
                 nonce_rng=self.generator(f"nonces/{spec.id}"),
                 share_rng=self.generator(f"shares/{spec.id}"),
             )
             for spec in site.miners
         }
+        self.cooling.start()
         self.power = PowerPlant(site, self.miners, self.clockwork, self.journal)
         self.network = NetworkPlant(site, self.miners, self.clockwork)
 

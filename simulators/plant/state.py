@@ -110,6 +110,7 @@ class MinerFaults:
     Attributes:
         standby_w: what a dead supply still draws.
         bad_shares: share of its shares that any pool rejects. bad_until_restart: a new process is well again.
+        clogged: dust or scale hinders its cooling.
     """
 
     process_dead: bool = False
@@ -122,8 +123,10 @@ class MinerFaults:
     bad_shares: float = 0.0
     bad_until_restart: bool = False
     parts: PartFaults = field(default_factory=PartFaults)
+    clogged: bool = False
 
     def any(self) -> bool:
         """Whether anything is broken."""
         dead_or_off = self.psu_latched or self.psu_dead or self.parts.any()
-        return self.process_dead or self.hashing_stopped or self.board_hung or dead_or_off or self.bad_shares > 0.0
+        stopped = self.process_dead or self.hashing_stopped or self.board_hung
+        return stopped or dead_or_off or self.bad_shares > 0.0 or self.clogged

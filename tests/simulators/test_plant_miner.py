@@ -100,7 +100,7 @@ def test_a_miner_warms_up_the_same_whoever_looks() -> None:
         while now < 400.0:
             now += every
             seen = m.readings(now)
-        temperatures.append(seen.heat)
+        temperatures.append(seen.warmth.excess)
         assert max(seen.chip_temp_c) > 70.0
     assert temperatures[0] == pytest.approx(temperatures[1], rel=1e-9)
 

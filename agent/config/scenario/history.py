@@ -9,7 +9,9 @@ from agent.config.wording import number_text, shown
 SHIFTS = ("night", "day", "evening")
 """Eight hours each, from site time 0 on."""
 
-KEYS = ("blocks", "lost_polls", "difficulty_changes", "shifts")
+WEATHERS = ("mild", "summer", "heat_wave", "winter")
+
+KEYS = ("blocks", "lost_polls", "difficulty_changes", "shifts", "weather")
 PERIODS_S = {"hour": UNITS_S["h"], "day": UNITS_S["d"], "week": UNITS_S["w"]}
 OFTENEST_S = 60.0
 """Least mean time between two changes of one worker's difficulty; pools wait for a minute of shares at the least."""
@@ -26,12 +28,14 @@ class HistoryPlan:
         lost_polls: share of polls that are lost in an average shift.
         difficulty_mean_s: mean s between two changes of one worker's share difficulty; None for never.
         lost_by_shift: factors on `lost_polls` by night, by day and in the evening.
+        weather: one of WEATHERS.
     """
 
     blocks: bool = True
     lost_polls: float = 0.0
     difficulty_mean_s: float | None = 12 * 3600.0
     lost_by_shift: tuple[float, float, float] = (0.5, 1.5, 1.0)
+    weather: str = WEATHERS[0]
 
 
 def read_history(top: Entry) -> HistoryPlan:
@@ -52,6 +56,7 @@ def read_history(top: Entry) -> HistoryPlan:
         lost_polls=entry.number("lost_polls", 0, 1, default=usual.lost_polls),
         difficulty_mean_s=_mean_s(entry, usual.difficulty_mean_s),
         lost_by_shift=_shifts(entry, usual.lost_by_shift),
+        weather=entry.choice("weather", WEATHERS) or usual.weather,
     )
 
 

@@ -1,0 +1,131 @@
+"""What a miner's firmware does about its own temperature: step down, stop, start again. The rules are in `limits`."""
+
+from typing import Protocol
+
+from agent.model.topology import Miner
+from simulators.plant.heat import MinerHeat
+from simulators.plant.limits import COOLER_K, RULES, limits_of
+
+WATCH_K = 6.0
+"""A miner is watched from so far below the temperature at which its firmware first does something."""
+
+UP_AFTER_S = 300.0
+UP_BELOW_K = 5.0
+"""A step down is taken back once it was so much cooler than where it stepped down for so long. Estimates."""
+
+LOOKS_APART_S = 10.0
+"""What passed between two looks further apart than this was passed unwatched: nothing was amiss."""
+
+INLET_BACK_K = 2.0
+"""A miner that stopped for hot coolant starts again when it comes so much cooler."""
+
+
+class Curbed(Protocol):
+    """The miner, as its protection sees it."""
+
+    def aim(self, now: float) -> None:
+        """Compute the share that is allowed now."""
+        ...
+
+    def stop_for_heat(self, now: float) -> None:
+        """Switch the hashboards off."""
+        ...
+
+    def start_after_heat(self, now: float) -> None:
+        """Hash again."""
+        ...
+
+
+class Protection:
+    """One miner's protection against heat.
+
+    Attributes:
+        share: of its full rate that it allows now. tripped: it has stopped for heat.
+        stop_c: hottest chip at which it stops, in °C.
+        over_s: seconds for which it was hotter than that, powered or not.
+        dry_s: seconds for which its hashboards had power and no coolant moved.
+    """
+
+    def __init__(self, spec: Miner, heat: MinerHeat, owner: Curbed) -> None:
+        self.rules = RULES[spec.family]
+        self.limits = limits_of(spec)
+        self.share = 1.0
+        self.tripped = False
+        self.over_s = self.dry_s = 0.0
+        self._heat = heat
+        self._owner = owner
+        self._tripped_at = self._stepped_at = self._looked_at = self._cool_since = 0.0
+
+    @property
+    def stop_c(self) -> float:
+        """Hottest chip at which it stops, in °C: the chip's own limit, or the one its board reaches first."""
+        return min(self.limits.chip_c, self.limits.board_c + self._heat.rise_k - self._heat.board_rise_k)
+
+    @property
+    def acts_from_c(self) -> float:
+        """Hottest chip from which on it does something, in °C."""
+        return self.stop_c - (self.rules.steps_before_k or 0.0)
+
+    def endures_c(self) -> float:
+        """Return the coolant's temperature below which it has nothing to do at full rate, whatever lasts."""
+        safe_c = self._heat.safe_below_c(self.acts_from_c - WATCH_K)
+        return min(safe_c, self.limits.inlet_c)
+
+    def margin_k(self, now: float) -> float:
+        """Return how far the hottest chip, or the coolant that comes in, is below where it stops."""
+        warmth = self._heat.warmth(now)
+        return min(self.stop_c - self._heat.chip_c(now), self.limits.inlet_c - warmth.inlet_c)
+
+    def clog_for(self, now: float, over_k: float) -> float:
+        """Return the clog with which the hottest chip comes to so much above where it stops, at full rate."""
+        rise_k = self.stop_c + over_k - self._heat.warmth(now).inlet_c
+        return max(1.0, rise_k / (self._heat.rise_k * self._heat.least))
+
+    def reset(self) -> None:
+        """Forget what was: a new process begins."""
+        self.tripped, self._heat.fans_full = False, False
+
+    def watch(self, now: float, *, hashes: bool) -> bool:
+        """Do what is to be done now; return whether to look again soon.
+
+        Args:
+            now: site s.
+            hashes: its hashboards have power and work.
+        """
+        dt, self._looked_at = now - self._looked_at, now
+        margin_k = self.margin_k(now)
+        if dt <= LOOKS_APART_S:
+            self.over_s += dt * (margin_k <= 0.0)
+            self.dry_s += dt * (hashes and self._heat.is_stalled)
+        if self.tripped:
+            cool = margin_k >= COOLER_K or (
+                self._heat.chip_c(now) <= self.stop_c - COOLER_K and margin_k >= INLET_BACK_K
+            )
+            if cool and now - self._tripped_at >= self.rules.wait_s:
+                self.reset()
+                self._owner.start_after_heat(now)
+            return True
+        if hashes and margin_k <= 0.0:
+            self.tripped, self._tripped_at = True, now
+            self._heat.fans_full = True
+            self._owner.stop_for_heat(now)
+            return True
+        stepping = self.rules.steps_before_k is not None and self._step(now, margin_k, self.rules.steps_before_k)
+        return stepping or margin_k < (self.rules.steps_before_k or 0.0) + WATCH_K or self._heat.is_stalled
+
+    def _step(self, now: float, margin_k: float, before_k: float) -> bool:
+        """Step down while it is too hot, up again when it has been cooler for a while; return whether it is down."""
+        rules = self.rules
+        if margin_k < before_k + UP_BELOW_K:
+            self._cool_since = now
+        if now - self._stepped_at >= rules.step_s:
+            if margin_k <= before_k and self.share > rules.least_share:
+                self._to(now, max(rules.least_share, self.share - rules.step))
+            elif self.share < 1.0 and now - self._cool_since >= UP_AFTER_S:
+                self._to(now, min(1.0, self.share + rules.step))
+                self._cool_since = now
+        return self.share < 1.0
+
+    def _to(self, now: float, share: float) -> None:
+        self.share, self._stepped_at = round(share, 6), now
+        self._owner.aim(now)
