@@ -10,7 +10,18 @@ from agent.guard.limits import GuardLimits, Mode
 from agent.guard.order import judge
 from agent.guard.request import Request
 from agent.model.action import Action, Risk
-from agent.model.events import AnyEvent, Closed, Escalated, IncidentReclassified, Intended, Judged, Moved, RunStarted
+from agent.model.columns import Bools
+from agent.model.events import (
+    AnyEvent,
+    Closed,
+    Escalated,
+    IncidentAbsorbed,
+    IncidentReclassified,
+    Intended,
+    Judged,
+    Moved,
+    RunStarted,
+)
 from agent.model.guard import Allow, Defer, Refuse
 from agent.model.ids import RunId
 from agent.model.incident import Evidence, Health, Incident, Phase
@@ -22,6 +33,7 @@ from agent.remediate import duty, failback
 from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
 from agent.remediate.tables import Tables
+from agent.triage.correlate import Correlator
 from agent.triage.expected import ExpectedState
 from agent.triage.lifecycle import triage
 from agent.triage.limits import TriageLimits
@@ -29,10 +41,11 @@ from agent.triage.limits import TriageLimits
 
 @dataclass(frozen=True, slots=True)
 class _Tick:
-    """What one tick's later stages share: its time, its verdicts, and the actions it has allowed so far."""
+    """What one tick's later stages share: its time, its verdicts, whom the brake holds, the actions it has allowed."""
 
     now: float
     verdicts: Sequence[Verdicts]
+    braked: Bools | None
     wanted: list[Action] = field(default_factory=list)
 
 
@@ -63,14 +76,16 @@ class Stages:
         self._guard = guard
         self._limits = limits
         self._expected = ExpectedState(view)
+        self._correlator = Correlator(view.site)
 
     def tick(self, now: float) -> list[AnyEvent]:
         """Return everything this tick decided, to be committed together. `now` is UTC s."""
         self._expected.update(self._view, self._memory, now)
-        tick = _Tick(now, [detector.judge(self._view, now) for detector in self._detectors])
-        triaged = triage(self._view, self._memory, tick.verdicts, self._limits, now)
+        verdicts = [detector.judge(self._view, now) for detector in self._detectors]
+        triaged = triage(self._view, self._memory, verdicts, self._limits, now, correlator=self._correlator)
+        tick = _Tick(now, verdicts, triaged.braked)
         events = triaged.events
-        anew = {event.incident for event in events if isinstance(event, IncidentReclassified)}
+        anew = {e.incident for e in events if isinstance(e, IncidentReclassified | IncidentAbsorbed)}
         for incident in self._memory.open_incidents:
             if incident.id in anew:
                 continue  # what it is now, the memory says from the next tick on
@@ -146,7 +161,9 @@ class Stages:
     def _ask(self, incident: Incident, move: Perform, run: RunId | None, tick: _Tick) -> list[AnyEvent]:
         """Ask the guards; return the intent, or the verdict where it is news."""
         action, modes = move.action, self._modes[incident.run.playbook if incident.run else ""]
-        request = Request(action, incident, tick.now, self._view, self._memory, tick.wanted, self._guard, modes)
+        request = Request(
+            action, incident, tick.now, self._view, self._memory, tick.wanted, self._guard, modes, tick.braked
+        )
         gate, verdict = judge(request)
         if isinstance(verdict, Allow):
             tick.wanted.append(action)

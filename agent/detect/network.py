@@ -12,17 +12,16 @@ network the work runs out within minutes, and a stock Antminer then takes the po
 """
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agent.detect.screen import Rows, health
 from agent.model.columns import Bools, Floats
 from agent.model.incident import Category, Evidence, Reason
 from agent.model.site_view import SiteView
-from agent.model.telemetry import OutletState, Reach
+from agent.model.telemetry import Reach
 from agent.model.verdicts import Verdicts
+from agent.model.wiring import Wiring, drawn, wiring
 
 _SILENT = int(Reach.SILENT)
 
@@ -107,7 +106,7 @@ class NetworkDetector:
         self._worked &= missing
         rows = missing.nonzero()[0]
         if rows.size:
-            draw_w, drawn_at = _draw(view, _wiring(view), rows)
+            draw_w, drawn_at = drawn(view, rows)
             with np.errstate(invalid="ignore"):
                 full = (draw_w >= self._t.draw_share * view.nominal_w[rows]) & (drawn_at >= view.missing_since[rows])
             self._worked[rows[full]] = True
@@ -139,51 +138,6 @@ class _Seen:
     dark: Bools
 
 
-@dataclass(frozen=True, slots=True)
-class _Wiring:
-    """Where each row's outlets and port are among the view's columns.
-
-    Attributes:
-        outlets: shape (n, most outlets of a miner); places beyond the last outlet stand for none.
-        volts: of each outlet. port: shape (n,), -1 where it has none. switch: shape (n,), -1 likewise.
-    """
-
-    outlets: NDArray[np.int64]
-    volts: Floats
-    port: NDArray[np.int64]
-    switch: NDArray[np.int64]
-    switches: int
-
-
-_wirings: "WeakKeyDictionary[SiteView, _Wiring]" = WeakKeyDictionary()
-
-
-def _wiring(view: SiteView) -> _Wiring:
-    known = _wirings.get(view)
-    if known is None:
-        known = _wirings[view] = _wired(view)
-    return known
-
-
-def _wired(view: SiteView) -> _Wiring:
-    site, none = view.site, len(view.outlet_rows)
-    most = max((len(m.outlets) for m in site.miners), default=0)
-    outlets = np.full((len(site.miners), max(most, 1)), none, dtype=np.int64)
-    switches = {switch.id: place for place, switch in enumerate(site.switches)}
-    for row, miner in enumerate(site.miners):
-        known = [view.outlet_rows[o] for o in miner.outlets if o in view.outlet_rows]
-        if len(known) == len(miner.outlets):
-            outlets[row, : len(known)] = known
-    ports = [m.port if m.port in view.port_rows else None for m in site.miners]
-    return _Wiring(
-        outlets,
-        np.array([site.pdu[o.pdu].voltage_v for o in view.outlet_rows], dtype=np.float64),
-        np.array([-1 if p is None else view.port_rows[p] for p in ports], dtype=np.int64),
-        np.array([-1 if p is None else switches[p.switch] for p in ports], dtype=np.int64),
-        len(switches),
-    )
-
-
 def _look(view: SiteView, now: float, t: NetworkThresholds, worked: Bools | None = None) -> _Seen:
     """Weigh what is known of every row at this moment; `worked`: those that drew in full since they fell silent."""
     n = len(view.misses)
@@ -191,9 +145,9 @@ def _look(view: SiteView, now: float, t: NetworkThresholds, worked: Bools | None
     rows = (view.watched() & (view.misses >= t.misses) & (view.reach == _SILENT)).nonzero()[0]
     if not rows.size:
         return seen
-    wiring, since = _wiring(view), view.missing_since[rows]
-    draw_w, drawn_at = _draw(view, wiring, rows)
-    port = wiring.port[rows]
+    wires, since = wiring(view), view.missing_since[rows]
+    draw_w, drawn_at = drawn(view, rows)
+    port = wires.port[rows]
     with np.errstate(invalid="ignore"):
         drew = draw_w >= t.draw_share * view.nominal_w[rows]
         if worked is not None:
@@ -208,7 +162,7 @@ def _look(view: SiteView, now: float, t: NetworkThresholds, worked: Bools | None
         no_link = of_port(view.port_up.value) == 0.0
         receives = (of_port(view.port_before) >= since) & (of_port(view.port_octets.grew_at) >= read_at)
         damaged = of_port(view.port_errors.grew_at) >= since
-        dark = draws & (read_at < since) & _together(wiring, rows, drew & (read_at < since), t.together)
+        dark = draws & (read_at < since) & _together(wires, rows, drew & (read_at < since), t.together)
         cut: Bools = (draws & fresh & (no_link | receives | damaged)) | dark
         decided = (drawn_at >= since) & (of_port(view.port_before) >= since)
         is_read = read_at >= since - t.fresh_s
@@ -217,27 +171,10 @@ def _look(view: SiteView, now: float, t: NetworkThresholds, worked: Bools | None
     return seen
 
 
-def _draw(view: SiteView, wiring: _Wiring, rows: Rows) -> tuple[Floats, Floats]:
-    """Return watts over all outlets of these rows, NaN unless all are on and metered, and when the oldest was read."""
-    if not wiring.volts.size:
-        return np.zeros(len(rows)), np.full(len(rows), np.inf)
-    outlets = wiring.outlets[rows]
-    none = outlets == wiring.volts.size
-    outlets[none] = 0
-    at = view.outlet_state.at[outlets]
-    in_w = view.outlet_w.at[outlets] == at
-    in_a = view.outlet_a.at[outlets] == at
-    amperes = np.where(in_a, view.outlet_a.value[outlets], np.nan)
-    watts = np.where(in_w, view.outlet_w.value[outlets], amperes * wiring.volts[outlets])
-    watts = np.where(view.outlet_state.value[outlets] == float(OutletState.ON), watts, np.nan)
-    watts[none], at[none] = 0.0, np.inf
-    return watts.sum(axis=1), at.min(axis=1)
-
-
-def _together(wiring: _Wiring, rows: Rows, silent: Bools, least: int) -> Bools:
+def _together(wires: Wiring, rows: Rows, silent: Bools, least: int) -> Bools:
     """Tell which of these rows' switches have at least so many of those that are `silent`; shapes as of `rows`."""
-    switch = wiring.switch[rows]
-    counts = np.bincount(switch[silent & (switch >= 0)], minlength=max(wiring.switches, 1))
+    switch = wires.switch[rows]
+    counts = np.bincount(switch[silent & (switch >= 0)], minlength=max(wires.switches, 1))
     together: Bools = (switch >= 0) & (counts[switch] >= least)
     return together
 
@@ -267,7 +204,7 @@ class NetworkEvidence:
         miner = view.row(view.site.miners[row].id)
         at, port = view.site.miners[row].port, miner.port
         outlets = miner.outlets
-        draw_w, _ = _draw(view, _wiring(view), np.array([row]))
+        draw_w, _ = drawn(view, np.array([row]))
         told: Evidence = {
             "reach": Reach(int(view.reach[row])).name.lower(),
             "misses": int(view.misses[row]),

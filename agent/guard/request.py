@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from agent.guard.limits import GuardLimits, Mode
 from agent.model.action import Action, Risk
+from agent.model.columns import Bools
 from agent.model.incident import Incident
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
@@ -19,6 +20,7 @@ class Request:
         now: UTC s.
         wanted: actions already allowed in this very tick, not yet committed.
         mode: the mode in force for each risk of the playbook that asks.
+        braked: miners to which nothing is done alone for now, shape (n,); None where there are none.
     """
 
     action: Action
@@ -29,6 +31,7 @@ class Request:
     wanted: Sequence[Action]
     limits: GuardLimits
     mode: Mapping[Risk, Mode]
+    braked: Bools | None = None
 
     @property
     def busy(self) -> list[Action]:

@@ -10,6 +10,7 @@ from agent.model.events import (
     AnyEvent,
     Closed,
     Escalated,
+    IncidentAbsorbed,
     IncidentJoined,
     IncidentOpened,
     IncidentReclassified,
@@ -57,6 +58,9 @@ class State(Memory):
                 run = Run(event.run, event.playbook, event.fingerprint, event.state, at, at, (event.state,))
                 runs = self.incidents[event.incident].runs + 1
                 self._change(event.incident, run=run, runs=runs, phase=Phase.REMEDIATING)
+            case IncidentAbsorbed():
+                self._change(event.incident, phase=Phase.CLOSED, outcome=Outcome.SUPPRESSED, resolved_at=at)
+                self._end(event.incident)
             case Moved():
                 self._move(event.incident, event.to_state, at)
             case Judged():
@@ -76,9 +80,7 @@ class State(Memory):
                     resolved_at=at,
                     mitigated_at=at if mitigated is None else mitigated,
                 )
-                self.judged.pop(event.incident, None)
-                self._open.pop(event.incident, None)
-                self._release(event.incident)
+                self._end(event.incident)
             case _:
                 assert_never(event)
 
@@ -119,6 +121,11 @@ class State(Memory):
         for miner in members:
             self._latest[(category, miner)] = incident
             self._owner[miner] = incident
+
+    def _end(self, incident: IncidentId) -> None:
+        self.judged.pop(incident, None)
+        self._open.pop(incident, None)
+        self._release(incident)
 
     def _release(self, incident: IncidentId) -> None:
         for miner in self.incidents[incident].members:

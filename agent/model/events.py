@@ -65,6 +65,13 @@ class IncidentJoined(Event, frozen=True, kw_only=True, tag="incident_joined"):
     severity: Severity
 
 
+class IncidentAbsorbed(Event, frozen=True, kw_only=True, tag="incident_absorbed"):
+    """What one device showed has a cause that it shares with others: their incident has it from now on."""
+
+    incident: IncidentId
+    parent: IncidentId
+
+
 class IncidentReclassified(Event, frozen=True, kw_only=True, tag="incident_reclassified"):
     """Nothing had been done yet, and what is seen now belongs to another class: its playbook begins."""
 
@@ -184,6 +191,7 @@ AnyEvent = (
     | AgentStopped
     | IncidentOpened
     | IncidentJoined
+    | IncidentAbsorbed
     | IncidentReclassified
     | IncidentUpdated
     | IncidentRelapsed

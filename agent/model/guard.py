@@ -8,6 +8,7 @@ class GuardReason(StrEnum):
     """Why an action was deferred or refused."""
 
     OBSERVE_MODE = "observe_mode"
+    SHARED_CAUSE = "shared_cause"
     IN_FLIGHT = "in_flight"
     COOLDOWN = "cooldown"
     DAILY_LIMIT = "daily_limit"

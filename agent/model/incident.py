@@ -51,6 +51,8 @@ class Reason(StrEnum):
     """Of the shares it sends, too many are refused."""
     FOREIGN_POOL = "foreign_pool"
     """It works for a pool or under a name that is not the site's."""
+    POWER_LOST = "power_lost"
+    """Together with all that hang on the same breaker, PDU or feed it is without power."""
     CUT_OFF = "cut_off"
     """It draws full power and cannot be reached: the network between, not the miner."""
     BOARD_LOST = "board_lost"

@@ -9,6 +9,7 @@ from agent.model.events import (
     AnyEvent,
     Closed,
     Escalated,
+    IncidentAbsorbed,
     IncidentJoined,
     IncidentOpened,
     IncidentReclassified,
@@ -44,6 +45,8 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
             return f"{event.category}, {event.cause}{where}, severity {event.severity:d}: {members}; detected {since}"
         case IncidentJoined():
             return f"{len(event.members)} more, severity {event.severity:d}: {', '.join(event.members)}"
+        case IncidentAbsorbed():
+            return f"part of {event.parent}"
         case IncidentReclassified():
             return f"seen to be {event.category}, {event.cause}, severity {event.severity:d}"
         case IncidentUpdated():

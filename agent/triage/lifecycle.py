@@ -1,12 +1,14 @@
 """Incident lifecycle: a firing verdict opens an incident, joins one, or belongs to one; a returning one re-opens it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from agent.model.columns import Bools
 from agent.model.events import (
     AnyEvent,
+    IncidentAbsorbed,
     IncidentJoined,
     IncidentOpened,
     IncidentReclassified,
@@ -15,10 +17,12 @@ from agent.model.events import (
     Mitigated,
 )
 from agent.model.ids import IncidentId, MinerId
-from agent.model.incident import Category, Health, Incident, Reason, Severity
+from agent.model.incident import Category, Health, Incident, Outcome, Reason, Severity
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Verdicts
+from agent.triage.correlate import CLASSES, LINGER_S, Correlator, Shared, is_untouched
+from agent.triage.cover import Symptom
 from agent.triage.limits import TriageLimits
 
 _FIRING = int(Health.FIRING)
@@ -28,17 +32,26 @@ CRITICAL_SHARE = 0.10
 HIGH_SHARE = 0.01
 """Shares of the site's hashrate from which an incident is critical or high (KPI reference, severities)."""
 
-
 _WORSE = frozenset({(Reason.UNSTEADY_POOL, Reason.NO_POOL)})
 """Causes that may turn into another one though miners share them and a person was asked: of this he was not told."""
+
+MOSTLY = 0.9
+"""A shared cause has no effect any more when so many of its miners are well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Triage:
-    """One tick's result: what to record, and the open incidents whose symptom has cleared."""
+    """One tick's result.
+
+    Attributes:
+        events: what to record.
+        recovered: the open incidents whose symptom has cleared.
+        braked: miners to which nothing is done alone until it is known what they share, shape (n,); None for none.
+    """
 
     events: list[AnyEvent]
     recovered: frozenset[IncidentId]
+    braked: Bools | None
 
 
 @dataclass(slots=True)
@@ -50,6 +63,8 @@ class _Tick:
         firing: every pair of category and row that fires.
         groups: rows without an incident by what they share, to be opened or joined together.
         reopened: incidents that this tick re-opens. worsened: shared ones that it gives another cause.
+        shows: which rows show which symptom that a shared cause can have.
+        taken: rows that a shared cause has been found for in this tick.
     """
 
     view: SiteView
@@ -62,6 +77,8 @@ class _Tick:
     reopened: set[IncidentId] = field(default_factory=set)
     worsened: set[IncidentId] = field(default_factory=set)
     opened: int = 0
+    shows: Mapping[Symptom, Bools] = field(default_factory=dict)
+    taken: set[int] = field(default_factory=set)
 
     def miner(self, row: int) -> MinerId:
         return self.view.site.miners[row].id
@@ -71,11 +88,20 @@ class _Tick:
         return self.memory.incident_id(self.opened - 1)
 
 
-def triage(view: SiteView, memory: Memory, verdicts: Sequence[Verdicts], limits: TriageLimits, now: float) -> Triage:
+def triage(
+    view: SiteView,
+    memory: Memory,
+    verdicts: Sequence[Verdicts],
+    limits: TriageLimits,
+    now: float,
+    *,
+    correlator: Correlator,
+) -> Triage:
     """Turn verdicts into incidents.
 
     A miner is a member of one open incident at a time, whatever else it shows meanwhile. Where the evidence names
-    something shared (a pool), all that show it are one incident. A symptom that changes before anything was done may
+    something shared (a pool), or a shared cause explains what many show at once, all that show it are one incident,
+    and what some of them had been opened for alone is part of it. A symptom that changes before anything was done may
     turn out to be another class's; afterwards it stays what it was. Within `min_healthy_s` of an incident's end the
     same symptom re-opens it.
 
@@ -85,6 +111,7 @@ def triage(view: SiteView, memory: Memory, verdicts: Sequence[Verdicts], limits:
         verdicts: one for each detector; where several fire for a row, the first of them owns it.
         limits: how long a closed incident may relapse.
         now: UTC s.
+        correlator: what names shared causes.
     """
     tick = _Tick(view, memory, limits, now)
     for verdict in verdicts:
@@ -92,16 +119,73 @@ def triage(view: SiteView, memory: Memory, verdicts: Sequence[Verdicts], limits:
             tick.claims.setdefault(row, verdict)
             tick.firing.setdefault((verdict.category, row), verdict)
     events: list[AnyEvent] = []
+    seen = correlator.look(view, memory, tick.claims, now)
+    tick.shows = seen.shows
+    for shared in seen.shared:
+        events.extend(_share(tick, shared))
     for row, verdict in tick.claims.items():
-        events.extend(_claim(tick, row, verdict))
+        if row not in tick.taken:
+            events.extend(_claim(tick, row, verdict, correlator))
     for (category, domain), rows in tick.groups.items():
         events.append(_gather(tick, category, domain, rows))
     events.extend(_mitigated(tick))
-    return Triage(events, _recovered(tick))
+    return Triage(events, _recovered(tick), seen.braked)
 
 
-def _claim(tick: _Tick, row: int, verdict: Verdicts) -> list[AnyEvent]:
+def _share(tick: _Tick, shared: Shared) -> list[AnyEvent]:
+    """Return the one incident of a shared cause, and what its members had been opened for alone."""
+    rows = shared.group.rows.tolist()
+    members, domain = tuple(map(tick.miner, rows)), str(shared.group.domain)
+    tick.taken.update(rows)
+    latest = tick.memory.latest(shared.category, members[0])
+    again = latest is not None and latest.domain == domain and latest.cause is shared.cause
+    alone = dict.fromkeys(owner.id for miner in members if (owner := tick.memory.owner(miner)) is not None)
+    event: AnyEvent
+    if latest is not None and again and not _is_past(latest, tick.limits, tick.now):
+        parent = latest.id
+        event = IncidentRelapsed(
+            incident=parent, cause=shared.cause, detected_at=shared.since, evidence=shared.evidence
+        )
+    else:
+        parent = tick.next_id()
+        event = IncidentOpened(
+            incident=parent,
+            category=shared.category,
+            cause=shared.cause,
+            severity=_severity(tick.view, members, shared.cause, domain),
+            members=members,
+            detected_at=shared.since,
+            evidence=shared.evidence,
+            domain=domain,
+        )
+    return [*(IncidentAbsorbed(incident=child, parent=parent) for child in alone), event]
+
+
+def _absorbed(tick: _Tick, row: int, correlator: Correlator) -> list[AnyEvent]:
+    """Return what makes a late row a member of the open incident of a shared cause; nothing where there is none."""
+    miner = tick.miner(row)
+    owner = tick.memory.owner(miner)
+    if owner is not None and not is_untouched(owner):
+        return []
+    for symptom, (category, cause) in CLASSES.items():
+        if symptom not in tick.shows or not tick.shows[symptom][row]:
+            continue
+        for incident in tick.memory.open_incidents:
+            kindred = incident.category is category and incident.cause is cause
+            if kindred and correlator.absorbs(incident, row, tick.now):
+                child = [] if owner is None else [IncidentAbsorbed(incident=owner.id, parent=incident.id)]
+                severity = _severity(tick.view, (*incident.members, miner), cause, incident.domain)
+                joined = IncidentJoined(
+                    incident=incident.id, members=(miner,), severity=min(severity, incident.severity)
+                )
+                return [*child, joined]
+    return []
+
+
+def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> list[AnyEvent]:
     """Return what a firing row changes; rows that share something are put aside."""
+    if tick.shows and (late := _absorbed(tick, row, correlator)):
+        return late
     miner = tick.miner(row)
     owner = tick.memory.owner(miner)
     if owner is not None:
@@ -184,6 +268,10 @@ def _mitigated(tick: _Tick) -> list[AnyEvent]:
         if incident.mitigated_at is not None:
             continue
         rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
+        if incident.cause is Reason.POWER_LOST:
+            if sum(row in tick.claims for row in rows) <= (1 - MOSTLY) * len(rows):
+                events.append(Mitigated(incident=incident.id))
+            continue
         fires = [(row, v) for row in rows if (v := tick.firing.get((incident.category, row))) is not None]
         if fires and not any(np.isnan(verdict.clear_since[row]) for row, verdict in fires):
             events.append(Mitigated(incident=incident.id))
@@ -202,9 +290,16 @@ def _recovered(tick: _Tick) -> frozenset[IncidentId]:
         row = rows.get(miner)
         if row is None:
             return False
+        if incident.cause is Reason.POWER_LOST:
+            return row in tick.claims and not _lingers(incident, tick.now)
         return (incident.category, row) in tick.firing if incident.domain else row in tick.claims
 
     return frozenset(i.id for i in tick.memory.open_incidents if not any(ails(i, miner) for miner in i.members))
+
+
+def _lingers(incident: Incident, now: float) -> bool:
+    """Whether the shared cause is over for so long that what a member still shows is its own."""
+    return incident.mitigated_at is not None and now - incident.mitigated_at >= LINGER_S
 
 
 def _is_undecided(incident: Incident) -> bool:
@@ -212,7 +307,12 @@ def _is_undecided(incident: Incident) -> bool:
 
 
 def _is_kindred(incident: Incident, cause: Reason) -> bool:
-    """Whether that cause can be a relapse of the incident; the class of all the rest holds things of many kinds."""
+    """Whether that cause can be a relapse of the incident; the class of all the rest holds things of many kinds.
+
+    What was part of a shared cause never was an incident of its own.
+    """
+    if incident.outcome is Outcome.SUPPRESSED:
+        return False
     return incident.category is not Category.OTHER or incident.cause is cause
 
 

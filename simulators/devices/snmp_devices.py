@@ -102,6 +102,7 @@ class SnmpDevices:
             users=self._users(login),
             before=simulated.begin,
             reply_delay_s=lambda: faults.reply_delay_s,
+            lives=lambda: not faults.dark,
             max_reply_bytes=habit.max_reply_bytes,
         )
 

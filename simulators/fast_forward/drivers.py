@@ -110,7 +110,7 @@ class PlantPdu:
         self._unproven.add(outlet)
         self._plant.advance(self._now())
         self._plant.power.command(where, on, self._now())
-        await asyncio.sleep(min(self._plant.power.pdu[self._id].reply_delay_s, WRITE_PATIENCE_S))
+        await asyncio.sleep(min(self._plant.power.pdu[self._id].answers_in_s, WRITE_PATIENCE_S))
         until = self._now() + SETTLE_S
         while self._now() < until:
             await asyncio.sleep(LOOK_EVERY_S)
@@ -125,7 +125,7 @@ class PlantPdu:
         power = self._plant.power
         self._plant.advance(self._now())
         shows = power.relay_on(outlet) is on and (on or power.current_a(outlet) < OFF_BELOW_A)
-        delay_s = power.pdu[self._id].reply_delay_s
+        delay_s = power.pdu[self._id].answers_in_s
         await asyncio.sleep(min(delay_s, PATIENCE_S))
         if delay_s >= PATIENCE_S:
             raise TransportError(f"{outlet}: {self._id} did not answer; the outcome is open, look again")

@@ -32,7 +32,7 @@ PROMPT_S = 1.0
 """A read is so many requests. It is given up when it takes longer than the one, and counts as done at once when it is
 faster than the other."""
 
-_MOVES = frozenset({What.RELAY_OFF, What.RELAY_ON, What.BREAKER_TRIP, What.REPLUGGED})
+_MOVES = frozenset({What.RELAY_OFF, What.RELAY_ON, What.LINE, What.REPLUGGED})
 
 
 class _Rounds:
@@ -201,7 +201,7 @@ class Surroundings:
     def _answered(self, asked: Bools, now: float) -> Bools:
         """Return the PDUs whose read is complete by `now`: those just asked, and slow ones asked a while ago."""
         for place in np.flatnonzero(asked).tolist():
-            takes_s = REQUESTS * self._plant.power.pdu[self._pdu_ids[place]].reply_delay_s
+            takes_s = REQUESTS * self._plant.power.pdu[self._pdu_ids[place]].answers_in_s
             if takes_s > PROMPT_S:
                 asked[place] = False
                 if takes_s < READ_S:

@@ -1,11 +1,11 @@
-"""Faults of a PDU: replies that are not what happened, slowness, cords that are not where the inventory has them.
+"""Faults of a PDU: lost power, replies that are not what happened, slowness, cords elsewhere than in the inventory.
 
-Disturbances, never incidents of their own: until somebody acts on them, every miner is well.
+All but lost power are disturbances, never incidents of their own: until somebody acts on them, every miner is well.
 """
 
 from agent.model.ids import MinerId, PduId
-from agent.model.incident import Category
-from agent.model.topology import Outlet, Site
+from agent.model.incident import Category, Reason
+from agent.model.topology import Bank, Outlet, Site
 from simulators.faults.kind import FaultKind, Knob, Objection, On, Values, number, numbers, outlets_of
 from simulators.plant.power import PduPlant
 from simulators.plant.site import SitePlant
@@ -67,7 +67,74 @@ def _cannot_swap(site: Site, target: str, values: Values) -> Objection | None:
     return None
 
 
+def _bank(site: Site, target: str, values: Values) -> Bank | None:
+    pdu = site.pdu[PduId(target.partition(":")[2])]
+    return next((bank for bank in pdu.banks if bank.number == number(values, "bank")), None)
+
+
+def _trip(plant: SitePlant, target: str, now: float, values: Values) -> None:
+    if (bank := _bank(plant.site, target, values)) is not None:
+        plant.power.trip_breaker(bank, now)
+
+
+def _reset(plant: SitePlant, target: str, now: float) -> None:
+    for bank in plant.site.pdu[_pdu_at(plant, target).id].banks:
+        plant.power.reset_breaker(bank, now)
+
+
+def _behind(site: Site, target: str, values: Values) -> tuple[MinerId, ...]:
+    bank = _bank(site, target, values)
+    outlets = [Outlet(bank.pdu, k) for k in bank.outlets] if bank is not None else []
+    return tuple(dict.fromkeys(miner for outlet in outlets for miner in site.fed_by.get(outlet, ())))
+
+
+def _no_such_bank(site: Site, target: str, values: Values) -> Objection | None:
+    if _behind(site, target, values):
+        return None
+    pdu = site.pdu[PduId(target.partition(":")[2])]
+    banks = ", ".join(str(bank.number) for bank in pdu.banks) or "none"
+    want = f"a bank of {pdu.id} that feeds miners, which has {banks}"
+    return Objection("bank", want, f"{number(values, 'bank'):g}", "name a bank that the PDU has")
+
+
+def _cut(plant: SitePlant, target: str, now: float, _: Values) -> None:
+    plant.power.cut_feed(_pdu_at(plant, target).id, now)
+
+
+def _restore(plant: SitePlant, target: str, now: float) -> None:
+    plant.power.restore_feed(_pdu_at(plant, target).id, now)
+
+
+_POWER_LOST = frozenset({Reason.POWER_LOST})
+
 PDU_FAULTS = (
+    FaultKind(
+        name="pdu.dark",
+        category=Category.OTHER,
+        counts=True,
+        remedy=None,
+        causes=_POWER_LOST,
+        does="The PDU loses its feed; when it comes back it switches its outlets on one after another.",
+        signature="All its miners fall silent within a poll, their switch ports lose their link, its SNMP is silent.",
+        on=frozenset({On.PDU}),
+        start=_cut,
+        stop=_restore,
+    ),
+    FaultKind(
+        name="pdu.breaker_trip",
+        category=Category.OTHER,
+        counts=True,
+        remedy=None,
+        causes=_POWER_LOST,
+        does="One of the PDU's breakers opens and stays open until a person closes it.",
+        signature="The miners behind one breaker fall silent within a poll; their outlets are on and give no watt.",
+        on=frozenset({On.PDU}),
+        start=_trip,
+        stop=_reset,
+        knobs={"bank": Knob(1, "the breaker, as the PDU counts its banks", span=(1, 64), whole=True)},
+        hits=_behind,
+        objects=_no_such_bank,
+    ),
     FaultKind(
         name="pdu.set_lies",
         category=Category.OTHER,

@@ -16,6 +16,8 @@ class What(StrEnum):
     RESTART = "restart"
     REBOOT = "reboot"
     BREAKER_TRIP = "breaker_trip"
+    LINE = "line"
+    """The line before an outlet of the miner's lost its voltage or got it again."""
     REPLUGGED = "replugged"
     """One of the miner's cords went into that outlet, out of another; no miner's, where the outlet is empty now."""
     SET_POOLS = "set_pools"

@@ -3,9 +3,11 @@
 Meters are exact here; resolution and units are a protocol's business.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from agent.model.ids import MinerId, PduId
 from agent.model.topology import Bank, Outlet, Site
@@ -23,6 +25,9 @@ INRUSH_WINDOW_S = 1.0
 MAGNETIC_FACTOR = 5.0
 """A C-curve breaker may trip at once from 5 times its rating on (IEC 60898-1)."""
 
+STAGGER_S = 1.0
+"""A PDU that comes up leaves so long between two outlets (facts "control", section 2, has 0.1 to 10 s)."""
+
 RELAY_DELAY_S = 1.5
 REPLY_DELAY_S = 0.05
 
@@ -37,6 +42,7 @@ class PduPlant:
         lies_left: how many more SETs lie; None for all until the fault ends.
         reply_delay_s: until any SNMP request is answered.
         relay_delay_s: from the SET until the relay moves.
+        dark: it has no feed.
     """
 
     id: PduId
@@ -45,7 +51,13 @@ class PduPlant:
     lies_left: int | None = None
     reply_delay_s: float = REPLY_DELAY_S
     relay_delay_s: float = RELAY_DELAY_S
+    dark: bool = False
     _usual: tuple[float, float] | None = None
+
+    @property
+    def answers_in_s(self) -> float:
+        """Return how long a request takes; for ever while it has no feed."""
+        return math.inf if self.dark else self.reply_delay_s
 
     def slow_down(self, *, reply_delay_s: float, relay_delay_s: float) -> None:
         """Answer and switch more slowly than usual."""
@@ -72,7 +84,7 @@ class Relay:
     Attributes:
         closed: it is closed now. wanted: what the last command that is still under way asks for.
         order: how many commands it has been given. moved_at: site time in s at which it last moved.
-        breaker_closed: the breaker before it is closed.
+        live: there is voltage before it: the PDU is fed and the breaker closed.
         feeds: the miners whose cord really is in its outlet.
     """
 
@@ -81,12 +93,12 @@ class Relay:
     wanted: bool = True
     order: int = 0
     moved_at: float = 0.0
-    breaker_closed: bool = True
+    live: bool = True
 
     def power_w(self) -> float:
         """Return the outlet's draw now, in W."""
         power_w = 0.0
-        if self.closed and self.breaker_closed:
+        if self.closed and self.live:
             for miner in self.feeds:
                 if miner.live_feeds:
                     power_w += miner.power_w() / miner.live_feeds
@@ -97,8 +109,8 @@ class PowerPlant:
     """All PDUs of a site. Every outlet starts closed, every breaker closed.
 
     A breaker trips magnetically only: when the bank's draw and the inrush of the relays closed within the last
-    INRUSH_WINDOW_S exceed MAGNETIC_FACTOR times its rating. Slow overload is not modelled; nothing closes a breaker
-    again but `reset_breaker`, a person's hand.
+    INRUSH_WINDOW_S exceed MAGNETIC_FACTOR times its rating; or because something has it trip. Slow overload is not
+    modelled; nothing closes a breaker again but `reset_breaker`, a person's hand.
 
     Attributes:
         pdu: habits and fault switches of each PDU.
@@ -149,10 +161,27 @@ class PowerPlant:
         """Close a tripped breaker by hand."""
         self._clock.advance(now)
         self._tripped.discard(bank)
-        for outlet in self._outlets_of(bank):
-            self._relays[outlet].breaker_closed = True
-            if self._relays[outlet].closed:
-                self._feed(outlet, True, now)
+        self._follow_lines(self._outlets_of(bank), now)
+
+    def trip_breaker(self, bank: Bank, now: float) -> None:
+        """Have a breaker open by itself: it is worn, or something on its line is."""
+        self._clock.advance(now)
+        self._tripped.add(bank)
+        self._follow_lines(self._outlets_of(bank), now)
+
+    def cut_feed(self, pdu: PduId, now: float) -> None:
+        """Take a PDU's feed away: its outlets are dead, and so is whoever answers for it."""
+        self._clock.advance(now)
+        self.pdu[pdu].dark = True
+        self._follow_lines([o for o in self._relays if o.pdu == pdu], now)
+
+    def restore_feed(self, pdu: PduId, now: float) -> None:
+        """Give a PDU its feed again; it switches its outlets on one after another, as it was delivered to do."""
+        self._clock.advance(now)
+        if self.pdu[pdu].dark:
+            self.pdu[pdu].dark = False
+            for place, outlet in enumerate(o for o in self._relays if o.pdu == pdu):
+                self._clock.plan(now + place * STAGGER_S, partial(self._follow_lines, (outlet,)))
 
     def swap_cords(self, one: Outlet, other: Outlet, now: float) -> None:
         """Have two cords the wrong way round: each outlet feeds what the inventory says hangs on the other.
@@ -196,7 +225,7 @@ class PowerPlant:
     def energised(self, outlet: Outlet) -> bool:
         """Whether there is voltage: relay closed, breaker closed."""
         relay = self._relays[outlet]
-        return relay.closed and relay.breaker_closed
+        return relay.closed and relay.live
 
     def breaker_closed(self, bank: Bank) -> bool:
         """Whether the bank's breaker is closed."""
@@ -233,7 +262,7 @@ class PowerPlant:
             )
         relay.closed = on
         relay.moved_at = at
-        if bank in self._tripped:
+        if not relay.live:
             return
         if on and bank is not None and self._trips(bank, outlet, at):
             self._trip(bank, at)
@@ -257,9 +286,20 @@ class PowerPlant:
                 for miner in self.fed_from(outlet):
                     self._journal.note(at, What.BREAKER_TRIP, miner=miner.spec.id, outlet=outlet, healthy=miner.healthy)
         self._tripped.add(bank)
-        for outlet in self._outlets_of(bank):
-            self._relays[outlet].breaker_closed = False
-            self._feed(outlet, False, at)
+        self._follow_lines(self._outlets_of(bank), at)
+
+    def _follow_lines(self, outlets: Sequence[Outlet], at: float) -> None:
+        """Give outlets the voltage that feed and breaker leave them."""
+        for outlet in outlets:
+            relay, bank = self._relays[outlet], self._site.bank.get(outlet)
+            live = not self.pdu[outlet.pdu].dark and bank not in self._tripped
+            if live is relay.live:
+                continue
+            relay.live = live
+            for miner in self.fed_from(outlet):
+                self._journal.note(at, What.LINE, miner=miner.spec.id, outlet=outlet, healthy=miner.healthy)
+            if relay.closed:
+                self._feed(outlet, live, at)
 
     def _feed(self, outlet: Outlet, on: bool, at: float) -> None:
         cord = self._cord_at.get(outlet, outlet)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,7 @@ def request(
     outlets: tuple[int, ...] = (1,),
     mode: Mode = Mode.AUTO,
     wanted: tuple[Action, ...] = (),
+    braked: tuple[int, ...] = (),
 ) -> Request:
     view = SiteView(of or site(6))
     put_outlets(view, now - 5.0)
@@ -43,6 +45,7 @@ def request(
         wanted,
         GuardLimits(),
         dict.fromkeys(Risk, mode),
+        np.isin(np.arange(6), braked) if braked else None,
     )
 
 
@@ -53,6 +56,20 @@ def story() -> Story:
 @pytest.mark.parametrize("verb", list(Verb))
 def test_a_first_action_on_a_quiet_site_is_allowed(verb: Verb) -> None:
     assert judge(request(verb, story())) == ("all", Allow())
+
+
+def test_one_of_several_that_fell_ill_together_is_left_alone() -> None:
+    deferred = Defer(EPOCH + 1010.0, GuardReason.SHARED_CAUSE)
+    assert judge(request(Verb.RESTART, story(), braked=(0, 1, 2))) == ("brake", deferred)
+    assert judge(request(Verb.RESTART, story(), braked=(3, 4, 5))) == ("all", Allow())
+
+
+def test_the_brake_holds_up_no_duty_and_no_shared_incident() -> None:
+    owed = story().intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH + 5)
+    assert judge(request(Verb.POWER_ON, owed, braked=(0, 1, 2)))[0] != "brake"
+    asked = request(Verb.RESTART, story(), braked=(0, 1, 2))
+    whole = replace(asked.incident, domain="switch:sw-1")
+    assert judge(replace(asked, incident=whole)) == ("all", Allow())
 
 
 def test_an_empty_target_list_is_refused() -> None:
@@ -143,7 +160,7 @@ def test_an_unmetered_or_ramping_neighbour_counts_with_its_nominal() -> None:
 
 def test_refusals_come_before_waits() -> None:
     names = [gate.__name__ for gate in GATES]
-    assert names == ["target", "protected", "mode", "shared", "in_flight", "cooldown", "bank"]
+    assert names == ["target", "protected", "mode", "shared", "brake", "in_flight", "cooldown", "bank"]
 
 
 @given(st.lists(st.floats(min_value=1.0, max_value=90_000.0), min_size=1, max_size=40))

@@ -13,6 +13,7 @@ from agent.model.events import (
     Closed,
     Escalated,
     Event,
+    IncidentAbsorbed,
     IncidentJoined,
     IncidentOpened,
     IncidentReclassified,
@@ -84,6 +85,7 @@ LIFE: tuple[AnyEvent, ...] = (
     Closed(incident=INC, outcome=Outcome.AUTO_RESOLVED, evidence={"shares": 24}),
     IncidentRelapsed(incident=INC, cause=Reason.UNRESPONSIVE, detected_at=EPOCH_S + 60.0, evidence={}),
     AgentStopped(reason="SIGTERM"),
+    IncidentAbsorbed(incident=INC, parent=IncidentId("inc-000002")),
 )
 """An incident's life with every kind of event in it, in an order the fold accepts."""
 

@@ -1,5 +1,7 @@
 """Expected state and incident lifecycle."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from agent.model.action import Result, Verb
@@ -16,12 +18,14 @@ from agent.model.events import (
 )
 from agent.model.ids import IncidentId, RunId
 from agent.model.incident import Category, Evidence, Health, Outcome, Reason, Severity
+from agent.model.memory import Memory
 from agent.model.site_view import Expected, SiteView
 from agent.model.telemetry import Telemetry
 from agent.model.topology import Family
 from agent.model.verdicts import Verdicts
+from agent.triage.correlate import Correlator
 from agent.triage.expected import ExpectedState
-from agent.triage.lifecycle import triage
+from agent.triage.lifecycle import Triage, triage
 from agent.triage.limits import TriageLimits
 from tests.factory import EPOCH, healthy, miner, site
 from tests.ledger.builder import INCIDENT, Story
@@ -42,6 +46,10 @@ class Says:
 
     def domain(self, row: int) -> str:
         return self._domain
+
+
+def judged(view: SiteView, memory: Memory, verdicts: Sequence[Verdicts], limits: TriageLimits, now: float) -> Triage:
+    return triage(view, memory, verdicts, limits, now, correlator=Correlator(view.site))
 
 
 def firing(
@@ -108,7 +116,7 @@ def test_an_outlet_owed_keeps_its_miner_expected_to_be_down() -> None:
 
 def test_one_incident_a_miner_numbered_in_order() -> None:
     view = SiteView(site(200))
-    made = triage(view, Story().state, [firing((1, 3), 200)], TriageLimits(), EPOCH)
+    made = judged(view, Story().state, [firing((1, 3), 200)], TriageLimits(), EPOCH)
     opened = [e for e in made.events if isinstance(e, IncidentOpened)]
     assert [(e.incident, e.members) for e in opened] == [("inc-000001", ("m2",)), ("inc-000002", ("m4",))]
     assert [e.severity for e in opened] == [Severity.MEDIUM] * 2
@@ -116,7 +124,7 @@ def test_one_incident_a_miner_numbered_in_order() -> None:
 
 def test_severity_follows_the_share_of_the_site() -> None:
     for miners, severity in ((5, Severity.CRITICAL), (48, Severity.HIGH), (200, Severity.MEDIUM)):
-        made = triage(SiteView(site(miners)), Story().state, [firing((0,), miners)], TriageLimits(), EPOCH)
+        made = judged(SiteView(site(miners)), Story().state, [firing((0,), miners)], TriageLimits(), EPOCH)
         (opened,) = made.events
         assert isinstance(opened, IncidentOpened)
         assert opened.severity is severity
@@ -125,32 +133,32 @@ def test_severity_follows_the_share_of_the_site() -> None:
 def test_an_open_incident_is_not_opened_twice_and_a_change_of_symptom_updates_it() -> None:
     view = SiteView(site(4))
     story = Story().opened()
-    assert triage(view, story.state, [firing((0,), 4)], TriageLimits(), EPOCH).events == []
-    changed = triage(view, story.state, [firing((0,), 4, Reason.NOT_HASHING)], TriageLimits(), EPOCH).events
+    assert judged(view, story.state, [firing((0,), 4)], TriageLimits(), EPOCH).events == []
+    changed = judged(view, story.state, [firing((0,), 4, Reason.NOT_HASHING)], TriageLimits(), EPOCH).events
     assert [type(e) for e in changed] == [IncidentUpdated]
     story.running("restart").intended(Verb.RESTART, EPOCH)
-    assert triage(view, story.state, [firing((0,), 4, Reason.NOT_HASHING)], TriageLimits(), EPOCH).events == []
+    assert judged(view, story.state, [firing((0,), 4, Reason.NOT_HASHING)], TriageLimits(), EPOCH).events == []
 
 
 def test_what_no_longer_fires_has_recovered() -> None:
     view = SiteView(site(4))
     story = Story().opened()
-    assert triage(view, story.state, [firing((0,), 4)], TriageLimits(), EPOCH).recovered == frozenset()
-    assert triage(view, story.state, [firing((), 4)], TriageLimits(), EPOCH).recovered == {INCIDENT}
+    assert judged(view, story.state, [firing((0,), 4)], TriageLimits(), EPOCH).recovered == frozenset()
+    assert judged(view, story.state, [firing((), 4)], TriageLimits(), EPOCH).recovered == {INCIDENT}
 
 
 def test_a_relapse_within_an_hour_reopens_and_later_it_is_a_new_incident() -> None:
     view = SiteView(site(4))
     story = Story().opened().tell(Closed(incident=INCIDENT, outcome=Outcome.AUTO_RESOLVED), EPOCH)
-    soon = triage(view, story.state, [firing((0,), 4)], TriageLimits(), EPOCH + 3599.0).events
-    late = triage(view, story.state, [firing((0,), 4)], TriageLimits(), EPOCH + 3600.0).events
+    soon = judged(view, story.state, [firing((0,), 4)], TriageLimits(), EPOCH + 3599.0).events
+    late = judged(view, story.state, [firing((0,), 4)], TriageLimits(), EPOCH + 3600.0).events
     assert [type(e) for e in soon] == [IncidentRelapsed]
     assert [type(e) for e in late] == [IncidentOpened]
 
 
 def told(story: Story, *verdicts: Verdicts, at: float = EPOCH, miners: int = 8) -> list[AnyEvent]:
     """Triage once and let the memory take in what came of it."""
-    made = triage(SiteView(site(miners)), story.state, list(verdicts), TriageLimits(), at)
+    made = judged(SiteView(site(miners)), story.state, list(verdicts), TriageLimits(), at)
     for event in made.events:
         story.tell(event, at)
     return made.events
@@ -212,7 +220,7 @@ def test_as_long_as_the_first_class_still_fires_it_keeps_the_incident() -> None:
 
 def test_after_something_was_done_a_change_of_symptom_stays_the_same_incident() -> None:
     story = Story().opened().running("restart").intended(Verb.RESTART, EPOCH)
-    made = triage(SiteView(site(8)), story.state, [cut_off((0,))], TriageLimits(), EPOCH + 20.0)
+    made = judged(SiteView(site(8)), story.state, [cut_off((0,))], TriageLimits(), EPOCH + 20.0)
     assert (made.events, made.recovered) == ([], frozenset()), "and it has not recovered while anything fires"
 
 
@@ -220,7 +228,7 @@ def test_a_shared_incident_is_over_when_its_own_symptom_is_whatever_else_a_membe
     story = Story()
     (opened,) = told(story, poolless((0, 1), 8))
     assert isinstance(opened, IncidentOpened)
-    made = triage(SiteView(site(8)), story.state, [firing((1,), 8)], TriageLimits(), EPOCH + 60.0)
+    made = judged(SiteView(site(8)), story.state, [firing((1,), 8)], TriageLimits(), EPOCH + 60.0)
     assert made.recovered == {opened.incident}
     story.tell(Closed(incident=opened.incident, outcome=Outcome.AUTO_RESOLVED), EPOCH + 60.0)
     (single,) = told(story, firing((1,), 8), at=EPOCH + 62.0)

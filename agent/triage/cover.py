@@ -1,0 +1,126 @@
+"""Which domains' failure explains a set of like symptoms best: greedy set cover by likelihood. Pure arithmetic.
+
+For a domain with n miners, k of which show the symptom, the score compares two stories: the domain failed and each
+member shows it with probability q, or nothing is shared and each shows it by chance with p0:
+
+    score = k ln(q / p0) + (n - k) ln((1 - q) / (1 - p0)) + ln prior
+
+The best positive one is taken, its members are explained, and so on; what is left over has nothing in common. Figures:
+facts "detection", section 3, after the shared-risk groups of SCORE (Kompella et al., NSDI 2005).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.triage.domains import Domain, Domains, Kind
+
+P0 = 1e-3
+"""Chance that a miner shows a symptom within the window when nothing it shares has failed."""
+
+Q = 0.95
+WEAK_Q: Mapping[Kind, float] = {Kind.LOOP: 0.6, Kind.POOL: 0.9, Kind.SUBNET: 0.9, Kind.SITE: 0.9}
+"""Chance that a miner shows it when the domain has failed; where it is less than Q."""
+
+PRIOR = 1e-5
+PRIORS: Mapping[Kind, float] = {Kind.POOL: 1e-4, Kind.BREAKER: 3e-5}
+"""Chance of a failure within a window; where it is more than PRIOR."""
+
+
+class Symptom(StrEnum):
+    """Symptoms that a shared cause can have, told apart by evidence from outside the miner."""
+
+    DARK = "dark"
+    """Silent, and its outlets give hardly a watt."""
+    UNREACHABLE = "unreachable"
+    """Silent, and its outlets give what a working miner draws."""
+    POOL = "pool"
+    HOT = "hot"
+    REJECTS = "rejects"
+
+
+CAUSES: Mapping[Symptom, tuple[Kind, ...]] = {
+    Symptom.DARK: (Kind.BREAKER, Kind.PDU, Kind.RACK, Kind.SITE),
+    Symptom.UNREACHABLE: (Kind.SWITCH, Kind.SUBNET, Kind.SITE),
+    Symptom.POOL: (Kind.POOL, Kind.SWITCH, Kind.SUBNET, Kind.SITE),
+    Symptom.HOT: (Kind.LOOP, Kind.RACK, Kind.SITE),
+    Symptom.REJECTS: (Kind.POOL, Kind.SWITCH),
+}
+"""Which domains can be behind which symptom."""
+
+BRAKE_AT = 3
+"""So many like symptoms under one domain are no chance: 7 in a million site-days of a whole switch (section 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One shared cause.
+
+    Attributes:
+        score: logarithm of how much likelier it is than chance; above 0.
+        rows: the miners whose symptom it explains, ascending.
+    """
+
+    domain: Domain
+    score: float
+    rows: NDArray[np.int64]
+
+
+class Cover:
+    """Explains symptoms on one site."""
+
+    def __init__(self, domains: Domains) -> None:
+        self._domains = domains
+        q = np.array([WEAK_Q.get(d.kind, Q) for d in domains.all])
+        prior = np.array([PRIORS.get(d.kind, PRIOR) for d in domains.all])
+        self._hit = np.log(q / P0)
+        self._miss = np.log((1 - q) / (1 - P0))
+        self._base = self._miss * domains.sizes + np.log(prior)
+        self._allowed = {symptom: domains.of_kinds(kinds) for symptom, kinds in CAUSES.items()}
+
+    def explain(self, symptom: Symptom, active: NDArray[np.bool_]) -> list[Group]:
+        """Return the shared causes, the likeliest first; none where chance is the better story.
+
+        Args:
+            symptom: what they show.
+            active: which miners show the symptom, shape (miners,).
+        """
+        allowed, left = self._allowed[symptom], active.copy()
+        groups: list[Group] = []
+        while left.any() and allowed.any():
+            counts = self._counts(left)
+            score = np.where(allowed & (counts > 0), self._base + counts * (self._hit - self._miss), -math.inf)
+            best = int(np.argmax(score))
+            if not score[best] > 0.0:
+                break
+            domain = self._domains.all[best]
+            rows = domain.rows[left[domain.rows]]
+            groups.append(Group(domain, float(score[best]), rows))
+            left[rows] = False
+        return groups
+
+    def brake(self, symptom: Symptom, recent: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the miners under any domain in which at least BRAKE_AT show the symptom; shape (miners,).
+
+        Nothing is done to one of them alone until it is known what they have in common. The whole site is no reason:
+        three of thousands are chance.
+
+        Args:
+            symptom: what they show.
+            recent: which miners began to show it within the window.
+        """
+        braked = np.zeros(len(recent), dtype=np.bool_)
+        full = self._allowed[symptom] & (self._counts(recent) >= BRAKE_AT)
+        for place in np.flatnonzero(full).tolist():
+            domain = self._domains.all[place]
+            if domain.kind is not Kind.SITE:
+                braked[domain.rows] = True
+        return braked
+
+    def _counts(self, active: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return how many of the miners `active` are under each domain."""
+        return np.bincount(self._domains.node[active[self._domains.row]], minlength=len(self._domains.all))

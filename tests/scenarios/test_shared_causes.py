@@ -1,0 +1,68 @@
+"""Shared causes from the device to the ledger: one incident, its miners left alone, the others mended as ever."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agent.cli.scenario_run import Played, play_scenario, read_scenario
+from agent.config.scenario import TierName
+from agent.ledger.reader import read
+from agent.model.action import Verb
+from agent.model.events import IncidentAbsorbed, Intended
+from agent.model.incident import Category, Outcome, Reason
+
+NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
+TIERS = [TierName.FAST_FORWARD, TierName.MEMORY]
+
+SITE = f"site: {{generate: {{miners: 48, racks_per_container: 2, miners_per_pdu: 12, network: {NETWORK}}}}}"
+
+
+def play(folder: Path, tier: TierName, faults: str, duration: str = "45m") -> tuple[Played, Path]:
+    path, ledger = folder / "scenario.yaml", folder / "ledger.sqlite3"
+    path.write_text(f"name: shared\nseed: 5\nduration: {duration}\n{SITE}\nfaults:\n{faults}")
+    console = Console(file=io.StringIO())
+    return play_scenario(read_scenario(path, tier=tier), ledger, console=console, log=io.StringIO()), ledger
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ('kind: pdu.dark, target: "pdu:c1-p2"', ("pdu:c1-p2", Reason.POWER_LOST, 12)),
+        ('kind: pdu.breaker_trip, target: "pdu:c1-p3", bank: 2', ("breaker:c1-p3:bank2", Reason.POWER_LOST, 3)),
+        ('kind: network.switch_down, target: "switch:c1-sw"', ("switch:c1-sw", Reason.CUT_OFF, 48)),
+    ],
+)
+def test_it_is_one_incident_and_nothing_is_done_to_its_miners(
+    tmp_path: Path, tier: TierName, fault: str, expected: tuple[str, Reason, int]
+) -> None:
+    played, ledger = play(tmp_path, tier, f"  - {{at: 5m, {fault}, for: 10m}}\n", "40m")
+    counted = [i for i in played.incidents if i.outcome is not Outcome.SUPPRESSED]
+    assert [(i.domain, i.cause, len(i.members)) for i in counted] == [expected]
+    assert not [record for record in read(ledger) if isinstance(record.event, Intended)]
+    assert played.board["detection"]["recall"] == played.board["detection"]["precision"] == 1.0
+    assert played.board["detection"]["wrong_cause"] == 0
+    assert not counted[0].is_open
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_hung_neighbour_is_mended_all_the_same(tmp_path: Path, tier: TierName) -> None:
+    played, ledger = play(
+        tmp_path,
+        tier,
+        '  - {at: 5m, kind: miner.control_board_hung, target: "miner:r2-20"}\n'
+        '  - {at: 5m, kind: pdu.dark, target: "pdu:c1-p1", for: 10m}\n',
+    )
+    acts = [record.event for record in read(ledger) if isinstance(record.event, Intended)]
+    assert [(a.action.verb, a.action.miner) for a in acts] == [
+        (Verb.POWER_OFF, "r2-20"),
+        (Verb.POWER_ON, "r2-20"),
+    ]
+    ends = {i.category: i.outcome for i in played.incidents if i.outcome is not Outcome.SUPPRESSED}
+    assert ends == {Category.STUCK: Outcome.AUTO_RESOLVED, Category.OTHER: Outcome.HUMAN_RESOLVED}
+    absorbed = [record.event for record in read(ledger) if isinstance(record.event, IncidentAbsorbed)]
+    assert len(absorbed) == 12
+    assert len({event.parent for event in absorbed}) == 1

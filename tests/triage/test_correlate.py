@@ -1,0 +1,204 @@
+"""Symptoms that begin together become one incident, and what they had been opened for alone is part of it."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from agent.ledger.fold import State
+from agent.model.columns import Floats
+from agent.model.events import (
+    AnyEvent,
+    Closed,
+    IncidentAbsorbed,
+    IncidentJoined,
+    IncidentOpened,
+    IncidentRelapsed,
+    Mitigated,
+    Record,
+)
+from agent.model.incident import Category, Evidence, Health, Outcome, Reason
+from agent.model.site_view import SiteView
+from agent.model.telemetry import OutletState, PortReading, Reach
+from agent.model.topology import Port
+from agent.model.verdicts import Verdicts
+from agent.triage.correlate import ABSORB_S, HOLD_S, LINGER_S, WINDOW_S, Correlator
+from agent.triage.lifecycle import Triage, triage
+from agent.triage.limits import TriageLimits
+from tests.factory import EPOCH, NOMINAL_W, SWITCH, put_outlets, site
+
+MINERS = 12
+"""All behind one switch and one PDU, three to a breaker."""
+
+
+class Silent:
+    """What the detector of stuck miners says of silent ones."""
+
+    def reason(self, _: int) -> Reason:
+        return Reason.UNRESPONSIVE
+
+    def of(self, row: int) -> Evidence:
+        return {"row": row}
+
+    def domain(self, _: int) -> str:
+        return ""
+
+
+class World:
+    """A view whose miners fall silent, and the ledger's fold over what triage says of it."""
+
+    def __init__(self) -> None:
+        self.view = SiteView(site(MINERS))
+        self.state = State()
+        self.correlator = Correlator(self.view.site)
+        self.since: Floats = np.full(MINERS, np.nan)
+        self.now = EPOCH
+        put_outlets(self.view, EPOCH - 60.0, power_w=NOMINAL_W)
+
+    def fall_silent(self, rows: Iterable[int], *, power_w: float | None, link: bool | None) -> None:
+        """`power_w`: what their outlets are read to give afterwards; None: the PDU is silent too. `link`: likewise."""
+        for row in rows:
+            self.since[row] = self.now
+            self.view.reach[row] = Reach.SILENT
+            self.view.misses[row] = 6
+            self.view.missing_since[row] = self.now - 40.0
+            miner = self.view.site.miners[row]
+            if power_w is not None:
+                for outlet in miner.outlets:
+                    at = self.view.outlet_rows[outlet]
+                    self.view.outlet_state.put(at, float(OutletState.ON), self.now)
+                    self.view.outlet_w.put(at, power_w, self.now)
+            if link is not None and miner.port is not None:
+                self.view.put_port(Port(SWITCH, miner.port.number), self.now, PortReading(link, 100))
+
+    def answer(self, rows: Iterable[int]) -> None:
+        for row in rows:
+            self.since[row] = np.nan
+            self.view.reach[row] = Reach.ANSWERED
+            self.view.misses[row] = 0
+            self.view.missing_since[row] = np.nan
+
+    def tick(self, after_s: float = 0.0) -> Triage:
+        self.now += after_s
+        health = np.where(np.isnan(self.since), Health.HEALTHY, Health.FIRING).astype(np.int8)
+        verdicts = Verdicts(Category.STUCK, health, self.since.copy(), np.full(MINERS, np.nan), Silent())
+        made = triage(self.view, self.state, [verdicts], TriageLimits(), self.now, correlator=self.correlator)
+        for event in made.events:
+            self.apply(event)
+        return made
+
+    def apply(self, event: AnyEvent) -> None:
+        self.state.apply(Record(self.state.seq + 1, self.now, "agent", event, "", ""))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_breaker_is_named_after_the_hold_and_takes_over_what_was_opened_before(world: World) -> None:
+    world.fall_silent((0, 1, 2), power_w=0.0, link=False)
+    first = world.tick()
+    assert [type(event) for event in first.events] == [IncidentOpened] * 3
+    assert first.braked is not None
+    assert np.flatnonzero(first.braked).tolist() == list(range(MINERS)), "the whole PDU: three of it are dark"
+    assert world.tick(HOLD_S - 1.0).events == []
+    *children, parent = world.tick(1.0).events
+    assert [type(child) for child in children] == [IncidentAbsorbed] * 3
+    assert isinstance(parent, IncidentOpened)
+    assert (parent.category, parent.cause, parent.domain) == (Category.OTHER, Reason.POWER_LOST, "breaker:pdu-1:bank1")
+    assert parent.evidence["miners"] == 3
+    assert parent.detected_at == EPOCH
+    open_ones = world.state.open_incidents
+    assert [incident.members for incident in open_ones] == [("m1", "m2", "m3")]
+    outcomes = [incident.outcome for incident in world.state.incidents.values()]
+    assert outcomes == [Outcome.SUPPRESSED] * 3 + [Outcome.OPEN]
+    assert world.tick(2.0).events == [], "once named, it is not named again"
+
+
+def test_a_pdu_that_is_silent_itself_is_dark_where_its_miners_have_no_link(world: World) -> None:
+    world.fall_silent(range(MINERS), power_w=None, link=False)
+    world.tick()
+    parent = world.tick(HOLD_S).events[-1]
+    assert isinstance(parent, IncidentOpened)
+    assert (parent.cause, parent.domain) == (Reason.POWER_LOST, "pdu:pdu-1")
+
+
+def test_miners_that_draw_in_full_and_cannot_be_asked_about_are_cut_off_together(world: World) -> None:
+    world.fall_silent(range(MINERS), power_w=NOMINAL_W, link=None)
+    world.tick()
+    parent = world.tick(HOLD_S).events[-1]
+    assert isinstance(parent, IncidentOpened)
+    assert (parent.category, parent.cause) == (Category.NETWORK, Reason.CUT_OFF)
+    assert parent.domain == "switch:sw-1"
+
+
+@pytest.mark.parametrize(("power_w", "link"), [(60.0, True), (14.0, False), (NOMINAL_W, False)])
+def test_boards_that_hang_supplies_that_latch_and_cables_that_are_out_have_nothing_in_common(
+    world: World, power_w: float, link: bool
+) -> None:
+    world.fall_silent(range(MINERS), power_w=power_w, link=link)
+    world.tick()
+    assert world.tick(HOLD_S).events == []
+    assert len(world.state.open_incidents) == MINERS
+
+
+def test_two_of_twelve_are_chance(world: World) -> None:
+    world.fall_silent((0, 6), power_w=0.0, link=False)
+    assert world.tick().braked is None
+    assert world.tick(HOLD_S).events == []
+
+
+def test_what_began_long_before_has_nothing_to_do_with_it(world: World) -> None:
+    world.fall_silent((0,), power_w=0.0, link=False)
+    world.tick()
+    world.now += HOLD_S + WINDOW_S + 1.0
+    world.fall_silent((1, 2), power_w=0.0, link=False)
+    world.tick()
+    events = world.tick(HOLD_S).events
+    assert all(not isinstance(e, IncidentAbsorbed) or e.incident != "inc-000001" for e in events)
+    assert world.state.incidents["inc-000001"].is_open  # type: ignore[index]
+
+
+def test_who_falls_silent_later_joins_for_a_while(world: World) -> None:
+    world.fall_silent((0, 1), power_w=0.0, link=False)
+    world.tick()
+    world.tick(HOLD_S)
+    (parent,) = world.state.open_incidents
+    world.now += ABSORB_S - 1.0
+    world.fall_silent((2,), power_w=0.0, link=False)
+    (joined,) = world.tick().events
+    assert isinstance(joined, IncidentJoined)
+    assert joined.incident == parent.id
+    world.now += 2.0
+    world.fall_silent((3,), power_w=0.0, link=False)
+    (alone,) = world.tick().events
+    assert isinstance(alone, IncidentOpened), "another breaker's, and too late"
+
+
+def test_what_a_member_still_shows_long_after_is_its_own(world: World) -> None:
+    world.fall_silent(range(MINERS), power_w=None, link=False)
+    world.tick()
+    world.tick(HOLD_S)
+    (parent,) = world.state.open_incidents
+    world.answer(range(1, MINERS))
+    assert [type(event) for event in world.tick(600.0).events] == [Mitigated]
+    assert world.tick(LINGER_S - 1.0).recovered == frozenset()
+    assert world.tick(1.0).recovered == {parent.id}
+
+
+def test_power_that_goes_again_within_the_hour_is_the_same_incident(world: World) -> None:
+    world.fall_silent((0, 1, 2), power_w=0.0, link=False)
+    world.tick()
+    world.tick(HOLD_S)
+    (parent,) = world.state.open_incidents
+    world.answer((0, 1, 2))
+    world.now += 600.0
+    world.apply(Closed(incident=parent.id, outcome=Outcome.HUMAN_RESOLVED))
+    world.now += 600.0
+    world.fall_silent((0, 1, 2), power_w=0.0, link=False)
+    opened = world.tick().events
+    assert [type(event) for event in opened] == [IncidentOpened] * 3
+    again = world.tick(HOLD_S).events[-1]
+    assert isinstance(again, IncidentRelapsed)
+    assert again.incident == parent.id
