@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 import structlog
@@ -10,6 +10,7 @@ import structlog
 from agent.model.action import Action, Result, Verb
 from agent.model.errors import AgentError, DeviceError, PolicyError, RefusedError, SilentError
 from agent.model.ids import CoolingUnitId, MinerId, PduId, SwitchId
+from agent.model.incident import LOGS, Evidence
 from agent.model.topology import Bank, Family, Image, Miner, Outlet, Pool, Site
 
 _log = structlog.get_logger(__name__)
@@ -46,8 +47,8 @@ class MinerControl(Protocol):
 class FirmwareControl(Protocol):
     """What is done to the firmware of one family's miners: docs/decisions/0014-flashing.md."""
 
-    async def collect_logs(self, miner: Miner) -> bytes:
-        """Return what the miner has written of its troubles, bounded, without secrets; raises as the others do."""
+    async def collect_logs(self, miner: Miner) -> str:
+        """Return what the miner has written of its troubles, without secrets; raises an error of the agent's tree."""
 
     async def flash(self, miner: Miner, image: Image) -> str:
         """Put the image in and have the miner start it; return in a line what was seen of it.
@@ -62,13 +63,6 @@ class FirmwareControl(Protocol):
 
         Raises another error of the agent's tree where it could not be told.
         """
-
-
-class KeepsLogs(Protocol):
-    """Where collected logs are kept for the person who will read them."""
-
-    def keep(self, miner: MinerId, logs: bytes) -> str:
-        """Store them and return the name under which they are found; raises AgentError where that failed."""
 
 
 class PortControl(Protocol):
@@ -109,6 +103,8 @@ Errand = Callable[[Miner], Awaitable[None]]
 VERIFIED = "verified at the outlet"
 TOGETHER = 64
 """Miners that are told something at the same time."""
+LOG_CHARS = 16_000
+"""What is kept of a miner's logs in the ledger."""
 NAMED = 5
 """Targets that are named, with what they said, when an action on many did not reach all of them."""
 
@@ -121,10 +117,11 @@ def limit_of(action: Action) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an action went; `detail` is one line for a person."""
+    """How an action went; `detail` is one line for a person, `evidence` what it brought back."""
 
     result: Result
     detail: str
+    evidence: Evidence = field(default_factory=dict)
 
 
 class Actor:
@@ -133,7 +130,6 @@ class Actor:
     Args:
         on_spacing_s: least time between two switch-ons of one bank within one action.
         firmware: by family; a family without one can be neither flashed nor asked for logs.
-        logs: where collected logs go; without it none are collected.
     """
 
     def __init__(
@@ -145,11 +141,9 @@ class Actor:
         on_spacing_s: float,
         *,
         firmware: Mapping[Family, FirmwareControl] | None = None,
-        logs: KeepsLogs | None = None,
         cooling_drivers: Mapping[CoolingUnitId, CoolingControl] | None = None,
     ) -> None:
         self._firmware = firmware or {}
-        self._logs = logs
         self._site = site
         self._miners = miner_drivers
         self._pdus = pdu_drivers
@@ -162,7 +156,7 @@ class Actor:
         limit_s = limit_of(action)
         try:
             async with asyncio.timeout(limit_s):
-                return Outcome(Result.OK, await self._do(action))
+                return await self._do(action)
         except TimeoutError:
             return Outcome(Result.UNKNOWN, f"expected {action.verb} to settle within {limit_s:.0f} s; it did not")
         except (RefusedError, DeviceError, PolicyError) as error:
@@ -185,8 +179,8 @@ class Actor:
             return Outcome(Result.FAILED, str(error))
         return Outcome(Result.OK, "brought up after an interruption")
 
-    async def _do(self, action: Action) -> str:  # noqa: PLR0912 - one arm for each verb
-        """Do it and return what came of it in a line."""
+    async def _do(self, action: Action) -> Outcome:  # noqa: PLR0912 - one arm for each verb
+        """Do it and return what came of it."""
         said = "accepted"
         match action.verb:
             case Verb.RESTART:
@@ -217,7 +211,7 @@ class Actor:
                 await self._set(action)
                 said = "read back"
             case Verb.COLLECT_LOGS:
-                said = await self._collect_logs(self._site.miner(action.miner))
+                return await self._collect_logs(self._site.miner(action.miner))
             case Verb.FLASH:
                 miner, image = self._site.miner(action.miner), self._image(action)
                 said = await self._firmware_of(miner).flash(miner, image)
@@ -226,13 +220,13 @@ class Actor:
                 said = await self._firmware_of(miner).verify(miner, image)
             case _:
                 assert_never(action.verb)
-        return said
+        return Outcome(Result.OK, said)
 
-    async def _collect_logs(self, miner: Miner) -> str:
-        if self._logs is None:
-            raise PolicyError("expected a place to keep logs in; there is none")
+    async def _collect_logs(self, miner: Miner) -> Outcome:
+        """Return the end of the miner's logs as evidence: what came last tells most, and a ledger keeps all it gets."""
         logs = await self._firmware_of(miner).collect_logs(miner)
-        return f"{len(logs)} bytes in {self._logs.keep(miner.id, logs)}"
+        kept = logs[-LOG_CHARS:]
+        return Outcome(Result.OK, f"{len(kept)} of {len(logs)} characters kept", {LOGS: kept})
 
     def _firmware_of(self, miner: Miner) -> FirmwareControl:
         control = self._firmware.get(miner.family)

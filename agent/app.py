@@ -16,6 +16,7 @@ from agent import __version__
 from agent.act import Outcome as ActionOutcome
 from agent.clock import Clock
 from agent.config import Settings
+from agent.detect.firmware import FirmwareDetector
 from agent.detect.foreign_pool import ForeignPoolDetector
 from agent.detect.network import NetworkDetector
 from agent.detect.pool import PoolDetector
@@ -212,7 +213,8 @@ class Agent:
 
     async def _settle(self, intent: Intended, outcome: ActionOutcome) -> None:
         incident = self.memory.incidents[intent.incident]
-        await self._commit([settled(intent, outcome.result, outcome.detail, incident, self._tables)])
+        made = settled(intent, outcome.result, outcome.detail, incident, self._tables, evidence=outcome.evidence)
+        await self._commit([made])
 
     def _resume(self, intent: Intended) -> None:
         """Take up an intent that had no outcome when the agent went down: do it where that is right, else settle it."""
@@ -232,8 +234,8 @@ class Agent:
         verb, row = intent.action.verb, self.view.site.rows.get(intent.action.miner)
         if verb is Verb.POWER_ON:
             return None
-        if verb is Verb.SWITCH_POOL:
-            # Whoever works for that pool already is left alone by the driver.
+        if verb is Verb.SWITCH_POOL or intent.action.traits.risk is Risk.OBSERVE:
+            # Whoever works for that pool already is left alone by the driver, and looking once more changes nothing.
             return None if self._is_current(intent) else ActionOutcome(Result.UNKNOWN, NOT_WANTED)
         answers = row is not None and self.view.reach[row] == Reach.ANSWERED
         if intent.action.traits.repeat is Repeat.SAFE:
@@ -255,13 +257,15 @@ def detectors(settings: Settings) -> list[Detector]:
     """Return the detectors in the order in which they judge: where several see the same miner, the first owns it."""
     rows = len(settings.site.miners)
     network = NetworkDetector(rows)
+    firmware = FirmwareDetector(settings.site, settings.firmware)
     return [
         ForeignPoolDetector(rows, settings.foreign_pool),
         PoolDetector(rows, settings.pool_loss),
         UnsteadyPoolDetector(rows, settings.unsteady_pool),
         network,
+        firmware,
         RejectDetector(rows, settings.rejects),
-        StuckDetector(rows, settings.stuck, network),
+        StuckDetector(rows, settings.stuck, network, firmware),
     ]
 
 

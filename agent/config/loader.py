@@ -27,6 +27,7 @@ from agent.config.source import Node, read_text
 from agent.config.topology import build_site
 from agent.config.wording import shown
 from agent.config.yaml_source import parse_yaml
+from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
@@ -181,6 +182,7 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         unsteady_pool=UnsteadyPoolThresholds(**config.unsteady_pool.model_dump()),
         rejects=RejectThresholds(**config.rejects.model_dump()),
         foreign_pool=ForeignPoolThresholds(**config.foreign_pool.model_dump()),
+        firmware=FirmwareThresholds(**config.firmware.model_dump()),
         guard=GuardLimits(**config.guard.model_dump()),
         triage=TriageLimits(**config.triage.model_dump()),
         pdu_access=MappingProxyType({PduId(pdu.id): _access(pdu.snmp) for pdu in config.pdus}),

@@ -29,6 +29,8 @@ from agent.config.fields import (
     Worker,
 )
 from agent.config.schema_thresholds import (
+    DAY_S,
+    FirmwareSection,
     ForeignPoolSection,
     PoolLossSection,
     RejectsSection,
@@ -44,7 +46,6 @@ from agent.model.topology import Cooling, Family, Transport
 from agent.observe.settings import PollSettings
 from agent.triage.limits import TriageLimits
 
-DAY_S = 86_400.0
 MAX_MINERS = 50_000
 MAX_POOLS_OF_GROUP = 8
 """More than any firmware keeps."""
@@ -394,6 +395,8 @@ class ConfigFile(Section):
     """When too many of a miner's shares are refused."""
     foreign_pool: ForeignPoolSection = ForeignPoolSection()
     """When a miner counts as working for somebody else."""
+    firmware: FirmwareSection = FirmwareSection()
+    """When a miner's firmware counts as crashing."""
     guard: GuardSection = GuardSection()
     """Limits of power actions."""
     triage: TriageSection = TriageSection()

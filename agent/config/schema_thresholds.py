@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.config.fields import Number, Whole
+from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
@@ -14,6 +15,9 @@ _POOL = PoolThresholds()
 _UNSTEADY = UnsteadyPoolThresholds()
 _REJECTS = RejectThresholds()
 _FOREIGN = ForeignPoolThresholds()
+_FIRMWARE = FirmwareThresholds()
+
+DAY_S = 86_400.0
 
 
 class Section(BaseModel):
@@ -121,3 +125,24 @@ class ForeignPoolSection(Section):
     """Answers in a row that name a foreign pool or worker before it counts."""
     clear_polls: Whole = Field(default=_FOREIGN.clear_polls, ge=1, le=1000)
     """Answers in a row that name a listed pool and the right worker before it is over."""
+
+
+class FirmwareSection(Section):
+    """When a miner's firmware counts as crashing, and when it is over."""
+
+    restarts: Whole = Field(default=_FIRMWARE.restarts, ge=2, le=20)
+    """Restarts that nobody ordered ..."""
+    window_s: Number = Field(default=_FIRMWARE.window_s, ge=300, le=DAY_S)
+    """... within so many seconds before they count as a boot loop."""
+    together: Whole = Field(default=_FIRMWARE.together, ge=2, le=1000)
+    """Miners of one PDU that start anew ..."""
+    together_s: Number = Field(default=_FIRMWARE.together_s, ge=10, le=600)
+    """... within so many seconds had no power, or were told to: that does not count."""
+    code_s: Number = Field(default=_FIRMWARE.code_s, ge=10, le=3600)
+    """Seconds for which a miner tells a crash code and falls short of its hashrate before it counts as crashed."""
+    held_s: Number = Field(default=_FIRMWARE.held_s, ge=60, le=3600)
+    """Seconds after the agent's own restart after which an API that is still down counts as crashed."""
+    clear_ratio: Number = Field(default=_FIRMWARE.clear_ratio, ge=0.1, le=1)
+    """Share of the expected work from which a miner is well, 0.95 for 95 % ..."""
+    clear_s: Number = Field(default=_FIRMWARE.clear_s, ge=300, le=DAY_S)
+    """... once its process has lived for so many seconds."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config.errors import Problem
+from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
@@ -45,6 +46,7 @@ class Settings:
     unsteady_pool: UnsteadyPoolThresholds
     rejects: RejectThresholds
     foreign_pool: ForeignPoolThresholds
+    firmware: FirmwareThresholds
     guard: GuardLimits
     triage: TriageLimits
     pdu_access: Mapping[PduId, SnmpAccess]

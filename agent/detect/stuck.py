@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agent.detect.firmware import FirmwareDetector
 from agent.detect.network import NetworkDetector
 from agent.detect.pool import no_pool
 from agent.detect.screen import Rows, health, let_through
@@ -56,15 +57,20 @@ class StuckDetector:
     """Judges every row; keeps what hysteresis needs. State arrays have shape (n,).
 
     Args:
-        network: whose rows are left to it: it judges before, in the same tick. None where nobody looks at the network.
+        network, firmware: whose rows are left to them: they judge before, in the same tick. None where nobody looks.
     """
 
     category = Category.STUCK
 
     def __init__(
-        self, rows: int, thresholds: StuckThresholds | None = None, network: NetworkDetector | None = None
+        self,
+        rows: int,
+        thresholds: StuckThresholds | None = None,
+        network: NetworkDetector | None = None,
+        firmware: FirmwareDetector | None = None,
     ) -> None:
         self._network = network
+        self._firmware = firmware
         self._t = thresholds or StuckThresholds()
         self._since: Floats = np.full(rows, np.nan)
         self._low_since: Floats = np.full(rows, np.nan)
@@ -84,6 +90,8 @@ class StuckDetector:
             return self._verdicts(view, now, rows, rows)
         watched = view.watched()[rows]
         claimed = np.zeros_like(watched) if self._network is None else self._network.claims[rows]
+        if self._firmware is not None:
+            claimed = claimed | self._firmware.claims[rows]
         unresponsive = (view.misses[rows] >= self._t.misses) & ~claimed
         # Without a pool there is no work, and a miner without work is not stuck; when it has one again it begins anew.
         # One that is only starting has none yet, and says nothing by it.

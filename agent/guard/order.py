@@ -5,6 +5,7 @@ from collections.abc import Callable
 from agent.guard.bank import bank
 from agent.guard.brake import brake
 from agent.guard.cooldown import cooldown
+from agent.guard.flash import flash
 from agent.guard.in_flight import in_flight
 from agent.guard.mode import mode
 from agent.guard.protected import protected
@@ -15,7 +16,7 @@ from agent.model.guard import Allow, Verdict
 
 Gate = Callable[[Request], Verdict]
 
-GATES: tuple[Gate, ...] = (target, protected, mode, shared, brake, in_flight, cooldown, bank)
+GATES: tuple[Gate, ...] = (target, protected, mode, shared, flash, brake, in_flight, cooldown, bank)
 """What can never be allowed comes first, what only has to wait comes last: a refusal is not hidden behind a wait."""
 
 

@@ -3,13 +3,14 @@
 from dataclasses import replace
 from typing import assert_never
 
-from agent.model.action import Result, Verb
+from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import (
     AgentStarted,
     AgentStopped,
     AnyEvent,
     Closed,
     Escalated,
+    ImageReleased,
     IncidentAbsorbed,
     IncidentJoined,
     IncidentOpened,
@@ -26,7 +27,7 @@ from agent.model.events import (
 )
 from agent.model.ids import IncidentId, MinerId, PoolId
 from agent.model.incident import Attempt, Category, Incident, Outcome, Phase, Run
-from agent.model.memory import Memory
+from agent.model.memory import Flash, Memory
 
 DAY_S = 86_400.0
 
@@ -70,6 +71,7 @@ class State(Memory):
             case Settled():
                 self._settled(event, at)
             case Escalated():
+                self._freeze(event.incident)
                 self._change(event.incident, phase=Phase.ESCALATED, escalated_at=at, escalation_reason=event.reason)
             case Closed():
                 mitigated = self.incidents[event.incident].mitigated_at
@@ -81,6 +83,11 @@ class State(Memory):
                     mitigated_at=at if mitigated is None else mitigated,
                 )
                 self._end(event.incident)
+                self._prove(event.incident)
+            case ImageReleased():
+                self.frozen.pop(event.image, None)
+                for flash in [f for f in self.flashes.values() if f.image == event.image]:
+                    del self.flashes[flash.miner]
             case _:
                 assert_never(event)
 
@@ -161,7 +168,7 @@ class State(Memory):
         action = event.action
         self.flying[incident.id] = event
         self.judged.pop(incident.id, None)
-        attempt = Attempt(seq=seq, verb=action.verb, state=event.state, at=at)
+        attempt = Attempt(seq=seq, verb=action.verb, state=event.state, at=at, image=action.image)
         first = incident.remediation_started_at
         self._change(
             incident.id,
@@ -172,6 +179,8 @@ class State(Memory):
             recent = (t for t in self.power_offs.get(action.miner, ()) if at - t < DAY_S)
             self.power_offs[action.miner] = (*recent, at)
             self.duties.update(dict.fromkeys(action.outlets, incident.id))
+        elif action.verb is Verb.FLASH and action.image is not None:
+            self.flashes[action.miner] = Flash(action.miner, action.image, incident.id, at)
         elif action.verb is Verb.POWER_ON:
             self.switched_on.update(dict.fromkeys(action.outlets, at))
 
@@ -186,7 +195,7 @@ class State(Memory):
         self._change(incident.id, attempts=attempts)
         if event.run is not None:
             self._move(incident.id, event.to_state, at)
-        for miner in action.targets:
+        for miner in () if action.traits.risk is Risk.OBSERVE else action.targets:
             # Taken out first, so that the order is that of the settling.
             self.settled.pop(miner, None)
             self.settled[miner] = (action, at)
@@ -194,6 +203,7 @@ class State(Memory):
                 self.pool_set[miner] = (action.pool, at)
         if action.pool is not None and event.result is not Result.FAILED:
             self._left(incident, action.pool, at)
+        self._settle_flash(action, event.result)
         if action.verb is Verb.POWER_OFF:
             # The relay moved some time between intent and outcome; a cool-down counted from the outcome is never short.
             *earlier, _ = self.power_offs[action.miner]
@@ -203,6 +213,29 @@ class State(Memory):
             if event.result is Result.OK:
                 for outlet in action.outlets:
                     self.duties.pop(outlet, None)
+
+    def _settle_flash(self, action: Action, result: Result) -> None:
+        """Note a flash that is known not to have begun, and one that was seen to have ended well."""
+        flash = self.flashes.get(action.miner)
+        if flash is None or flash.image != action.image:
+            return
+        if action.verb is Verb.FLASH and result is Result.FAILED:
+            del self.flashes[action.miner]
+        elif action.verb is Verb.VERIFY_FIRMWARE and result is Result.OK:
+            self.flashes[action.miner] = replace(flash, verified=True)
+
+    def _prove(self, incident: IncidentId) -> None:
+        """Take the flash of an incident that is over for a success, if it was verified and nobody had to be asked."""
+        for flash in [f for f in self.flashes.values() if f.incident == incident and f.verified]:
+            del self.flashes[flash.miner]
+            if flash.image not in self.frozen:
+                self.proven[flash.image] = self.proven.get(flash.image, frozenset()) | {flash.miner}
+
+    def _freeze(self, incident: IncidentId) -> None:
+        """Freeze the image of an incident's flash: a person is asked, so it did not end well."""
+        for flash in self.flashes.values():
+            if flash.incident == incident:
+                self.frozen.setdefault(flash.image, flash)
 
     def _left(self, incident: Incident, pool: PoolId, at: float) -> None:
         """Note that an incident at a pool has moved miners to another one."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from agent.model.action import Action, Result
-from agent.model.ids import IncidentId, MinerId, RunId
+from agent.model.ids import ImageId, IncidentId, MinerId, RunId
 from agent.model.incident import Category, Evidence, Outcome, Reason, Severity
 
 
@@ -186,6 +186,12 @@ class Closed(Event, frozen=True, kw_only=True, tag="closed"):
     evidence: Evidence = {}
 
 
+class ImageReleased(Event, frozen=True, kw_only=True, tag="image_released"):
+    """A person has looked: no flash of this image is under way any more, and it may be used again."""
+
+    image: ImageId
+
+
 AnyEvent = (
     AgentStarted
     | AgentStopped
@@ -203,6 +209,7 @@ AnyEvent = (
     | Settled
     | Escalated
     | Closed
+    | ImageReleased
 )
 
 

@@ -19,6 +19,12 @@ class GuardReason(StrEnum):
     SHARED_OUTLET = "shared_outlet"
     NO_TARGET = "no_target"
     DUTY = "duty"
+    FLASHING = "flashing"
+    FLASHES_AT_ONCE = "flashes_at_once"
+    CANARY = "canary"
+    IMAGE_FROZEN = "image_frozen"
+    IMAGE_NOT_ALLOWED = "image_not_allowed"
+    FLASHED_BEFORE = "flashed_before"
 
 
 @dataclass(frozen=True, slots=True)

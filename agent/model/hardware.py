@@ -3,11 +3,23 @@
 Whole columns of it, for those who look at all, are the site view's.
 """
 
+import re
+
 import numpy as np
 
-from agent.model.columns import Floats, Signal
+from agent.model.columns import Bools, Floats, Signal
 from agent.model.telemetry import BoardReading, Telemetry
 from agent.model.topology import Site
+
+CRASHES = re.compile(r"(90|71|80)[0-9]|ERROR_SOC_INIT|REBOOT_SYSINIT")
+"""Codes of a firmware that crashed, was rebooted over an exception, or fails its checksum (Whatsminer), or does not get
+through its own start (bmminer, LuxOS): facts "detection", sections 1.3, 1.4. None of EEPROMs, chips and boards is here:
+no other firmware mends those."""
+
+
+def is_crash(code: str) -> bool:
+    """Whether the code speaks of the firmware itself."""
+    return CRASHES.fullmatch(code) is not None
 
 
 class HardwareColumns:
@@ -17,9 +29,10 @@ class HardwareColumns:
         boards_up: hashboards of which any chip answers. chips_up: chips that answer, over all boards.
         boards_most, chips_most: the most of them that the miner, or what is known of its model, ever showed.
         boards, fans_rpm, codes: as told last; empty for never.
+        crashed: whether a code that stands says that the firmware crashed.
     """
 
-    __slots__ = ("boards", "boards_most", "boards_up", "chips_most", "chips_up", "codes", "fans_rpm")
+    __slots__ = ("boards", "boards_most", "boards_up", "chips_most", "chips_up", "codes", "crashed", "fans_rpm")
 
     def __init__(self, site: Site) -> None:
         n = len(site.miners)
@@ -30,10 +43,13 @@ class HardwareColumns:
         self.boards: list[tuple[BoardReading, ...]] = [()] * n
         self.fans_rpm: list[tuple[float, ...]] = [()] * n
         self.codes: list[tuple[str, ...]] = [()] * n
+        self.crashed: Bools = np.zeros(n, dtype=np.bool_)
 
     def put(self, row: int, t: Telemetry, now: float) -> None:
         """Store what a reply tells; a reply without boards or fans leaves what was told before."""
-        self.codes[row] = t.codes
+        if t.codes or self.codes[row]:
+            self.codes[row] = t.codes
+            self.crashed[row] = any(map(is_crash, t.codes))
         if t.fans_rpm:
             self.fans_rpm[row] = t.fans_rpm
         if not t.boards:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from agent.model.action import Result, Verb
-from agent.model.ids import IncidentId, MinerId, RunId
+from agent.model.ids import ImageId, IncidentId, MinerId, RunId
 
 
 class Category(StrEnum):
@@ -100,6 +100,9 @@ class Phase(StrEnum):
 Evidence = dict[str, str | int | float | bool | None]
 """What was seen, flat and printable; keys carry their unit as suffix."""
 
+LOGS = "logs"
+"""The key under which evidence has the end of a miner's own logs: many lines, where everything else is a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -108,6 +111,7 @@ class Attempt:
     Attributes:
         state: the playbook state it was made in.
         at: UTC s of the intent; settled_at: UTC s of the outcome.
+        image: the firmware image, where it was about one.
     """
 
     seq: int
@@ -117,6 +121,7 @@ class Attempt:
     result: Result | None = None
     detail: str = ""
     settled_at: float | None = None
+    image: ImageId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,28 @@
 """What the agent remembers, as the fold over the ledger yields it: data and look-ups, no way to change it."""
 
+from dataclasses import dataclass
+
 from agent.model.action import Action
 from agent.model.events import Intended, Judged
-from agent.model.ids import IncidentId, MinerId, PoolId, RunId
+from agent.model.ids import ImageId, IncidentId, MinerId, PoolId, RunId
 from agent.model.incident import Category, Incident
 from agent.model.topology import Outlet
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """One flash that began, or may have.
+
+    Attributes:
+        at: UTC s of the intent.
+        verified: the miner was seen to run the image's version; until then nobody knows whether it is still written.
+    """
+
+    miner: MinerId
+    image: ImageId
+    incident: IncidentId
+    at: float
+    verified: bool = False
 
 
 class Memory:
@@ -16,10 +34,13 @@ class Memory:
         flying: intents without an outcome, by incident.
         duties: outlets switched off (or tried) and not yet seen switched on again, with the incident that did it.
         power_offs: UTC s of each miner's power-offs of its last 24 h: the outcome's, the intent's while there is none.
-        settled: the last settled action of each miner, with its UTC s, the latest last.
+        settled: the last settled action of each miner that changed anything, with its UTC s, the latest last.
         pool_set: the pool that each miner was last told to work for, with the UTC s of it.
         pools_left: for each pool, which incidents moved miners away from it in the last 24 h, with the UTC s of it.
         switched_on: UTC s of the last switch-on of each outlet.
+        flashes: the flash of each miner whose incident is not over: begun, or perhaps begun.
+        proven: for each image, the miners on which it ended well.
+        frozen: images that did not end well on a miner, with that flash; a person has to release them.
         judged: the last guard verdict of each incident, so that only changes are recorded.
     """
 
@@ -33,6 +54,9 @@ class Memory:
         self.pool_set: dict[MinerId, tuple[PoolId, float]] = {}
         self.pools_left: dict[PoolId, dict[IncidentId, float]] = {}
         self.switched_on: dict[Outlet, float] = {}
+        self.flashes: dict[MinerId, Flash] = {}
+        self.proven: dict[ImageId, frozenset[MinerId]] = {}
+        self.frozen: dict[ImageId, Flash] = {}
         self.judged: dict[IncidentId, Judged] = {}
         self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
         self._open: dict[IncidentId, None] = {}
@@ -56,6 +80,11 @@ class Memory:
     def shared(self, category: Category, domain: str) -> Incident | None:
         """Return the open incident of that category whose members share that domain."""
         return next((i for i in self.open_incidents if i.domain == domain and i.category is category), None)
+
+    def may_be_flashing(self, miner: MinerId) -> bool:
+        """Whether a flash of that miner has begun, or may have, and nobody has seen it end well."""
+        flash = self.flashes.get(miner)
+        return flash is not None and not flash.verified
 
     def is_down(self, miner: MinerId) -> bool:
         """Whether any open incident has this miner as a member."""

@@ -73,6 +73,8 @@ class SiteView:
         self.missing_since: Floats = np.full(n, np.nan)
         self.mute_since: Floats = np.full(n, np.nan)
         self.expected: Ints = np.zeros(n, dtype=np.int8)
+        self.own_restart_at: Floats = np.full(n, np.nan)
+        self.own_boot_at: Floats = np.full(n, np.nan)
         self.hashrate_th, self.expected_th = Signal(n), Signal(n)
         self.elapsed_s = Signal(n)
         self.share_diff = Signal(n)

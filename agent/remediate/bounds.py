@@ -12,7 +12,7 @@ from agent.model.action import VERB_TRAITS, Verb
 from agent.model.playbook import Act, Check, Escalate, Step, Wait
 from agent.model.topology import Family, Miner
 from agent.remediate.graph import REFERENCE_MINERS, End, Graph, Trail, triggers
-from agent.remediate.reconcile import DEFERRED_S, action_of
+from agent.remediate.reconcile import action_of, deferred_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def bounds(graph: Graph) -> Bounds | None:
         moves=int(max(_longest(graph, lambda _, __: 1.0)[state][0] for state in ends)),
         longest_s=max(end.longest_s for end in told),
         actions=actions,
-        guards_s=actions * DEFERRED_S,
+        guards_s=max(_longest(graph, lambda state, trigger: _waits_s(graph, state, trigger))[end][0] for end in ends),
         ends=told,
         verbs=tuple(
             VerbBound(verb, VERB_TRAITS[verb].risk.name.lower(), states[verb], most[verb])
@@ -156,3 +156,9 @@ def _uses_step(graph: Graph, state: str, trigger: str) -> bool:
 def _verb(graph: Graph, state: str) -> Verb | None:
     step = graph.playbook.steps[state]
     return step.verb if isinstance(step, Act) else None
+
+
+def _waits_s(graph: Graph, state: str, trigger: str) -> float:
+    """Return how long the guards may put off what the state does; 0 where nothing was done."""
+    verb = _verb(graph, state)
+    return deferred_s(verb) if verb is not None and _uses_step(graph, state, trigger) else 0.0

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from transitions import Machine
 
 from agent.model.errors import InvariantError
-from agent.model.playbook import Check, Playbook, Step
+from agent.model.playbook import Act, Check, Playbook, Step
 from agent.remediate.verify import verify
 
 Path = tuple[tuple[str, str], ...]
@@ -82,5 +82,8 @@ def _described(step: Step) -> str:
             arms = ", ".join(f"{arm.when.__qualname__}:{arm.trigger}" for arm in step.arms)
             within = step.within_s.__qualname__ if callable(step.within_s) else step.within_s
             return f"check {arms} within {within} otherwise {step.otherwise}"
+        case Act():
+            on = getattr(step.on, "__qualname__", step.on)  # a function's own repr is another in every process
+            return f"act {step.verb} on {on} ok {step.on_ok} fail {step.on_fail}"
         case _:
             return repr(step)

@@ -126,8 +126,8 @@ def attempts(playbook: Playbook) -> Property[tuple[tuple[Verb, int], ...]]:
     )
 
 
-RISK_EXEMPT = frozenset({Verb.POWER_ON})
-"""Switching on undoes what was done; it is never too much nor too little."""
+RISK_EXEMPT = frozenset({Verb.POWER_ON, Verb.SWITCH_POOL, Verb.COLLECT_LOGS, Verb.VERIFY_FIRMWARE})
+"""What puts back what was taken, voltage or pools, and what only looks: never too much nor too little."""
 
 
 def risk(_: Playbook) -> Property[Risk]:
@@ -145,7 +145,7 @@ def risk(_: Playbook) -> Property[Risk]:
 
     return Property(
         "risk",
-        "no action comes after a riskier one; switching on is exempt",
+        "no action comes after a riskier one; what puts back or only looks is exempt",
         Risk.OBSERVE,
         step,
         lambda _, __: Kept("kept"),
@@ -176,7 +176,60 @@ def gentle(playbook: Playbook) -> Property[bool]:
     )
 
 
+class Firmware(StrEnum):
+    """What is known of the firmware of the incident's miner, from what its run did to it."""
+
+    AS_FOUND = "as found"
+    UNVERIFIED = "perhaps being written"
+    VERIFIED = "verified"
+
+
+DISTURBS = frozenset({Verb.RESTART, Verb.REBOOT, Verb.POWER_OFF, Verb.BOUNCE_PORT, Verb.FLASH, Verb.SWITCH_POOL})
+"""What may cut a flash short, or make two of it."""
+
+
+def flashes(_: Playbook) -> Property[tuple[Firmware, bool]]:
+    """Promise that no run leaves a flash unverified, nor disturbs one that may be under way.
+
+    A run is resolved only with the version verified. An escalation may leave it open, once the run has itself asked:
+    its image is then frozen and its miner left alone (agent.guard.flash). Where a run is handed over from outside, that
+    alone is enough: the run was not asked. The flag says that the run has asked.
+    """
+
+    def step(known: tuple[Firmware, bool], way: Exit) -> tuple[Firmware, bool] | Broken:
+        was, _ = known
+        if was is Firmware.UNVERIFIED and way.verb in DISTURBS:
+            return Broken(f"does {way.verb} while a flash may be under way")
+        if was is Firmware.VERIFIED and way.verb is Verb.FLASH:
+            return Broken("flashes a second time")
+        if way.verb is Verb.FLASH and way.result is not Result.FAILED:
+            return Firmware.UNVERIFIED, False
+        if way.verb is Verb.VERIFY_FIRMWARE and was is Firmware.UNVERIFIED:
+            return (Firmware.VERIFIED, True) if way.result is Result.OK else (was, True)
+        return known
+
+    def at_end(known: tuple[Firmware, bool], end: End) -> Kept | Broken:
+        was, asked = known
+        if was is not Firmware.UNVERIFIED:
+            return Kept(was.value)
+        if end is End.HANDED_OVER or (end is End.ESCALATED and asked):
+            return Kept(FROZEN)
+        untried = "" if asked else ", and never asks what became of it"
+        return Broken(f"is {end} with its firmware {was}{untried}")
+
+    return Property(
+        "flashes",
+        "no run leaves a flash unverified, disturbs one, or makes two",
+        (Firmware.AS_FOUND, False),
+        step,
+        at_end,
+    )
+
+
+FROZEN = "left alone"
+"""The run is over and nobody saw the flash end well: its image is frozen, and nothing disturbs the miner."""
+
 PropertyOf = Callable[[Playbook], Property[Any]]
 
-PROPERTIES: tuple[PropertyOf, ...] = (outlets, attempts, risk, gentle)
+PROPERTIES: tuple[PropertyOf, ...] = (outlets, flashes, attempts, risk, gentle)
 """Every property a playbook is held to. A new one is a function here, added to this line."""

@@ -65,6 +65,14 @@ RECHECK_S = 2.0
 DEFERRED_S = 3600.0
 """An action the guards have put off for this long is a person's business; the longest cool-down is a third of it."""
 
+FLASH_DEFERRED_S = 6 * 3600.0
+"""A flash waits for those before it: its image's first one is proved for more than an hour, then one goes at a time."""
+
+
+def deferred_s(verb: Verb) -> float:
+    """Return how long the guards may put off an action before it is a person's business."""
+    return FLASH_DEFERRED_S if verb is Verb.FLASH else DEFERRED_S
+
 
 def reconcile(situation: Situation, table: Table | None) -> Decision:
     """Return what the incident's run needs next.
@@ -105,7 +113,7 @@ def _step(step: Step, situation: Situation, table: Table) -> Decision:
     run = situation.run
     match step:
         case Act():
-            deferred_too_long = situation.in_state_s >= DEFERRED_S
+            deferred_too_long = situation.in_state_s >= deferred_s(step.verb)
             action = action_of(step.verb, situation.miner) if step.on is None else step.on(situation)
             perform = Perform(action, run.state)
             return HandOver("deferred_too_long") if deferred_too_long else perform

@@ -3,7 +3,7 @@
 from agent.model.action import Repeat, Result
 from agent.model.errors import InvariantError
 from agent.model.events import Intended, Settled
-from agent.model.incident import Incident
+from agent.model.incident import Evidence, Incident
 from agent.model.playbook import Act
 from agent.remediate import duty
 from agent.remediate.tables import Tables
@@ -12,7 +12,15 @@ CHANGED = "playbook_changed"
 """Stands where a run that cannot go on would name the trigger it takes."""
 
 
-def settled(intent: Intended, result: Result, detail: str, incident: Incident, tables: Tables) -> Settled:
+def settled(
+    intent: Intended,
+    result: Result,
+    detail: str,
+    incident: Incident,
+    tables: Tables,
+    *,
+    evidence: Evidence | None = None,
+) -> Settled:
     """Return the event that records the outcome of `intent` and moves its run; a duty has no run to move.
 
     A run whose playbook has changed stays where it is: it is going to be handed to a person.
@@ -41,6 +49,7 @@ def settled(intent: Intended, result: Result, detail: str, incident: Incident, t
         from_state=intent.state,
         to_state=to_state,
         trigger=trigger,
+        evidence=evidence or {},
     )
 
 

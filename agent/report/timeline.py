@@ -9,6 +9,7 @@ from agent.model.events import (
     AnyEvent,
     Closed,
     Escalated,
+    ImageReleased,
     IncidentAbsorbed,
     IncidentJoined,
     IncidentOpened,
@@ -22,12 +23,14 @@ from agent.model.events import (
     RunStarted,
     Settled,
 )
+from agent.model.incident import LOGS, Evidence
 from agent.report.text import instant, pairs
 
 
 def tell(event: AnyEvent) -> str:
-    """Return what the event says, on one line, its evidence last."""
-    evidence = pairs(getattr(event, "evidence", {}))
+    """Return what the event says, on one line, its evidence last; of a miner's logs only that they are kept."""
+    found: Evidence = getattr(event, "evidence", {})
+    evidence = pairs({key: value for key, value in found.items() if key != LOGS})
     told = _tell(event)
     return f"{told}; {evidence}" if evidence else told
 
@@ -74,11 +77,13 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
             return f"a person is asked: {event.reason}; tried {tried}"
         case Closed():
             return str(event.outcome)
+        case ImageReleased():
+            return f"image {event.image} may be used again"
         case _:
             assert_never(event)
 
 
 def _action(action: Action) -> str:
-    where = [*map(str, action.outlets), *((action.pool,) if action.pool else ())]
+    where = [*map(str, action.outlets), *filter(None, (action.pool, action.image and action.image[:12]))]
     told = f"{action.verb} {', '.join(action.targets)}"
     return f"{told} [{' '.join(where)}]" if where else told

@@ -8,7 +8,12 @@ from agent.model.memory import Memory
 from agent.model.site_view import Expected, SiteView
 from agent.model.topology import FAMILY_TRAITS
 
-_BOOTS = frozenset({Verb.RESTART, Verb.REBOOT, Verb.POWER_ON})
+_RESTARTS = frozenset({Verb.RESTART, Verb.SWITCH_POOL})
+"""What starts another mining process on the same board; some families do so for new pools."""
+
+_REBOOTS = frozenset({Verb.REBOOT, Verb.POWER_ON, Verb.FLASH})
+
+_BOOTS = _REBOOTS | {Verb.RESTART}
 
 
 class ExpectedState:
@@ -19,11 +24,12 @@ class ExpectedState:
         self._longest_s = max((traits.boot_grace_s for traits in FAMILY_TRAITS.values()), default=0.0)
 
     def update(self, view: SiteView, memory: Memory, now: float) -> None:
-        """Write `view.expected`.
+        """Write `view.expected`, and when the agent itself last had a process or a board started (UTC s).
 
         A miner is acting while an action on it is in flight or one of its outlets is owed a switch-on; booting from
         such an action, or from any start of its process, until its family's grace has passed or it says that its
-        ramp is complete; suspended while it says that it was told to sleep.
+        ramp is complete; suspended while it says that it was told to sleep. A flash goes on, as far as anybody knows,
+        until it was verified or a person was asked.
         """
         age_s = view.elapsed_s.value + (now - view.elapsed_s.at)
         with np.errstate(invalid="ignore"):
@@ -33,16 +39,29 @@ class ExpectedState:
         expected[young & (view.tuned.value != 1.0)] = Expected.BOOTING
         expected[view.suspended.value == 1.0] = Expected.SUSPENDED
         rows = view.site.rows
-        for miner, (action, at) in reversed(memory.settled.items()):
-            if now - at >= self._longest_s:
-                break
-            row = rows.get(miner)
-            if row is not None and action.verb in _BOOTS and now - at < self._grace_s[row]:
-                expected[row] = Expected.BOOTING
+        self._note_settled(view, memory, now)
         for intent in memory.flying.values():
             for miner in intent.action.targets:
                 if miner in rows:
                     expected[rows[miner]] = Expected.ACTING
+        for flash in memory.flashes.values():
+            if flash.miner in rows and not flash.verified and flash.image not in memory.frozen:
+                expected[rows[flash.miner]] = Expected.ACTING
         for outlet in memory.duties:
             for miner in view.site.fed_by.get(outlet, ()):
                 expected[rows[miner]] = Expected.ACTING
+
+    def _note_settled(self, view: SiteView, memory: Memory, now: float) -> None:
+        """Note what follows from actions of ours that are over."""
+        for miner, (action, at) in reversed(memory.settled.items()):
+            if now - at >= self._longest_s:
+                break
+            row = view.site.rows.get(miner)
+            if row is None:
+                continue
+            if action.verb in _BOOTS and now - at < self._grace_s[row]:
+                view.expected[row] = Expected.BOOTING
+            if action.verb in _RESTARTS:
+                view.own_restart_at[row] = at
+            elif action.verb in _REBOOTS:
+                view.own_boot_at[row] = at

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from agent.model.action import VERB_TRAITS, Risk
 from agent.model.columns import Bools
 from agent.model.events import (
     AnyEvent,
@@ -234,9 +235,10 @@ def _open(tick: _Tick, verdict: Verdicts, rows: list[int], domain: str) -> Incid
 def _update(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) -> list[AnyEvent]:
     """Return what a member's symptom changes about its incident: nothing once something was done.
 
-    A new symptom is then what the deed did: booting, not hashing yet. The first one stands.
+    A new symptom is then what the deed did: booting, not hashing yet. The first one stands. But a stuck miner that was
+    restarted in vain, or restarts by itself, was a firmware fault all along (docs/decisions/0014-flashing.md).
     """
-    if incident.attempts or incident.id in tick.worsened:
+    if (incident.attempts and not _did_not_hold(incident, verdict)) or incident.id in tick.worsened:
         return []
     cause = verdict.evidence.reason(row)
     if (incident.cause, cause) in _WORSE:
@@ -300,6 +302,12 @@ def _recovered(tick: _Tick) -> frozenset[IncidentId]:
 def _lingers(incident: Incident, now: float) -> bool:
     """Whether the shared cause is over for so long that what a member still shows is its own."""
     return incident.mitigated_at is not None and now - incident.mitigated_at >= LINGER_S
+
+
+def _did_not_hold(incident: Incident, verdict: Verdicts) -> bool:
+    """Whether what was done for a stuck miner, and settled, has shown that its firmware crashes."""
+    settled = incident.in_flight is None and all(VERB_TRAITS[a.verb].risk <= Risk.REBOOT for a in incident.attempts)
+    return incident.category is Category.STUCK and verdict.category is Category.FIRMWARE and settled
 
 
 def _is_undecided(incident: Incident) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from agent.config import ConfigError, load, schema
 from agent.config.example import example_path
 from agent.config.topology import banks_of
+from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
@@ -96,7 +97,17 @@ def test_the_example_s_breakers_carry_the_full_load_below_eighty_per_cent() -> N
 def test_every_key_of_the_example_states_what_the_default_is_or_needs_to_be_there() -> None:
     text = example_path().read_text(encoding="utf-8")
 
-    for section in ("poll", "stuck", "pool_loss", "unsteady_pool", "rejects", "foreign_pool", "guard", "triage"):
+    for section in (
+        "poll",
+        "stuck",
+        "pool_loss",
+        "unsteady_pool",
+        "rejects",
+        "foreign_pool",
+        "firmware",
+        "guard",
+        "triage",
+    ):
         fields = type(getattr(schema.ConfigFile.model_construct(), section)).model_fields
         assert all(f"\n  {key}: " in text for key in fields), section
         assert (
@@ -108,6 +119,7 @@ def test_every_key_of_the_example_states_what_the_default_is_or_needs_to_be_ther
                 "unsteady_pool": UnsteadyPoolThresholds(),
                 "rejects": RejectThresholds(),
                 "foreign_pool": ForeignPoolThresholds(),
+                "firmware": FirmwareThresholds(),
                 "guard": GuardLimits(),
                 "triage": TriageLimits(),
             }[section]

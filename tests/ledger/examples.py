@@ -13,6 +13,7 @@ from agent.model.events import (
     Closed,
     Escalated,
     Event,
+    ImageReleased,
     IncidentAbsorbed,
     IncidentJoined,
     IncidentOpened,
@@ -26,7 +27,7 @@ from agent.model.events import (
     RunStarted,
     Settled,
 )
-from agent.model.ids import IncidentId, MinerId, PduId, RunId
+from agent.model.ids import ImageId, IncidentId, MinerId, PduId, RunId
 from agent.model.incident import Category, Outcome, Reason, Severity
 from agent.model.topology import Outlet
 
@@ -86,6 +87,7 @@ LIFE: tuple[AnyEvent, ...] = (
     IncidentRelapsed(incident=INC, cause=Reason.UNRESPONSIVE, detected_at=EPOCH_S + 60.0, evidence={}),
     AgentStopped(reason="SIGTERM"),
     IncidentAbsorbed(incident=INC, parent=IncidentId("inc-000002")),
+    ImageReleased(image=ImageId("a" * 64)),
 )
 """An incident's life with every kind of event in it, in an order the fold accepts."""
 

@@ -25,7 +25,7 @@ from agent.remediate import duty
 from agent.remediate.bounds import bounds
 from agent.remediate.graph import HANDED_OVER, REFERENCE_MINERS, End, Exit, Graph, after
 from agent.remediate.machine import Table
-from agent.remediate.properties import OWED, PROPERTIES, Broken, Kept, Outlets, Property, outlets, risk
+from agent.remediate.properties import OWED, PROPERTIES, RISK_EXEMPT, Broken, Kept, Outlets, Property, outlets, risk
 from agent.remediate.settle import settled
 from agent.remediate.tables import Tables
 from agent.remediate.verify import CHECKS, Fault, Verification, explore, verify
@@ -246,7 +246,7 @@ CASES = {
 def test_every_shipped_playbook_is_sound(name: str) -> None:
     found = verify(SHIPPED[name])
     assert found.faults == ()
-    assert [explored.name for explored in found.explored] == ["outlets", "attempts", "risk", "gentle"]
+    assert [explored.name for explored in found.explored] == ["outlets", "flashes", "attempts", "risk", "gentle"]
 
 
 def test_the_bench_playbook_is_sound() -> None:
@@ -260,7 +260,7 @@ def test_a_broken_playbook_fails_where_it_is_broken(case: Case) -> None:
     last = of(found, case.fails[-1])
     assert case.message in last.message
     assert last.trail == case.trail
-    assert set(case.fails) <= {*CHECKS, "outlets", "attempts", "risk", "gentle"}
+    assert set(case.fails) <= {*CHECKS, "outlets", "flashes", "attempts", "risk", "gentle"}
 
 
 @pytest.mark.parametrize("category", Category)
@@ -328,12 +328,14 @@ def test_another_property_is_one_more_object() -> None:
 @pytest.mark.parametrize(("verb", "result"), list(product(Verb, Result)))
 def test_it_takes_outcomes_as_settle_does(verb: Verb, result: Result) -> None:
     step = Act(verb, "ok", "no")
+    look = Act(Verb.VERIFY_FIRMWARE, "ok", "no")
+    last = look if verb is Verb.FLASH else ON
     table = Table(
         book(
-            {"a": step, "on": ON, "end": DONE, "ask": ASK},
-            ("ok", "a", "on"),
-            ("no", "a", "on"),
-            *(("ok", "on", "end"), ("no", "on", "ask")),
+            {"a": step, "last": last, "end": DONE, "ask": ASK},
+            ("ok", "a", "last"),
+            ("no", "a", "last"),
+            *(("ok", "last", "end"), ("no", "last", "ask")),
         )
     )
     story = Story().opened().running("a", fingerprint=table.fingerprint)
@@ -426,7 +428,7 @@ def test_no_run_is_milder_after_harder_unless_it_says_so(playbook: Playbook) -> 
     graph = Graph(playbook)
     falls = False
     for _, ways in runs(graph, "s0"):
-        done = [Action(way.verb, MinerId("m")).traits.risk for way in ways if way.verb not in (None, Verb.POWER_ON)]
+        done = [Action(way.verb, MinerId("m")).traits.risk for way in ways if way.verb not in (None, *RISK_EXEMPT)]
         falls = falls or done != sorted(done)
     assert (explore(graph, risk(playbook)).fault is not None) == falls
 
