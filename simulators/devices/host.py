@@ -31,6 +31,7 @@ class Service(Enum):
 
     API = 4028
     WEB = 80
+    SSH = 22
 
 
 class Presence(Enum):
@@ -131,18 +132,24 @@ class MinerHost:
             return Presence.REFUSES
         if board is not Board.UP:
             return Presence.SILENT
+        if service is Service.SSH and self.plant.ssh.locked:
+            return Presence.REFUSES
         stock_api = service is Service.API and self.plant.spec.family is Family.ANTMINER_STOCK
         return Presence.ANSWERS if not stock_api or self.process_up() else Presence.REFUSES
 
     def strike(self) -> WireFaultKind | None:
         """Decide what the fault on the wire, if there is one, does to a new connection."""
-        loss = self.plant.lan.poll_loss
-        if loss > 0.0 and self.rng.random() < loss:
+        if self.loses_packets():
             return WireFaultKind.SILENT
         fault = self.plant.wire
         if fault is None or self.rng.random() >= fault.probability:
             return None
         return fault.kind
+
+    def loses_packets(self) -> bool:
+        """Decide whether the network loses so many of a conversation's packets that nothing comes of it."""
+        loss = self.plant.lan.poll_loss
+        return loss > 0.0 and self.rng.random() < loss
 
     def loses_reply(self) -> bool:
         """Decide whether the answer to a command that changes something gets lost."""

@@ -1,13 +1,13 @@
 """Every simulated miner of a site on its own sockets: opens, closes and reopens them as the plant's state wants.
 
-A miner costs one listening socket (two for a stock Antminer, which has a web server) and one for every open connection;
-3,000 of them want about 6,000 file descriptors and `ulimit -n` well above that.
+A miner costs one listening socket (two for a stock Antminer, which has a web server, and for LuxOS, which has SSH) and
+one for every open connection; 3,000 of them want about 6,000 file descriptors and `ulimit -n` well above that.
 """
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
@@ -20,6 +20,8 @@ from simulators.devices.cgminer_api import ApiConnection, ApiFamily, Speechless
 from simulators.devices.digest import DigestGuard
 from simulators.devices.host import MinerHost, Service, Timing
 from simulators.devices.luxos import LuxosApi
+from simulators.devices.ssh_keys import HostKeys
+from simulators.devices.ssh_server import MinerSsh, SshHabits
 from simulators.devices.whatsminer import WhatsminerApi
 from simulators.devices.whatsminer_token import TokenVault
 from simulators.loopback import check_distinct, loopback_endpoint
@@ -34,6 +36,9 @@ ACCEPT_STEPS = 8
 
 Login = tuple[str, str]
 """User, and the name of the credential."""
+
+SSH_LOGIN: Login = ("root", "simulated-ssh")
+"""Who is let in over SSH where nobody says who."""
 
 
 class Secrets(Protocol):
@@ -51,6 +56,8 @@ class _Station:
     host: MinerHost
     api: ApiFamily
     web: AntminerWeb | None
+    ssh: MinerSsh | None = None
+    locked: bool = False
     board: Board | None = None
     process: Process | None = None
     listening: dict[Service, asyncio.Server] = field(default_factory=dict)
@@ -61,6 +68,7 @@ class MinerServers:
 
     Attributes:
         hosts: every miner's board as the network sees it, by id.
+        ssh: the SSH server of each miner that has one.
     """
 
     def __init__(
@@ -69,6 +77,7 @@ class MinerServers:
         secrets: Secrets,
         logins: Mapping[Family, Login],
         *,
+        ssh_logins: Mapping[MinerId, Login] | None = None,
         timing: Timing | None = None,
         settle_every_s: float = SETTLE_EVERY_S,
     ) -> None:
@@ -78,18 +87,25 @@ class MinerServers:
             plant: the site.
             secrets: the passwords of the devices.
             logins: user and credential name for each family whose control asks for one (LuxOS asks for none).
+            ssh_logins: user and credential name of miners' SSH. LuxOS has it in any case, a stock Antminer where it is
+                named here: its SSH was not locked.
             timing: the devices' clock and their latency.
             settle_every_s: how often the sockets follow what happened in the plant by itself, in s.
         """
         self._plant = plant
         self._secrets = secrets
         self._logins = logins
+        self._ssh_logins = ssh_logins or {}
+        self._keys = HostKeys(plant.seed)
         self._timing = timing or Timing()
         self._settle_every_s = settle_every_s
         self._connections: set[asyncio.Task[None]] = set()
         self._follower: asyncio.Task[None] | None = None
         self._stations = {miner_id: self._station(miner) for miner_id, miner in plant.miners.items()}
         self.hosts: Mapping[MinerId, MinerHost] = {miner_id: s.host for miner_id, s in self._stations.items()}
+        self.ssh: Mapping[MinerId, MinerSsh] = {
+            miner_id: s.ssh for miner_id, s in self._stations.items() if s.ssh is not None
+        }
 
     async def start(self) -> None:
         """Open every socket that is to be open, and go on following the plant.
@@ -128,6 +144,8 @@ class MinerServers:
                 station.host.reset_connections(service)
         for _ in range(ACCEPT_STEPS):
             await asyncio.sleep(0)
+        for ssh in self.ssh.values():
+            await ssh.stop()
         tasks = tuple(self._connections)
         for task in tasks:
             task.cancel()
@@ -146,12 +164,15 @@ class MinerServers:
             await asyncio.sleep(self._settle_every_s)
             self._plant.advance(loop.time())
             for station, plant in stations:
-                if plant.board is not station.board or plant.process is not station.process:
+                moved = plant.board is not station.board or plant.process is not station.process
+                if moved or plant.ssh.locked is not station.locked:
                     self._close_unwanted(station)
                     await self._open_wanted(station)
 
     def _close_unwanted(self, station: _Station) -> None:
         """Close what the miner would refuse now, and reset what is still connected to it."""
+        if station.ssh is not None:
+            station.ssh.follow()
         for service in tuple(station.listening):
             if not station.host.listens(service):
                 station.board = station.process = None
@@ -159,10 +180,11 @@ class MinerServers:
                 station.host.reset_connections(service)
 
     async def _open_wanted(self, station: _Station) -> None:
-        station.board, station.process = station.host.plant.board, station.host.plant.process
+        plant = station.host.plant
+        station.board, station.process, station.locked = plant.board, plant.process, plant.ssh.locked
+        serves = {Service.API: True, Service.WEB: station.web is not None, Service.SSH: station.ssh is not None}
         for service in Service:
-            serves = service is Service.API or station.web is not None
-            if serves and service not in station.listening and station.host.listens(service):
+            if serves[service] and service not in station.listening and station.host.listens(service):
                 station.listening[service] = await self._listen(station, service)
 
     async def _listen(self, station: _Station, service: Service) -> asyncio.Server:
@@ -176,9 +198,14 @@ class MinerServers:
                 family=socket.AF_INET,
                 backlog=BACKLOG,
             )
-        speechless = self._speechless
+        speechless, ssh = self._speechless, station.ssh
+        if service is Service.SSH and ssh is not None:
+            return await self._bind(ssh.connection, address, port)
+        return await self._bind(lambda: ApiConnection(station.host, station.api, speechless), address, port)
+
+    async def _bind(self, factory: Callable[[], asyncio.Protocol], address: str, port: int) -> asyncio.Server:
         return await asyncio.get_running_loop().create_server(
-            lambda: ApiConnection(station.host, station.api, speechless),
+            factory,
             address,
             port,
             family=socket.AF_INET,
@@ -198,6 +225,7 @@ class MinerServers:
         rng = self._plant.rng(f"device/{miner.spec.id}")
         host = MinerHost(miner, self._timing, self._plant.advance, rng)
         station = self._family(host)
+        station.ssh = self._ssh(host)
         host.settle = lambda: self._close_unwanted(station)
         return station
 
@@ -219,6 +247,16 @@ class MinerServers:
         guard = DigestGuard(REALM, user, password, key, host.now)
         web = AntminerWeb(host, guard, AntminerPages(host))
         return _Station(host, StockApi(host), web)
+
+    def _ssh(self, host: MinerHost) -> MinerSsh | None:
+        login = self._ssh_logins.get(host.spec.id)
+        if host.spec.family is Family.LUXOS:
+            login = login or SSH_LOGIN
+        if login is None or host.spec.family is Family.WHATSMINER:
+            return None
+        user, credential = login
+        habits = SshHabits(user, self._secrets.get(credential))
+        return MinerSsh(host, self._plant.images, self._keys, habits)
 
     def _login(self, family: Family) -> Login:
         try:

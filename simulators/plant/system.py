@@ -120,6 +120,7 @@ class System:
         bootable: a boot comes to an operating system.
         worn: its flash memory takes nothing any more: whoever writes it has written his last.
         flashing: the flash under way, or the last one since the board started; None where there was none.
+        ended: how often what ran on it has come to an end.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class System:
         self.bootable = True
         self.worn = False
         self.flashing: Flashing | None = None
+        self.ended = 0
         self._owner = owner
         self._clock = clockwork
         self._journal = journal
@@ -212,6 +214,7 @@ class System:
     def ends(self, now: float) -> None:
         """Lose the power, or be started afresh: a flash under way is cut."""
         self._turns += 1
+        self.ended += 1
         if self.flashing is not None and self.is_busy and self.flashing.cut(now):
             self.bootable = False
             self.flashing.record.bricked = True

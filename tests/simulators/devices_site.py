@@ -76,13 +76,17 @@ def inventory(*families: Family, pools: int = 0) -> Site:
 
 @asynccontextmanager
 async def running(
-    *families: Family, seed: int = 7, latency_s: tuple[float, float] = (0.0, 0.0), pools: int = 0
+    *families: Family,
+    seed: int = 7,
+    latency_s: tuple[float, float] = (0.0, 0.0),
+    pools: int = 0,
+    ssh_logins: Mapping[MinerId, tuple[str, str]] | None = None,
 ) -> AsyncIterator[Running]:
     """Serve one miner of each family given, named m1, m2 …"""
     start_s = asyncio.get_running_loop().time()
     plant = SitePlant(inventory(*families, pools=pools), seed=seed, start_s=start_s)
     secrets = SimulatedSecrets(seed)
-    servers = MinerServers(plant, secrets, LOGINS, timing=Timing(EPOCH_S, latency_s))
+    servers = MinerServers(plant, secrets, LOGINS, ssh_logins=ssh_logins, timing=Timing(EPOCH_S, latency_s))
     await servers.start()
     try:
         yield Running(plant, servers, secrets)
