@@ -1,6 +1,6 @@
-"""What a miner does by itself and on command: it boots, starts its mining process, hashes, sleeps, starts afresh.
+"""What a miner does by itself: it boots, starts its mining process, hashes, keeps cool, starts afresh.
 
-What breaks it and what it shows are the miner's; its rules for choosing a pool are its client's.
+What it is told, what breaks it and what it shows are the miner's; its rules for choosing a pool are its client's.
 """
 
 import math
@@ -170,17 +170,6 @@ class MinerLife:
             self._power_down(now)
             self.system.cure(Cure.REBOOT)
 
-    def restart_process(self, now: float) -> bool:
-        """Restart the mining process; return whether the command reached a living control board."""
-        self._clock.advance(now)
-        if self.board is not Board.UP:
-            return False
-        self._journal.note(now, What.RESTART, miner=self.spec.id, healthy=self.healthy)
-        if not self.system.is_erased:
-            self.system.cure(Cure.RESTART)
-            self._start_process(now)
-        return True
-
     def reboot(self, now: float, *, by_itself: bool = False) -> bool:
         """Reboot the control board; return whether the command reached a living control board."""
         self._clock.advance(now)
@@ -202,48 +191,6 @@ class MinerLife:
             self._halt(now)
             self._hardware.boards_off_at = now
             self.suspended = True
-
-    def resume(self, now: float) -> None:
-        """Wake a sleeping miner; one that is too hot hashes once it is not."""
-        self._clock.advance(now)
-        if self.suspended:
-            self._journal.note(now, What.RESUME, miner=self.spec.id, healthy=self.healthy)
-            self._changed()
-            self.suspended = False
-            self._work(now)
-
-    def derate(self, now: float, share: float) -> bool:
-        """Have it run at that share of its rate; return whether that reached a living control board."""
-        self._clock.advance(now)
-        if self.board is not Board.UP:
-            return False
-        if share != self.derated:
-            self._journal.note(now, What.DERATE, miner=self.spec.id, healthy=self._is_cool(now))
-            self.derated = share
-            self.target_gh = self.spec.hashrate_th * 1000.0 * share
-            self.aim(now)
-        return True
-
-    def set_pools(self, now: float, lines: Sequence[PoolLine]) -> bool:
-        """Give it another list of pools; return whether that reached a living control board.
-
-        Some families start another mining process for it, others connect anew.
-        """
-        self._clock.advance(now)
-        if self.board is not Board.UP:
-            return False
-        self._journal.note(now, What.SET_POOLS, miner=self.spec.id, healthy=self.healthy)
-        self._configure_pools(now, lines)
-        return True
-
-    def switch_pool(self, now: float, index: int) -> bool:
-        """Have it work for one line of its list; return whether there is such a line and a process that hears it."""
-        self._clock.advance(now)
-        was_healthy = self.healthy
-        switched = self.board is Board.UP and self.client.switch(index, now)
-        if switched:
-            self._journal.note(now, What.SWITCH_POOL, miner=self.spec.id, healthy=was_healthy)
-        return switched
 
     @property
     def energised(self) -> bool:
