@@ -16,8 +16,11 @@ from agent import __version__
 from agent.act import Outcome as ActionOutcome
 from agent.clock import Clock
 from agent.config import Settings
+from agent.detect.degraded import DegradedDetector
 from agent.detect.firmware import FirmwareDetector
 from agent.detect.foreign_pool import ForeignPoolDetector
+from agent.detect.hardware import HardwareDetector
+from agent.detect.hiccup import HiccupDetector
 from agent.detect.network import NetworkDetector
 from agent.detect.pool import PoolDetector
 from agent.detect.rejects import RejectDetector
@@ -265,6 +268,9 @@ def detectors(settings: Settings) -> list[Detector]:
         network,
         firmware,
         RejectDetector(rows, settings.rejects),
+        HardwareDetector(rows, settings.hardware),
+        DegradedDetector(rows, settings.degraded),
+        HiccupDetector(rows, settings.psu_hiccup),
         StuckDetector(rows, settings.stuck, network, firmware),
     ]
 

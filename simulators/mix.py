@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from agent.model.incident import Category
 from simulators.faults import FAULT_KINDS, FaultKind, On
 from simulators.faults.kind import Value
-from simulators.faults.parts import PART_FAULTS
 from simulators.plant.site import SitePlant
 from simulators.truth import Truth
 
@@ -98,7 +97,6 @@ def drawn(rng: random.Random, unfixable: float | None = None) -> tuple[str, dict
     """
     share = UNFIXABLE if unfixable is None else unfixable
     kinds = [k for k in FAULT_KINDS.values() if k.counts and On.MINER in k.on and k.category in MIXED]
-    kinds = [kind for kind in kinds if kind not in PART_FAULTS]
     remedied = rng.random() >= share
     # A category without such a kind, as most are without unfixable ones, leaves its share to the others.
     fitting = [kind for kind in kinds if kind.fixable is remedied] or kinds

@@ -27,8 +27,11 @@ from agent.config.source import Node, read_text
 from agent.config.topology import build_site
 from agent.config.wording import shown
 from agent.config.yaml_source import parse_yaml
+from agent.detect.degraded import DegradedThresholds
 from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
+from agent.detect.hardware import HardwareThresholds
+from agent.detect.hiccup import HiccupThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
@@ -183,6 +186,9 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         rejects=RejectThresholds(**config.rejects.model_dump()),
         foreign_pool=ForeignPoolThresholds(**config.foreign_pool.model_dump()),
         firmware=FirmwareThresholds(**config.firmware.model_dump()),
+        hardware=HardwareThresholds(**config.hardware.model_dump()),
+        degraded=DegradedThresholds(**config.degraded.model_dump()),
+        psu_hiccup=HiccupThresholds(**config.psu_hiccup.model_dump()),
         guard=GuardLimits(**config.guard.model_dump()),
         triage=TriageLimits(**config.triage.model_dump()),
         pdu_access=MappingProxyType({PduId(pdu.id): _access(pdu.snmp) for pdu in config.pdus}),

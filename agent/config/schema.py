@@ -30,8 +30,11 @@ from agent.config.fields import (
 )
 from agent.config.schema_thresholds import (
     DAY_S,
+    DegradedSection,
     FirmwareSection,
     ForeignPoolSection,
+    HardwareSection,
+    HiccupSection,
     PoolLossSection,
     RejectsSection,
     Section,
@@ -394,6 +397,9 @@ class ConfigFile(Section):
     rejects: RejectsSection = RejectsSection()
     """When too many of a miner's shares are refused."""
     foreign_pool: ForeignPoolSection = ForeignPoolSection()
+    hardware: HardwareSection = HardwareSection()
+    degraded: DegradedSection = DegradedSection()
+    psu_hiccup: HiccupSection = HiccupSection()
     """When a miner counts as working for somebody else."""
     firmware: FirmwareSection = FirmwareSection()
     """When a miner's firmware counts as crashing."""

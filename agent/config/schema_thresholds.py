@@ -3,8 +3,11 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.config.fields import Number, Whole
+from agent.detect.degraded import DegradedThresholds
 from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
+from agent.detect.hardware import HardwareThresholds
+from agent.detect.hiccup import HiccupThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
@@ -18,6 +21,9 @@ _FOREIGN = ForeignPoolThresholds()
 _FIRMWARE = FirmwareThresholds()
 
 DAY_S = 86_400.0
+_HARDWARE = HardwareThresholds()
+_DEGRADED = DegradedThresholds()
+_HICCUP = HiccupThresholds()
 
 
 class Section(BaseModel):
@@ -146,3 +152,42 @@ class FirmwareSection(Section):
     """Share of the expected work from which a miner is well, 0.95 for 95 % ..."""
     clear_s: Number = Field(default=_FIRMWARE.clear_s, ge=300, le=DAY_S)
     """... once its process has lived for so many seconds."""
+
+
+class HardwareSection(Section):
+    """When a hashboard or a fan counts as lost."""
+
+    board_s: Number = Field(default=_HARDWARE.board_s, ge=30, le=3600)
+    """Seconds in which no chip of a board answered before it counts as lost."""
+    fan_s: Number = Field(default=_HARDWARE.fan_s, ge=15, le=3600)
+    """Seconds in which a fan stood still before it counts as lost."""
+    clear_ratio: Number = Field(default=_HARDWARE.clear_ratio, ge=0.1, le=0.99)
+    """Share of the expected work that must be done before it is over."""
+    clear_window_s: Number = Field(default=_HARDWARE.clear_window_s, ge=60, le=360)
+    """Seconds over which that work is counted."""
+
+
+class DegradedSection(Section):
+    """When a miner counts as degraded: it hashes, steadily below what it aims at."""
+
+    ratio: Number = Field(default=_DEGRADED.ratio, ge=0.5, le=0.99)
+    """Share of the expected work below which a window of time is low."""
+    window_s: Number = Field(default=_DEGRADED.window_s, ge=60, le=3600)
+    """Length of a window in seconds."""
+    windows: Whole = Field(default=_DEGRADED.windows, ge=1, le=50)
+    """Low windows in a row before it counts."""
+    clear_ratio: Number = Field(default=_DEGRADED.clear_ratio, ge=0.5, le=1.0)
+    """Share of the expected work from which a window is good."""
+    clear_windows: Whole = Field(default=_DEGRADED.clear_windows, ge=1, le=50)
+    """Good windows in a row before it is over."""
+
+
+class HiccupSection(Section):
+    """When a power supply counts as cutting out: a miner at work is gone for moments, again and again."""
+
+    times: Whole = Field(default=_HICCUP.times, ge=1, le=16)
+    """How often within 24 hours before it counts."""
+    uptime_s: Number = Field(default=_HICCUP.uptime_s, ge=0, le=86_400)
+    """Seconds that a miner must have been up: one that was not starts again for another reason."""
+    clear_s: Number = Field(default=_HICCUP.clear_s, ge=600, le=86_400)
+    """Seconds without another one before it is over."""

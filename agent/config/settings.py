@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config.errors import Problem
+from agent.detect.degraded import DegradedThresholds
 from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
+from agent.detect.hardware import HardwareThresholds
+from agent.detect.hiccup import HiccupThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
@@ -47,6 +50,9 @@ class Settings:
     rejects: RejectThresholds
     foreign_pool: ForeignPoolThresholds
     firmware: FirmwareThresholds
+    hardware: HardwareThresholds
+    degraded: DegradedThresholds
+    psu_hiccup: HiccupThresholds
     guard: GuardLimits
     triage: TriageLimits
     pdu_access: Mapping[PduId, SnmpAccess]

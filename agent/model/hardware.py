@@ -45,6 +45,11 @@ class HardwareColumns:
         self.codes: list[tuple[str, ...]] = [()] * n
         self.crashed: Bools = np.zeros(n, dtype=np.bool_)
 
+    def follow(self) -> None:
+        """Keep the most that was ever shown, after whole columns were written."""
+        np.fmax(self.boards_most, self.boards_up.value, out=self.boards_most)
+        np.fmax(self.chips_most, self.chips_up.value, out=self.chips_most)
+
     def put(self, row: int, t: Telemetry, now: float) -> None:
         """Store what a reply tells; a reply without boards or fans leaves what was told before."""
         if t.codes or self.codes[row]:

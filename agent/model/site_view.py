@@ -201,6 +201,7 @@ class SiteView:
         for name, (said, values) in told.items():
             column: Signal | Counter = getattr(self, name)
             column.put_rows(said, values, at)
+        self.hardware.follow()
 
     def put_misses(self, where: Bools, at: Floats, polls: NDArray[np.int32], reach: Ints) -> None:
         """Store a whole round of polls that gave no telemetry, as `put_miss` does one; arrays have shape (n,)."""

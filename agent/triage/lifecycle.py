@@ -329,9 +329,14 @@ def _is_past(incident: Incident, limits: TriageLimits, now: float) -> bool:
 
 
 def _severity(view: SiteView, members: Sequence[MinerId], cause: Reason, domain: str) -> Severity:
-    """Return the severity by the share of the site's hashrate; whoever works for strangers is critical at once."""
+    """Return the severity by the share of the site's hashrate.
+
+    Whoever works for strangers, or stopped for its safety, is critical at once; a loss of a few percent is low.
+    """
+    if cause is Reason.DEGRADED:
+        return Severity.LOW
     target_th = view.target_th()
     share = float(target_th[[view.site.rows[m] for m in members]].sum() / target_th.sum())
-    if share >= CRITICAL_SHARE or cause is Reason.FOREIGN_POOL:
+    if share >= CRITICAL_SHARE or cause in {Reason.FOREIGN_POOL, Reason.OVERTEMP_CUT_OUT}:
         return Severity.CRITICAL
     return Severity.HIGH if share >= HIGH_SHARE or domain else Severity.MEDIUM

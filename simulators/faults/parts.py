@@ -128,7 +128,7 @@ PART_FAULTS = (
         category=Category.OTHER,
         counts=True,
         remedy=Verb.POWER_OFF,
-        causes=frozenset({Reason.PSU_HICCUP}),
+        causes=frozenset({Reason.PSU_HICCUP, Reason.UNRESPONSIVE, Reason.NOT_HASHING}),
         does="The supply cuts out for 12 to 40 s, as its over-current protection does, again and again.",
         signature=(
             "Hashing stops at once and the dashboard is gone for one or two minutes, with the boot that follows; it "

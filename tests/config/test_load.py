@@ -150,7 +150,7 @@ def test_figures_logins_access_and_trust_arrive_where_they_are_used(tmp_path: Pa
         "site: {name: north}",
         "site: {name: north}\n"
         "mode: auto\n"
-        "trust: {stuck_miner: {power: observe, soft: auto}}\n"
+        "trust: {stuck_miner: {power: observe, soft: auto}, hardware: {power: observe}}\n"
         "tick_s: 1.5\n"
         "poll: {interval_s: 10, concurrency: 64}\n"
         "stuck: {misses: 4}\n"
@@ -172,7 +172,8 @@ def test_figures_logins_access_and_trust_arrive_where_they_are_used(tmp_path: Pa
     settings = load(written(tmp_path, text))
 
     assert settings.mode is Mode.AUTO
-    assert settings.trust == {"stuck_miner": {Risk.POWER: Mode.OBSERVE, Risk.SOFT: Mode.AUTO}}
+    stuck = {Risk.POWER: Mode.OBSERVE, Risk.SOFT: Mode.AUTO}
+    assert settings.trust == {"stuck_miner": stuck, "hardware": {Risk.POWER: Mode.OBSERVE}}
     assert settings.tick_s == 1.5
     assert settings.poll == PollSettings(interval_s=10.0, concurrency=64)
     assert settings.stuck == StuckThresholds(misses=4)

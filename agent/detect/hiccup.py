@@ -1,0 +1,167 @@
+"""Supplies that cut out for moments: a miner at work falls silent, and soon answers with a new process nobody began.
+
+Facts "failures", row 32, and "detection", section 1.3: hashing stops at once, the dashboard is gone for 30 to 120 s, it
+comes back by itself, and it happens again. Twice within a day is a pattern; once is any blip. What befalls several
+miners at once came from outside them, and a firmware that fails shows in restarts that follow closely on one another.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.detect.hardware import parts_seen
+from agent.detect.screen import Rows, health
+from agent.model.columns import Bools, Floats
+from agent.model.incident import Category, Evidence, Reason
+from agent.model.site_view import SiteView
+from agent.model.telemetry import OutletState, Reach
+from agent.model.verdicts import Verdicts
+
+DAY_S = 86_400.0
+TOGETHER_S = 30.0
+TOGETHER = 3
+"""So many miners that fall silent within this time of one another have one cause, and it is none of theirs."""
+
+EVENTS_KEPT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class HiccupThresholds:
+    """Figures of the detector.
+
+    Attributes:
+        times: how often within a day before it fires.
+        gone_s: least and longest time without telemetry that is a hiccup: what a boot takes and a poll misses included.
+        uptime_s: a miner that had not been up for so long starts for another reason.
+        work_ratio: share of its target that it had at least computed.
+        clear_s: how long without another one before it is over.
+    """
+
+    times: int = 2
+    gone_s: tuple[float, float] = (15.0, 240.0)
+    uptime_s: float = 900.0
+    work_ratio: float = 0.5
+    clear_s: float = 7200.0
+
+
+class HiccupDetector:
+    """Judges every row; keeps who fell silent at work, and how often that came to nothing. Arrays have shape (n,)."""
+
+    category = Category.OTHER
+
+    def __init__(self, rows: int, thresholds: HiccupThresholds | None = None) -> None:
+        self._t = thresholds or HiccupThresholds()
+        self._since: Floats = np.full(rows, np.nan)
+        self._clear_since: Floats = np.full(rows, np.nan)
+        self._gone: Bools = np.zeros(rows, dtype=np.bool_)
+        self._dark_at: Floats = np.full(rows, np.nan)
+        self._fell_at: Floats = np.full(rows, -np.inf)
+        self._worked: Bools = np.zeros(rows, dtype=np.bool_)
+        self._events: dict[int, deque[tuple[float, float]]] = {}
+
+    def judge(self, view: SiteView, now: float) -> Verdicts:
+        """Return this tick's verdict for every row.
+
+        Args:
+            view: the columns.
+            now: UTC s.
+        """
+        missing = view.misses > 0
+        if missing.any() or self._gone.any():
+            self._follow(view, missing)
+            for row in (self._gone & ~missing & ~np.isnan(self._dark_at)).nonzero()[0].tolist():
+                self._return(view, row, now)
+            self._dark_at[~missing] = np.nan
+            np.copyto(self._gone, missing)
+        with np.errstate(invalid="ignore"):
+            np.copyto(self._worked, view.hashrate_th.value >= self._t.work_ratio * view.target_th(), where=~missing)
+        self._worked &= view.watched() | missing
+        self._clear(view, now)
+        firing = (~np.isnan(self._since)).nonzero()[0]
+        none = np.zeros(0, dtype=np.int64)
+        return Verdicts(
+            self.category,
+            health(len(self._since), suspect=none, firing=firing),
+            self._since.copy(),
+            self._clear_since.copy(),
+            HiccupEvidence(view, now, self._events),
+        )
+
+    def restore(self, row: int, since: float, reason: Reason) -> None:
+        """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
+        if reason is Reason.PSU_HICCUP:
+            self._since[row] = since
+            self._events[row] = deque([(since, np.nan)], EVENTS_KEPT)
+
+    def _follow(self, view: SiteView, missing: Bools) -> None:
+        """Note who has just fallen silent at work, and forget who was switched off."""
+        rows: Rows = (missing & ~self._gone).nonzero()[0]
+        up_s = view.elapsed_s.value[rows]
+        silent = view.reach[rows] == Reach.SILENT
+        fell = rows[silent & self._worked[rows] & (up_s >= self._t.uptime_s)]
+        self._dark_at[fell] = self._fell_at[fell] = view.missing_since[fell]
+        for row in (missing & ~np.isnan(self._dark_at)).nonzero()[0].tolist():
+            outlets = view.site.miners[row].outlets
+            if any(view.outlet(outlet).state is OutletState.OFF for outlet in outlets):
+                self._dark_at[row] = np.nan
+
+    def _return(self, view: SiteView, row: int, now: float) -> None:
+        """Count a silence that has just ended, if it was a hiccup: short, its own, and ended by a new process."""
+        dark_at = float(self._dark_at[row])
+        gone_s = float(view.answered_at[row]) - dark_at
+        least_s, most_s = self._t.gone_s
+        together = int((np.abs(self._fell_at - dark_at) <= TOGETHER_S).sum())
+        is_new = float(view.elapsed_s.value[row]) < gone_s
+        if not (least_s <= gone_s <= most_s and is_new) or together >= TOGETHER:
+            return
+        events = self._events.setdefault(row, deque(maxlen=EVENTS_KEPT))
+        events.append((now, gone_s))
+        if sum(now - at < DAY_S for at, _ in events) >= self._t.times and np.isnan(self._since[row]):
+            self._since[row] = now
+
+    def _clear(self, view: SiteView, now: float) -> None:
+        """End verdicts whose miner has worked without another one for long enough."""
+        for row in (~np.isnan(self._since)).nonzero()[0].tolist():
+            last_at = self._events[row][-1][0]
+            # The verdict lasts from the first of them; what was counted before it ends with it.
+            if view.misses[row] or not self._worked[row]:
+                self._clear_since[row] = np.nan
+                continue
+            if np.isnan(self._clear_since[row]):
+                self._clear_since[row] = now
+            if now - max(last_at, float(self._clear_since[row])) >= self._t.clear_s:
+                self._since[row] = self._clear_since[row] = np.nan
+                del self._events[row]
+
+
+class HiccupEvidence:
+    """Explains a verdict, for the few rows that need it."""
+
+    __slots__ = ("_events", "_now", "_view")
+
+    def __init__(self, view: SiteView, now: float, events: Mapping[int, Sequence[tuple[float, float]]]) -> None:
+        self._view = view
+        self._now = now
+        self._events = events
+
+    def reason(self, row: int) -> Reason:
+        """Return why that row fires."""
+        return Reason.PSU_HICCUP
+
+    def domain(self, _: int) -> str:
+        """Return nothing: a supply is one miner's."""
+        return ""
+
+    def of(self, row: int) -> Evidence:
+        """Return what was seen of that row, units in the keys; None where never measured."""
+        today = [event for event in self._events.get(row, ()) if self._now - event[0] < DAY_S]
+        told: Evidence = {"hiccups_24h": len(today)}
+        if today:
+            at, gone_s = today[-1]
+            told |= {
+                "last_hiccup_s": round(self._now - at, 1),
+                "gone_s": None if np.isnan(gone_s) else round(gone_s, 1),
+            }
+        return told | parts_seen(self._view, row)
