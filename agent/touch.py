@@ -11,6 +11,7 @@ from typing import Protocol
 from agent.act import Actor
 from agent.clock import Clock
 from agent.config import Settings
+from agent.drivers.hosts import firmware_drivers
 from agent.drivers.miners import miner_drivers, pyasic_adapter
 from agent.drivers.net import Credentials, Dialer
 from agent.drivers.pdus import pdu_driver
@@ -103,7 +104,14 @@ class Wired:
             settings=settings.poll,
             pool_prober=_prober(dialer, clock, nameservers, trust) if site.pools else None,
         )
-        self.actor = Actor(site, miners, pdus, switches, settings.guard.on_spacing_s)
+        self.actor = Actor(
+            site,
+            miners,
+            pdus,
+            switches,
+            settings.guard.on_spacing_s,
+            firmware=firmware_drivers(dialer, credentials, settings.logins, settings.ssh),
+        )
 
     async def warm_up(self, *, acting: bool) -> None:
         """Load the SNMP engine and, where the agent may act, pyasic: seconds on a small machine."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 READ_DEADLINE_S = 10.0
 SAVE_DEADLINE_S = 25.0
 """Some firmware answers a save only after the mining process has been started again."""
+UPGRADE_DEADLINE_S = 900.0
+"""An upload and what vendors ask to wait for the writing, three times over."""
 BODY_LIMIT_BYTES = 65_536
 
 POOL_SLOTS = 3
@@ -27,6 +29,7 @@ SLEEP_MODE = 1
 """The work mode of a miner told to sleep (facts "detection", section 1.3)."""
 
 Json = dict[str, object]
+Files = dict[str, tuple[str, bytes, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class AntminerWeb:
         self._base = f"http://{endpoint[0]}:{endpoint[1]}"
         self._login = login
         self._password = password
+        self._digest: httpx.DigestAuth | None = None
 
     async def is_asleep(self) -> bool:
         """Whether the configured work mode is sleep."""
@@ -157,13 +161,47 @@ class AntminerWeb:
                 f'{self._base}: expected {page} to answer stats "success", came code {answer.get("code")!r}'
             )
 
+    async def kind(self) -> tuple[str, str]:
+        """Return the model, and the control board as far as the subtype names it: `AMLCtrl` of `AMLCtrl_BHB42601`."""
+        page = _json("miner_type.cgi", await self._call("GET", "miner_type", READ_DEADLINE_S))
+        model, subtype = page.get("miner_type"), page.get("subtype")
+        if not isinstance(model, str) or not isinstance(subtype, str):
+            raise CodecError("expected miner_type.cgi to name miner_type and subtype, it does not")
+        return model, subtype.partition("_")[0]
+
+    async def log(self) -> bytes:
+        """Return what its log page shows."""
+        return await self._call("GET", "log", READ_DEADLINE_S)
+
+    async def upgrade(self, name: str, image: bytes) -> None:
+        """Post a firmware image to the page that keeps the settings; it is written while the request lasts.
+
+        Raises:
+            DeviceError, RefusedError: the page said no, or was not reached; nothing was written.
+            CodecError, SilentError, TransportError: it may have been written, or may yet be.
+        """
+        files = {"firmware": (name, image, "application/octet-stream")}
+        status, body = await self._answered("POST", "upgrade", UPGRADE_DEADLINE_S, files=files)
+        if status != 200:
+            raise CodecError(f"{self._base}: expected upgrade.cgi to answer with status 200, came {status}")
+        self._expect_success("upgrade.cgi", body)
+
     async def _call(self, method: str, page: str, deadline_s: float, body: Json | None = None) -> bytes:
+        status, content = await self._answered(method, page, deadline_s, body)
+        if status != 200:
+            raise DeviceError(f"{self._base}/cgi-bin/{page}.cgi: expected status 200, came {status}")
+        return content
+
+    async def _answered(
+        self, method: str, page: str, deadline_s: float, body: Json | None = None, files: Files | None = None
+    ) -> tuple[int, bytes]:
+        """Return status and body of the page's answer; a refused login is a DeviceError."""
         import httpx  # noqa: PLC0415 - 150 ms that only a control needs
 
         url = f"{self._base}/cgi-bin/{page}.cgi"
         try:
             async with asyncio.timeout(deadline_s):
-                status, content = await self._exchange(method, url, body)
+                status, content = await self._exchange(method, url, body, files)
         except (TimeoutError, httpx.TimeoutException):
             raise SilentError(f"{url}: expected an answer within {deadline_s:g} s, none came") from None
         except httpx.ConnectError as error:
@@ -176,20 +214,21 @@ class AntminerWeb:
             raise DeviceError(
                 f"{url}: login refused for user {self._login.user!r}; check the credential {self._login.credential!r}"
             )
-        if status != 200:
-            raise DeviceError(f"{url}: expected status 200, came {status}")
-        return content
+        return status, content
 
-    async def _exchange(self, method: str, url: str, body: Json | None) -> tuple[int, bytes]:
+    async def _exchange(self, method: str, url: str, body: Json | None, files: Files | None) -> tuple[int, bytes]:
         """Send the request, and once more with the answer to the digest challenge; return status and body.
 
-        The challenge is answered here and not by the client, which would read its body without a bound.
+        The challenge is answered here and not by the client, which would read its body without a bound. It is kept: a
+        large body is not to be sent twice.
         """
-        import httpx  # noqa: PLC0415 - see _call
+        import httpx  # noqa: PLC0415 - see _answered
 
+        self._digest = self._digest or httpx.DigestAuth(self._login.user, self._password)
         async with httpx.AsyncClient(trust_env=False, timeout=None) as client:  # noqa: S113 - the caller's deadline
-            request = client.build_request(method, url, json=body, headers={"Accept-Encoding": "identity"})
-            flow = httpx.DigestAuth(self._login.user, self._password).auth_flow(request)
+            headers = {"Accept-Encoding": "identity"}
+            request = client.build_request(method, url, json=body, files=files, headers=headers)
+            flow = self._digest.auth_flow(request)
             request = next(flow)
             while True:
                 response = await client.send(request, stream=True)

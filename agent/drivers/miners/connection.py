@@ -5,9 +5,23 @@ A reply ends at a NUL byte or where the device closes. Nothing is kept between r
 
 import asyncio
 import errno
+from collections.abc import Iterator
 
 from agent.codecs.cgminer import Framer
-from agent.model.errors import AgentError, CodecError, RefusedError, ResetError, SilentError, TransportError
+from agent.model.errors import (
+    AgentError,
+    CodecError,
+    InvariantError,
+    RefusedError,
+    ResetError,
+    SilentError,
+    TransportError,
+)
+
+OFFER_DEADLINE_S = 15.0
+OFFER_LIMIT_BYTES = 16_384
+UPLOAD_DEADLINE_S = 900.0
+UPLOAD_PIECE_BYTES = 65_536
 
 OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 """Socket errors that tell of this host's limits and nothing of the device."""
@@ -133,3 +147,69 @@ def _explained(error: OSError) -> TransportError:
             f"this host could not open a connection ({error.strerror}); raise its limits (LimitNOFILE)"
         )
     return SilentError(f"no connection ({error.strerror or type(error).__name__})")
+
+
+class Upload:
+    """One connection on which a request is answered and bytes follow: a firmware image after its announcement."""
+
+    def __init__(self, endpoint: tuple[str, int]) -> None:
+        self._endpoint = endpoint
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def __aenter__(self) -> "Upload":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+
+    async def offer(self, payload: bytes, **_ignored: object) -> bytes:
+        """Send the announcement and return the reply; the connection stays open. Raises as `request` does."""
+        where = f"{self._endpoint[0]}:{self._endpoint[1]}"
+        try:
+            async with asyncio.timeout(OFFER_DEADLINE_S):
+                self._streams = await asyncio.open_connection(*self._endpoint)
+                self._streams[1].write(payload)
+                return await self._reply()
+        except TimeoutError:
+            raise SilentError(f"{where}: {no_reply_within(OFFER_DEADLINE_S)}") from None
+        except ConnectionRefusedError:
+            raise RefusedError(f"{where}: connection refused; the host is up and nothing listens there") from None
+        except OSError as error:
+            raise _explained(error) from None
+
+    async def send(self, data: bytes) -> None:
+        """Send size and bytes, and wait until the device closes the connection.
+
+        Raises SilentError and TransportError: nobody knows what the device does with what came.
+        """
+        if self._streams is None:
+            raise InvariantError("an upload was begun before it was offered")
+        reader, writer = self._streams
+        where = f"{self._endpoint[0]}:{self._endpoint[1]}"
+        try:
+            async with asyncio.timeout(UPLOAD_DEADLINE_S):
+                for piece in (len(data).to_bytes(4, "little"), *_pieces(data)):
+                    writer.write(piece)
+                    await writer.drain()
+                while await reader.read(UPLOAD_PIECE_BYTES):
+                    pass  # what it says is no proof of anything; that it took all of it is told by the orderly end
+        except TimeoutError:
+            raise SilentError(f"{where}: expected the upload to end within {UPLOAD_DEADLINE_S:g} s") from None
+        except OSError as error:
+            raise TransportError(f"{where}: the connection broke under the upload ({type(error).__name__})") from None
+
+    async def _reply(self) -> bytes:
+        """Return what comes up to a NUL, or to what a JSON object ends with."""
+        reader = self._streams[0] if self._streams else None
+        reply = bytearray()
+        while reader is not None and len(reply) <= OFFER_LIMIT_BYTES:
+            piece = await reader.read(OFFER_LIMIT_BYTES)
+            reply += piece
+            if not piece or reply.endswith(b"\0") or reply.rstrip().endswith(b"}"):
+                return bytes(reply.partition(b"\0")[0])
+        raise CodecError(f"expected a reply of at most {OFFER_LIMIT_BYTES} bytes, more came; is this a miner's API?")
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    return (data[start : start + UPLOAD_PIECE_BYTES] for start in range(0, len(data), UPLOAD_PIECE_BYTES))

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 from agent.codecs import cgminer
 from agent.codecs.telemetry import MAX_TH
-from agent.drivers.miners.connection import request
+from agent.drivers.miners.connection import Upload, request
 from agent.drivers.net import Credentials, Dialer
-from agent.model.errors import AgentError, DeviceError, SilentError
+from agent.model.errors import AgentError, DeviceError, SilentError, TransportError
 from agent.model.topology import Family, Miner
 
 CONCURRENCY = 20
@@ -105,6 +105,30 @@ class PyasicAdapter:
             miner, "update_pools", lambda: rpc.send_privileged_command("update_pools", **fields), secret=secret
         )
 
+    async def whatsminer_update(self, miner: Miner, credential: str, image: bytes) -> None:
+        """Send a firmware image after `update_firmware`, with the admin password of that name.
+
+        Raises:
+            DeviceError, RefusedError: the device did not say that it is ready; no byte of the image was sent.
+            TransportError, CodecError: some of it was sent; what became of it is unknown.
+        """
+        secret = self._credentials.get(credential)
+        rpc = self._rpc("btminer", "BTMinerRPCAPI", miner)
+        rpc.pwd = secret
+        endpoint = self._dialer.endpoint(miner.host, API_PORT)
+        async with Upload(endpoint) as upload:
+
+            async def offer() -> object:
+                await rpc.get_token()
+                rpc._send_bytes = upload.offer  # noqa: SLF001 - from here on the connection stays open
+                return await rpc.send_privileged_command("update_firmware")
+
+            try:
+                await self._command(miner, "update_firmware", offer, secret=secret, words="ready")
+            except (SilentError, TransportError) as error:
+                raise DeviceError(f"{miner.id}: {error}; nothing of the image was sent") from error
+            await upload.send(image)
+
     async def identify(self, host: str) -> Identified | None:
         """Return what stands at `host`, None if nothing there answers like a miner within the deadline."""
         address = self._dialer.endpoint(host, API_PORT)[0]
@@ -156,9 +180,15 @@ class PyasicAdapter:
         return rpc
 
     async def _command(
-        self, miner: Miner, command: str, call: Callable[[], Coroutine[Any, Any, object]], *, secret: str
+        self,
+        miner: Miner,
+        command: str,
+        call: Callable[[], Coroutine[Any, Any, object]],
+        *,
+        secret: str,
+        words: str | None = None,
     ) -> None:
-        """Send a control command and return only if the device itself accepted it.
+        """Send a control command and return only if the device itself accepted it, in these words where they matter.
 
         Raises:
             RefusedError, SilentError, TransportError: from our connection; after the command the outcome is unknown.
@@ -176,7 +206,7 @@ class PyasicAdapter:
                         f"{miner.id}: expected {command} to be accepted, the device did not ({type(error).__name__}: "
                         f"{words}); {_remedy(words)}"
                     ) from None
-        if not _accepted(reply):
+        if not _accepted(reply) or (words is not None and not (isinstance(reply, dict) and reply.get("Msg") == words)):
             raise DeviceError(f"{miner.id}: expected {command} to be accepted, came a reply that does not say so")
 
 

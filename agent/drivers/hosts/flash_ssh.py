@@ -1,0 +1,157 @@
+"""A flash over SSH, step by step as docs/decisions/0014-flashing.md has it.
+
+Up to the checksum nothing is written, so whatever goes wrong there is a DeviceError or what says no less. From the
+start on, whatever is lost is lost for good: nothing is repeated, and the marker alone tells what became of it.
+"""
+
+import asyncio
+import contextlib
+
+from agent.drivers.hosts.images import name_of
+from agent.drivers.hosts.ssh import SshHost
+from agent.model.errors import (
+    AgentError,
+    CodecError,
+    DeviceError,
+    PolicyError,
+    RefusedError,
+    SilentError,
+    TransportError,
+)
+from agent.model.topology import Image, Miner
+
+STEP_S = 20.0
+"""Deadline of a step that only asks."""
+UPLOAD_S = 600.0
+CHECKSUM_S = 120.0
+
+POLL_EVERY_S = 10.0
+FOLLOW_S = 900.0
+"""How long the marker is looked for; three times what vendors ask to wait."""
+
+GONE = frozenset({1, 2})
+"""Exit statuses of `ls` where there is no such file: BusyBox's, and GNU's."""
+RESTARTED = "the board has restarted by itself after the flash was begun"
+
+SPARE_KB = 4096
+BOARD, MODEL = "/tmp/sysinfo/board_name", "/tmp/sysinfo/model"  # noqa: S108 - where the device keeps them
+LOCK = "/tmp/terrahash-flash"  # noqa: S108 - on the device, and made atomically
+MAX_WORD_CHARS = 64
+
+
+async def flash(host: SshHost, miner: Miner, image: Image, data: bytes) -> str:
+    """Put the image in and follow it to its end; raises as `FirmwareControl.flash`."""
+    path = f"/tmp/{name_of(image)}"  # noqa: S108 - on the device
+    try:
+        await _expect_fit(host, miner, image)
+        await _expect_room(host, len(data))
+        await host.upload(path, data, deadline_s=UPLOAD_S)
+        await _expect_arrived(host, path, image)
+    except (DeviceError, PolicyError):
+        raise
+    except AgentError as error:
+        raise DeviceError(f"{error}; nothing was flashed") from error
+    begun = await _start(host, path)
+    return await _follow(host, begun=begun)
+
+
+def start_line(path: str) -> str:
+    """Return the command that takes the lock and has the image written by itself, whoever stays connected."""
+    return (
+        f"mkdir {LOCK} && {{ (sysupgrade {path} >{LOCK}/log 2>&1; echo $? >{LOCK}/rc) "
+        "</dev/null >/dev/null 2>&1 & echo started; }"
+    )
+
+
+async def _expect_fit(host: SshHost, miner: Miner, image: Image) -> None:
+    board, model = await _word(host, BOARD), await _word(host, MODEL)
+    if not image.is_for(miner.family, model, board):
+        raise DeviceError(
+            f"{host.name}: expected a {' or '.join(image.models)} with {' or '.join(image.control_boards)}, it says "
+            f"{model!r} with {board!r}; this image is not for it, nothing was flashed"
+        )
+
+
+async def _word(host: SshHost, path: str) -> str:
+    said = await host.run(f"cat {path}", deadline_s=STEP_S)
+    if said.status != 0 or not said.text or len(said.text) > MAX_WORD_CHARS:
+        raise DeviceError(f"{host.name}: expected a name in {path}, there is none; nothing was flashed")
+    return said.text
+
+
+async def _expect_room(host: SshHost, size_bytes: int) -> None:
+    said = await host.run("df -k /tmp", deadline_s=STEP_S)
+    columns = said.text.splitlines()[-1].split() if said.text else []
+    wanted_kb = 2 * -(-size_bytes // 1024) + SPARE_KB
+    free_kb = int(columns[3]) if said.status == 0 and len(columns) > 3 and columns[3].isdecimal() else None
+    if free_kb is None:
+        raise DeviceError(f"{host.name}: expected df to tell the room in /tmp, it did not; nothing was flashed")
+    if free_kb < wanted_kb:
+        raise DeviceError(f"{host.name}: expected {wanted_kb} KiB free in /tmp, {free_kb} are; nothing was flashed")
+
+
+async def _expect_arrived(host: SshHost, path: str, image: Image) -> None:
+    said = await host.run(f"sha256sum {path}", deadline_s=CHECKSUM_S)
+    if said.status != 0 or said.text.split()[:1] != [image.sha256]:
+        raise DeviceError(
+            f"{host.name}: expected the image to arrive whole, its checksum is another; nothing was flashed"
+        )
+
+
+async def _start(host: SshHost, path: str) -> bool:
+    """Have it started; return whether that is known: the connection may be lost under it."""
+    try:
+        said = await host.run(start_line(path), deadline_s=STEP_S)
+    except (DeviceError, PolicyError, RefusedError):
+        raise  # no session, so no command
+    except AgentError:
+        return False
+    if said.status == 0 and said.text == "started":
+        return True
+    raise TransportError(
+        f"{host.name}: expected to take the lock {LOCK}, it was there before; another flash may be under way: "
+        "leave its power on and look"
+    )
+
+
+async def _follow(host: SshHost, *, begun: bool) -> str:
+    """Look at the marker until the flash has ended and the board has been restarted."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + FOLLOW_S
+    told = 0
+    while loop.time() < until_s:
+        await asyncio.sleep(POLL_EVERY_S)
+        try:
+            said = await host.run(f"ls {LOCK}", deadline_s=STEP_S)
+        except AgentError:
+            continue  # it may be restarting: asked again, and nothing else
+        if said.status in GONE:
+            if begun:
+                return "written, as far as the marker told, and the board has restarted" if told else RESTARTED
+            raise TransportError(f"{host.name}: the connection was lost at the start, and no marker tells of a flash")
+        begun = begun or said.status == 0
+        if "rc" in said.text.split() and await _is_written(host):
+            told += 1
+            with contextlib.suppress(AgentError):  # the connection breaks with the restart; the marker tells
+                await host.run("reboot", deadline_s=STEP_S)
+    if told:
+        raise SilentError(f"{host.name}: written, told to restart {told} times, and not seen to have done so")
+    raise SilentError(
+        f"{host.name}: expected the flash to end within {FOLLOW_S:g} s, it was not seen to: leave it alone"
+    )
+
+
+async def _is_written(host: SshHost) -> bool:
+    """Tell from the exit status of what wrote the image; False where it is not known yet."""
+    try:
+        said = await host.run(f"cat {LOCK}/rc", deadline_s=STEP_S)
+    except AgentError:
+        return False
+    if not said.text:
+        return False
+    if said.text != "0":
+        raise CodecError(
+            f"{host.name}: expected the image to be written, it ended with {said.text[:20]!r}; the board may "
+            "hold anything: leave its power on and look"
+        )
+    return True
