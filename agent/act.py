@@ -65,6 +65,16 @@ class FirmwareControl(Protocol):
         """
 
 
+class FindsMiners(Protocol):
+    """Finds a miner that is not where the inventory says."""
+
+    async def find(self, miner: Miner) -> str:
+        """Return the one address of the site at which the miner is, by its hardware address.
+
+        Raises PolicyError where it is not known by one, DeviceError where it is at no address or at several.
+        """
+
+
 class PortControl(Protocol):
     """What is done to the ports of one switch."""
 
@@ -117,11 +127,18 @@ def limit_of(action: Action) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an action went; `detail` is one line for a person, `evidence` what it brought back."""
+    """How an action went.
+
+    Attributes:
+        detail: one line for a person.
+        evidence: what it brought back.
+        host: where a miner was found that was looked for; empty for all other actions.
+    """
 
     result: Result
     detail: str
     evidence: Evidence = field(default_factory=dict)
+    host: str = ""
 
 
 class Actor:
@@ -130,6 +147,7 @@ class Actor:
     Args:
         on_spacing_s: least time between two switch-ons of one bank within one action.
         firmware: by family; a family without one can be neither flashed nor asked for logs.
+        finder: finds miners that have moved; without it none are.
     """
 
     def __init__(
@@ -142,7 +160,9 @@ class Actor:
         *,
         firmware: Mapping[Family, FirmwareControl] | None = None,
         cooling_drivers: Mapping[CoolingUnitId, CoolingControl] | None = None,
+        finder: FindsMiners | None = None,
     ) -> None:
+        self._finder = finder
         self._firmware = firmware or {}
         self._site = site
         self._miners = miner_drivers
@@ -181,7 +201,7 @@ class Actor:
 
     async def _do(self, action: Action) -> Outcome:  # noqa: PLR0912 - one arm for each verb
         """Do it and return what came of it."""
-        said = "accepted"
+        said, host = "accepted", ""
         match action.verb:
             case Verb.RESTART:
                 miner = self._site.miner(action.miner)
@@ -201,6 +221,10 @@ class Actor:
             case Verb.BOUNCE_PORT:
                 await self._bounce(self._site.miner(action.miner))
                 said = "its link came back"
+            case Verb.REBIND:
+                miner = self._site.miner(action.miner)
+                host = await self._find(miner)
+                said = f"it answers at {host} as {miner.mac}; correct the inventory, which has {miner.host}"
             case Verb.DERATE:
                 said = await self._tell(action, self._derate(action), f"run at {action.share or 0:.0%}")
             case Verb.SLEEP:
@@ -220,7 +244,12 @@ class Actor:
                 said = await self._firmware_of(miner).verify(miner, image)
             case _:
                 assert_never(action.verb)
-        return Outcome(Result.OK, said)
+        return Outcome(Result.OK, said, host=host)
+
+    async def _find(self, miner: Miner) -> str:
+        if self._finder is None:
+            raise PolicyError(f"{miner.id}: expected a way to look for it at other addresses; there is none")
+        return await self._finder.find(miner)
 
     async def _collect_logs(self, miner: Miner) -> Outcome:
         """Return the end of the miner's logs as evidence: what came last tells most, and a ledger keeps all it gets."""

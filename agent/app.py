@@ -39,6 +39,7 @@ from agent.model.events import (
     Escalated,
     IncidentOpened,
     Intended,
+    Rebound,
     Settled,
 )
 from agent.model.incident import Phase
@@ -124,6 +125,7 @@ class Agent:
             last_at = record.at
         if behind_s := self._clock.not_before(last_at):
             _log.warning("clock_was_behind_the_ledger", behind_s=round(behind_s, 1))
+        self._look_where_found()
         await self._touch.warm_up(acting=self._may_act())
         await self.observer.start()
         await self.observer.first_full_poll()
@@ -217,7 +219,23 @@ class Agent:
     async def _settle(self, intent: Intended, outcome: ActionOutcome) -> None:
         incident = self.memory.incidents[intent.incident]
         made = settled(intent, outcome.result, outcome.detail, incident, self._tables, evidence=outcome.evidence)
-        await self._commit([made])
+        events: list[AnyEvent] = [made]
+        if outcome.host:
+            miner = self.view.site.miner(intent.action.miner)
+            events.append(Rebound(incident=incident.id, miner=miner.id, host=outcome.host, inventory_host=miner.host))
+        await self._commit(events)
+        if outcome.host:
+            self._touch.rebind(miner, outcome.host)
+
+    def _look_where_found(self) -> None:
+        """Look for miners where they were last found, unless the inventory has changed since."""
+        site = self.view.site
+        for event in self.memory.rebound.values():
+            miner = site.miner(event.miner) if event.miner in site.rows else None
+            if miner is None or miner.host != event.inventory_host or event.host in site.hosts - {miner.host}:
+                continue
+            self._touch.rebind(miner, event.host)
+            _log.warning("miner_not_where_the_inventory_says", miner=miner.id, inventory=miner.host, found=event.host)
 
     def _resume(self, intent: Intended) -> None:
         """Take up an intent that had no outcome when the agent went down: do it where that is right, else settle it."""
@@ -299,6 +317,8 @@ def _announce(event: AnyEvent) -> None:
                 result=event.result,
                 detail=event.detail,
             )
+        case Rebound():
+            _log.warning("miner_rebound", miner=event.miner, host=event.host, inventory_host=event.inventory_host)
         case Escalated():
             _log.warning("incident_escalated", incident=event.incident, reason=event.reason)
         case Closed():

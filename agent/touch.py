@@ -13,12 +13,14 @@ from agent.clock import Clock
 from agent.config import Settings
 from agent.drivers.hosts import firmware_drivers
 from agent.drivers.miners import miner_drivers, pyasic_adapter
-from agent.drivers.net import Credentials, Dialer
+from agent.drivers.miners.finder import MinerFinder
+from agent.drivers.net import Addresses, Credentials, Dialer
 from agent.drivers.pdus import pdu_driver
 from agent.drivers.snmp import SnmpClient
 from agent.drivers.switches import switch_driver
 from agent.model.ids import MinerId
 from agent.model.site_view import SiteView
+from agent.model.topology import Miner
 from agent.observe.observer import Observer
 from agent.observe.pools import ProbesPools
 
@@ -58,6 +60,9 @@ class Touch(Protocol):
     def actor(self) -> Actor:
         """Return what acts."""
 
+    def rebind(self, miner: Miner, host: str) -> None:
+        """Look for a miner at another address than the inventory's from now on, whoever reads it or acts on it."""
+
     async def warm_up(self, *, acting: bool) -> None:
         """Load what is heavy before the first tick; `acting`: this agent may act at all."""
 
@@ -88,7 +93,9 @@ class Wired:
         site = settings.site
         self.view = SiteView(site)
         self._snmp = SnmpClient(dialer, credentials)
-        miners = miner_drivers(dialer, credentials, settings.logins)
+        self._addresses = Addresses(dialer)
+        miners = miner_drivers(self._addresses, credentials, settings.logins)
+        finder = MinerFinder(site, dialer, miner_drivers(dialer, credentials, settings.logins))
         pdus = {pdu.id: pdu_driver(pdu, settings.pdu_access[pdu.id], self._snmp) for pdu in site.pdus}
         switches = {
             s.id: switch_driver(s, settings.switch_access[s.id], self._snmp, site.bounceable[s.id])
@@ -97,7 +104,7 @@ class Wired:
         self.observer = Observer(
             self.view,
             clock,
-            dialer,
+            self._addresses,
             miner_drivers=miners,
             pdu_drivers=pdus,
             switch_drivers=switches,
@@ -110,8 +117,14 @@ class Wired:
             pdus,
             switches,
             settings.guard.on_spacing_s,
-            firmware=firmware_drivers(dialer, credentials, settings.logins, settings.ssh),
+            firmware=firmware_drivers(self._addresses, credentials, settings.logins, settings.ssh),
+            finder=finder,
         )
+
+    def rebind(self, miner: Miner, host: str) -> None:
+        """Let every driver and the poller reach it there."""
+        self._addresses.move(miner.host, host)
+        self.observer.rehost(miner.id)
 
     async def warm_up(self, *, acting: bool) -> None:
         """Load the SNMP engine and, where the agent may act, pyasic: seconds on a small machine."""

@@ -1,11 +1,12 @@
 """Network loss: find out what is wrong with the way to a miner; bounce its port where that helps, else tell a person.
 
-The miner is not touched: it works, or did until its work ran out. Only one thing remote mends a network, and it is
-done once: taking a hung switch port down and up. A port without a link, one that somebody took down, one in another
-VLAN than its peers and one that receives damaged frames are a person's; so is a miner that goes on drawing in full: it
-has work and so has a network, only not where it is looked for.
+The miner is not touched: it works, or did until its work ran out. Two things remote mend a network, and each is done
+once. A hung switch port is taken down and up. A miner that goes on drawing in full has work and so has a network, only
+not where it is looked for: it is looked for by its hardware address at the site's other addresses, and from then on
+where it was found. A port without a link, one that somebody took down, one in another VLAN than its peers and one that
+receives damaged frames are a person's.
 
-Times: facts "detection", sections 1.3 and 7; facts "failures", row 25.
+Times: facts "detection", sections 1.3 and 7; facts "failures", rows 25 and 31.
 """
 
 import math
@@ -164,6 +165,8 @@ _STEPS: dict[str, Step] = {
         judge_s,
         "undecided",
     ),
+    "rebind": Act(Verb.REBIND, "found", "not_found"),
+    "after_rebind": Check((), PROOF_S, "not_recovered"),
     "bounce": Act(Verb.BOUNCE_PORT, "bounced", "failed"),
     "after_bounce": Check((Arm(port_was_left_down, "left_down"),), recovery_s, "not_recovered"),
     "after_failed": Check((Arm(port_was_left_down, "left_down"),), PROOF_S, "not_recovered"),
@@ -191,7 +194,10 @@ _TRANSITIONS = (
     Transition("no_link", "judge", "ask_no_link"),
     Transition("vlan", "judge", "ask_vlan"),
     Transition("errors", "judge", "ask_errors"),
-    Transition("works", "judge", "ask_works"),
+    Transition("works", "judge", "rebind"),
+    Transition("found", "rebind", "after_rebind"),
+    Transition("not_found", "rebind", "ask_works"),
+    Transition("not_recovered", "after_rebind", "ask_works"),
     Transition("hung", "judge", "bounce"),
     Transition("undecided", "judge", "ask_undecided"),
     Transition("bounced", "bounce", "after_bounce"),
@@ -202,7 +208,7 @@ _TRANSITIONS = (
     Transition("not_recovered", "after_failed", "ask_bounce"),
     *(
         Transition("recovered", state, "resolved")
-        for state in ("hold", "gather", "judge", "bounce", "after_bounce", "after_failed")
+        for state in ("hold", "gather", "judge", "rebind", "after_rebind", "bounce", "after_bounce", "after_failed")
     ),
 )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from agent.config.scenario import AtEnd, By, Expectation, IncidentFilter, Never
-from agent.config.scenario.plan import What
+from agent.config.scenario.plan import ActionFilter, What
 from agent.config.wording import number_text
 from agent.ledger.fold import State
 from agent.model.events import Intended, Record
@@ -125,7 +125,7 @@ def _short(evidence: Evidence) -> dict[str, float]:
         "unattended_incidents": sum(incident.escalated_at is None for incident in still_open),
         "escalated_incidents": sum(incident.escalated_at is not None for incident in incidents),
         "unhealthy_miners": evidence.unhealthy,
-        "actions": sum(isinstance(record.event, Intended) for record in evidence.records),
+        "actions": len(_actions(ActionFilter(None, None), evidence.records, evidence.epoch_s)),
         "faults": sum(fault.counts for fault in evidence.faults),
     }
 

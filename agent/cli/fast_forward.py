@@ -9,6 +9,7 @@ from agent.cli.simulated import Staged
 from agent.clock import Clock
 from agent.config import Settings
 from agent.model.site_view import SiteView
+from agent.model.topology import Miner
 from agent.observe.timetable import phase
 from simulators.fast_forward.site import ColumnFeed, FastForwardSite
 from simulators.plant.history import HistorySettings
@@ -32,7 +33,15 @@ class PlantTouch:
             focus_s=poll.focus_interval_s,
             phase=phase,
         )
-        self.actor = Actor(settings.site, site.miners, site.pdus, site.switches, settings.guard.on_spacing_s)
+        self._addresses = site.addresses
+        self.actor = Actor(
+            settings.site, site.miners, site.pdus, site.switches, settings.guard.on_spacing_s, finder=site.finder
+        )
+
+    def rebind(self, miner: Miner, host: str) -> None:
+        """Look for a miner at another address, and act on it there."""
+        self._addresses[miner.id] = host
+        self.observer.rehost(miner.id, host)
 
     async def warm_up(self, *, acting: bool) -> None:
         """Do nothing: there is nothing heavy here."""

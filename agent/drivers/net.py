@@ -19,6 +19,22 @@ class DirectDialer:
         return host, port
 
 
+class Addresses:
+    """A dialer that knows which devices are not at the address they were given: the inventory's, for all others."""
+
+    def __init__(self, dialer: Dialer) -> None:
+        self._dialer = dialer
+        self._moved: dict[str, str] = {}
+
+    def move(self, host: str, to: str) -> None:
+        """Reach the device that the inventory has at `host` at another address from now on."""
+        self._moved[host] = to
+
+    def endpoint(self, host: str, port: int) -> tuple[str, int]:
+        """Return the address to connect to for the device's own host and port."""
+        return self._dialer.endpoint(self._moved.get(host, host), port)
+
+
 class Credentials(Protocol):
     """Where secrets come from; drivers hold names, never secrets."""
 

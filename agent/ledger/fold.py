@@ -21,6 +21,7 @@ from agent.model.events import (
     Judged,
     Mitigated,
     Moved,
+    Rebound,
     Record,
     RunStarted,
     Settled,
@@ -70,6 +71,8 @@ class State(Memory):
                 self._intended(event, record.seq, at)
             case Settled():
                 self._settled(event, at)
+            case Rebound():
+                self.rebound[event.miner] = event
             case Escalated():
                 self._freeze(event.incident)
                 self._change(event.incident, phase=Phase.ESCALATED, escalated_at=at, escalation_reason=event.reason)

@@ -45,6 +45,8 @@ class Verb(StrEnum):
     """Have every target work for the named pool, with its group's others behind it, and read that back."""
     BOUNCE_PORT = "bounce_port"
     """Take the miner's switch port down administratively and up again, and see its link come back."""
+    REBIND = "rebind"
+    """Find the miner by its hardware address at another address of the site, and look for it there from then on."""
     COLLECT_LOGS = "collect_logs"
     """Copy what the miner has written of its troubles, before something erases it."""
     FLASH = "flash"
@@ -83,6 +85,7 @@ VERB_TRAITS: Mapping[Verb, VerbTraits] = {
     Verb.POWER_ON: VerbTraits(Risk.POWER, Repeat.SAFE, 120.0),
     Verb.SWITCH_POOL: VerbTraits(Risk.SOFT, Repeat.SAFE, 60.0),
     Verb.BOUNCE_PORT: VerbTraits(Risk.SOFT, Repeat.SAFE, 90.0),
+    Verb.REBIND: VerbTraits(Risk.OBSERVE, Repeat.SAFE, 180.0),
     Verb.COLLECT_LOGS: VerbTraits(Risk.OBSERVE, Repeat.SAFE, 120.0),
     Verb.FLASH: VerbTraits(Risk.FLASH, Repeat.PROBE, 2400.0),
     Verb.VERIFY_FIRMWARE: VerbTraits(Risk.OBSERVE, Repeat.SAFE, 60.0),

@@ -169,6 +169,19 @@ class Settled(Event, frozen=True, kw_only=True, tag="settled"):
     evidence: Evidence = {}
 
 
+class Rebound(Event, frozen=True, kw_only=True, tag="rebound"):
+    """A miner was found at another address than its inventory has, and is looked for there from now on.
+
+    The inventory stays as it is. This holds until another event of its kind, or until the inventory has another address
+    for the miner than `inventory_host`.
+    """
+
+    incident: IncidentId
+    miner: MinerId
+    host: str
+    inventory_host: str
+
+
 class Escalated(Event, frozen=True, kw_only=True, tag="escalated"):
     """A person is asked, with the evidence and what was tried."""
 
@@ -207,6 +220,7 @@ AnyEvent = (
     | Judged
     | Intended
     | Settled
+    | Rebound
     | Escalated
     | Closed
     | ImageReleased

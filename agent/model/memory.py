@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from agent.model.action import Action
-from agent.model.events import Intended, Judged
+from agent.model.events import Intended, Judged, Rebound
 from agent.model.ids import ImageId, IncidentId, MinerId, PoolId, RunId
 from agent.model.incident import Category, Incident
 from agent.model.topology import Outlet
@@ -41,6 +41,7 @@ class Memory:
         flashes: the flash of each miner whose incident is not over: begun, or perhaps begun.
         proven: for each image, the miners on which it ended well.
         frozen: images that did not end well on a miner, with that flash; a person has to release them.
+        rebound: where each miner was last found that was not at its inventory's address.
         judged: the last guard verdict of each incident, so that only changes are recorded.
     """
 
@@ -57,6 +58,7 @@ class Memory:
         self.flashes: dict[MinerId, Flash] = {}
         self.proven: dict[ImageId, frozenset[MinerId]] = {}
         self.frozen: dict[ImageId, Flash] = {}
+        self.rebound: dict[MinerId, Rebound] = {}
         self.judged: dict[IncidentId, Judged] = {}
         self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
         self._open: dict[IncidentId, None] = {}

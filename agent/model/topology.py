@@ -308,6 +308,14 @@ class Site:
         return {miner.id: row for row, miner in enumerate(self.miners)}
 
     @cached_property
+    def hosts(self) -> frozenset[str]:
+        """The addresses of all devices of the inventory."""
+        miners, pdus = {miner.host for miner in self.miners}, {pdu.host for pdu in self.pdus}
+        return frozenset(
+            miners | pdus | {switch.host for switch in self.switches} | {unit.host for unit in self.cooling_units}
+        )
+
+    @cached_property
     def pdu(self) -> Mapping[PduId, Pdu]:
         """PDUs by id."""
         return {pdu.id: pdu for pdu in self.pdus}

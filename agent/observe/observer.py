@@ -96,6 +96,10 @@ class Observer:
         )
         self._pools.focus({pool.id for miner in members for pool in self._site.pools_of(miner)})
 
+    def rehost(self, miner: MinerId) -> None:
+        """Poll a miner where the dialer says that it is now."""
+        self._miners.rehost(self._site.rows[miner])
+
     @property
     def is_running(self) -> bool:
         """Whether polls are being scheduled: not before the start, nor after the stop, nor after a bug ended them."""

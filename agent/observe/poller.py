@@ -67,6 +67,7 @@ class MinerPoller:
         self._view = view
         self._clock = clock
         self._settings = settings
+        self._dialer = dialer
         self._targets = [
             _Target(drivers[m.family], dialer.endpoint(m.host, drivers[m.family].port)) for m in view.site.miners
         ]
@@ -119,6 +120,11 @@ class MinerPoller:
     def untried(self) -> int:
         """How many miners no poll has ended for yet."""
         return len(self._untried)
+
+    def rehost(self, row: int) -> None:
+        """Ask the dialer again where a row is; polls from now on go there."""
+        driver = self._targets[row].driver
+        self._targets[row] = _Target(driver, self._dialer.endpoint(self._view.site.miners[row].host, driver.port))
 
     def focus(self, rows: Collection[int]) -> None:
         """Poll these rows, and no others, at the full rate even when they have been silent for long."""

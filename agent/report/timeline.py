@@ -20,6 +20,7 @@ from agent.model.events import (
     Judged,
     Mitigated,
     Moved,
+    Rebound,
     RunStarted,
     Settled,
 )
@@ -72,6 +73,8 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
             moved = "" if event.from_state == event.to_state else f"; {event.from_state} → {event.to_state}"
             detail = f" ({event.detail})" if event.detail else ""
             return f"{_action(event.action)}: {event.result}{detail}{moved}"
+        case Rebound():
+            return f"{event.miner} is at {event.host} now; the inventory has {event.inventory_host}"
         case Escalated():
             tried = ", ".join(event.tried) or "nothing"
             return f"a person is asked: {event.reason}; tried {tried}"

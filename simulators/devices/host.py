@@ -60,6 +60,7 @@ class MinerHost:
     """One miner's board on the wire.
 
     Attributes:
+        address: where on the network this is; the miner is only there while the plant says so.
         advance: brings the plant up to the given loop time.
         settle: makes the listening sockets follow the plant at once; set by the server that owns them.
         rng: the stream of random numbers behind latency and dropped connections.
@@ -71,6 +72,7 @@ class MinerHost:
     """
 
     plant: MinerPlant
+    address: str
     timing: Timing
     advance: Callable[[float], None]
     rng: random.Random
@@ -125,7 +127,7 @@ class MinerHost:
         if self.withdrawn:
             return Presence.REFUSES
         self.now()
-        if not self.plant.lan.reachable:
+        if not self.plant.lan.reaches(self.address):
             return Presence.SILENT
         board = self.plant.board
         if board is Board.BOOTING:
@@ -168,8 +170,9 @@ class MinerHost:
         return defect
 
     def sent(self, octets: int) -> None:
-        """Count octets the miner put on the network."""
+        """Count octets the miner put on the network, in an answer to somebody."""
         self.plant.api_octets += octets
+        self.plant.lan.answered(self.now(), self.address)
 
     def admit(self, transport: asyncio.WriteTransport, service: Service) -> bool:
         """Count a new connection; False when there are too many already."""

@@ -101,11 +101,10 @@ class MinerServers:
         self._settle_every_s = settle_every_s
         self._connections: set[asyncio.Task[None]] = set()
         self._follower: asyncio.Task[None] | None = None
-        self._stations = {miner_id: self._station(miner) for miner_id, miner in plant.miners.items()}
-        self.hosts: Mapping[MinerId, MinerHost] = {miner_id: s.host for miner_id, s in self._stations.items()}
-        self.ssh: Mapping[MinerId, MinerSsh] = {
-            miner_id: s.ssh for miner_id, s in self._stations.items() if s.ssh is not None
-        }
+        home = {miner_id: self._station(miner, miner.spec.host) for miner_id, miner in plant.miners.items()}
+        self.hosts: Mapping[MinerId, MinerHost] = {miner_id: s.host for miner_id, s in home.items()}
+        self.ssh: Mapping[MinerId, MinerSsh] = {miner_id: s.ssh for miner_id, s in home.items() if s.ssh is not None}
+        self._stations = {(miner_id, s.host.address): s for miner_id, s in home.items()}
 
     async def start(self) -> None:
         """Open every socket that is to be open, and go on following the plant.
@@ -117,7 +116,7 @@ class MinerServers:
         for station in self._stations.values():
             station.host.withdrawn = False
         self._speechless = Speechless()
-        check_distinct(station.host.spec.host for station in self._stations.values())
+        check_distinct(station.host.address for station in self._stations.values())
         try:
             for station in self._stations.values():
                 await self._open_wanted(station)
@@ -159,11 +158,15 @@ class MinerServers:
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
-        stations = [(station, station.host.plant) for station in self._stations.values()]
         while True:
             await asyncio.sleep(self._settle_every_s)
             self._plant.advance(loop.time())
-            for station, plant in stations:
+            for miner_id, miner in self._plant.miners.items():
+                at = (miner_id, miner.lan.host)
+                if at not in self._stations:
+                    self._stations[at] = self._station(miner, miner.lan.host)
+            for station in tuple(self._stations.values()):
+                plant = station.host.plant
                 moved = plant.board is not station.board or plant.process is not station.process
                 if moved or plant.ssh.locked is not station.locked:
                     self._close_unwanted(station)
@@ -188,7 +191,7 @@ class MinerServers:
                 station.listening[service] = await self._listen(station, service)
 
     async def _listen(self, station: _Station, service: Service) -> asyncio.Server:
-        address, port = loopback_endpoint(station.host.spec.host, service.value)
+        address, port = loopback_endpoint(station.host.address, service.value)
         if service is Service.WEB:
             return await asyncio.start_server(
                 lambda reader, writer: self._serve_web(station, reader, writer),
@@ -221,9 +224,9 @@ class MinerServers:
 
     # -- devices -----------------------------------------------------------------------------------------------------
 
-    def _station(self, miner: MinerPlant) -> _Station:
-        rng = self._plant.rng(f"device/{miner.spec.id}")
-        host = MinerHost(miner, self._timing, self._plant.advance, rng)
+    def _station(self, miner: MinerPlant, address: str) -> _Station:
+        rng = self._plant.rng(f"device/{miner.spec.id}" + ("" if address == miner.spec.host else f"/{address}"))
+        host = MinerHost(miner, address, self._timing, self._plant.advance, rng)
         station = self._family(host)
         station.ssh = self._ssh(host)
         host.settle = lambda: self._close_unwanted(station)

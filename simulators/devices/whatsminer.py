@@ -199,7 +199,7 @@ class WhatsminerApi:
     def _miner_info(self, _reading: Readings) -> Section:
         spec = self._host.spec
         return {
-            "ip": spec.host,
+            "ip": self._host.address,
             "proto": "dhcp",
             "netmask": "255.255.0.0",
             "gateway": "",

@@ -6,13 +6,13 @@ Outcomes are those of the agent's drivers on the wire: an error where a person w
 import asyncio
 from collections.abc import Sequence
 
-from agent.model.errors import DeviceError, RefusedError, SilentError, TransportError
-from agent.model.ids import PduId, SwitchId
+from agent.model.errors import DeviceError, PolicyError, RefusedError, SilentError, TransportError
+from agent.model.ids import MinerId, PduId, SwitchId
 from agent.model.topology import Family, Miner, Outlet, Pool, Port
 from simulators.plant.miner import MinerPlant
 from simulators.plant.pools import PoolLine
 from simulators.plant.site import SitePlant
-from simulators.plant.state import Board, WireFaultKind
+from simulators.plant.state import Board, Process, WireFaultKind
 
 PORT_DOWN_S = 5.0
 """How long a port that is bounced stays down."""
@@ -21,6 +21,9 @@ COMMAND_S = 0.1
 """What a command to a miner takes."""
 DEADLINE_S = 10.0
 """How long nobody waits for a miner that does not answer."""
+
+SWEEP_S = 8.0
+"""How long it takes to look through a network of which most addresses are empty."""
 
 LOOK_EVERY_S = 1.0
 SETTLE_S = 20.0
@@ -32,9 +35,14 @@ WRITE_PATIENCE_S = 3.0
 
 
 class PlantMiners:
-    """Control of the miners of one family or of all."""
+    """Control of the miners of one family or of all.
+
+    Attributes:
+        addresses: where those are that were found at another address than the inventory's.
+    """
 
     def __init__(self, plant: SitePlant) -> None:
+        self.addresses: dict[MinerId, str] = {}
         self._plant = plant
 
     async def restart(self, miner: Miner) -> None:
@@ -76,18 +84,46 @@ class PlantMiners:
         await asyncio.sleep(COMMAND_S)
         plant = self._plant.miners[miner.id]
         self._plant.advance(self._now())
-        if plant.board is Board.BOOTING and plant.lan.reachable:
+        is_there = plant.lan.reaches(self.addresses.get(miner.id, miner.host))
+        if plant.board is Board.BOOTING and is_there:
             raise RefusedError(f"{miner.id}: it is booting and refused the connection; try again when it is up")
         # A stock Antminer takes commands on its web pages, which a disturbance of the API leaves alone.
         by_api = miner.family is not Family.ANTMINER_STOCK
         silent = by_api and plant.wire is not None and plant.wire.kind is WireFaultKind.SILENT
-        if plant.board is not Board.UP or silent or not plant.lan.reachable:
+        if plant.board is not Board.UP or silent or not is_there:
             await asyncio.sleep(DEADLINE_S)
             raise SilentError(f"{miner.id}: expected an answer within {DEADLINE_S:g} s, none came; look at its power")
         return plant
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+class PlantFinder:
+    """Looks for miners at the addresses of a site."""
+
+    def __init__(self, plant: SitePlant) -> None:
+        self._plant = plant
+
+    async def find(self, miner: Miner) -> str:
+        """Return the address at which it is.
+
+        Raises PolicyError where it is not known by its hardware address, DeviceError where it answers at none of the
+        site's.
+        """
+        if miner.mac is None:
+            raise PolicyError(f"{miner.id}: expected its hardware address; add its mac to the inventory")
+        await asyncio.sleep(SWEEP_S)
+        self._plant.advance(asyncio.get_running_loop().time())
+        plant = self._plant.miners[miner.id]
+        answers = plant.board is Board.UP and plant.process in (Process.RUNNING, Process.STARTING)
+        if not answers or not plant.lan.passes or not self._is_of_the_site(plant.lan.host):
+            raise DeviceError(f"{miner.id}: looked for {miner.mac}; it is nowhere")
+        return plant.lan.host
+
+    def _is_of_the_site(self, host: str) -> bool:
+        network, _, _ = host.rpartition(".")
+        return any(miner.host.rpartition(".")[0] == network for miner in self._plant.site.miners)
 
 
 class PlantPdu:

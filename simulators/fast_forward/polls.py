@@ -85,6 +85,7 @@ class MinerPolls:
         self._singles: list[tuple[float, int]] = []
         self._unanswered: list[tuple[float, int]] = []
         self._spoilt = [0] * n
+        self._hosts = [m.host for m in view.site.miners]
         self._focus: Bools = np.zeros(n, dtype=np.bool_)
         self._families = Families([m.family for m in view.site.miners])
         self._target_gh: Floats = np.array([m.target_gh for m in self._miners])
@@ -109,6 +110,11 @@ class MinerPolls:
         new[list(rows)] = True
         self._next[new & ~self._focus] = 0
         self._focus = new
+
+    def rehost(self, row: int, host: str) -> None:
+        """Poll a row at another address from its next slot on."""
+        self._happens(row, self._miners[row].spec.id)
+        self._hosts[row] = host
 
     def newly_silent(self) -> NDArray[np.int64]:
         """Return the rows that have been silent for a few polls: what stands around them is looked at early."""
@@ -196,7 +202,7 @@ class MinerPolls:
         """Poll a single row, as it is now, for the last slot that has passed."""
         self._slot[row] = self._slot_of(row, now)
         miner = self._miners[row]
-        came, told, spoilt = poll(miner, now, self._chance, self._spoilt[row])
+        came, told, spoilt = poll(miner, self._hosts[row], now, self._chance, self._spoilt[row])
         self._spoilt[row] += spoilt
         at = self._epoch_s + now + self._chance.uniform(*LATENCY_S)
         lost = self._chance.random() < self._plant.history.lost_polls(now)
@@ -205,6 +211,7 @@ class MinerPolls:
         elif told is None:
             self._view.put_miss(row, at, came)
         else:
+            miner.lan.answered(now, self._hosts[row])
             self._view.put_answer(row, at, told)
         self.power_w[row] = miner.power_w()
 
@@ -235,8 +242,8 @@ class MinerPolls:
             self._pool[row], self._worker_ok[row] = self._view.named_pool(row, readings.pool_url, readings.pool_user)
             self.steady.admit(row, now)
             return
-        came = reach(miner)
-        disturbed = miner.wire is not None or (miner.lan.reachable and miner.lan.loss > 0.0)
+        came = reach(miner, self._hosts[row])
+        disturbed = miner.wire is not None or (miner.lan.passes and miner.lan.loss > 0.0)
         self._dark[row] = not disturbed and came is not Reach.ANSWERED
         self._reach[row] = came
         if not self._dark[row]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from agent.model.ids import MinerId, PduId, SwitchId
 from agent.model.site_view import SiteView
 from agent.model.topology import Family, Site
-from simulators.fast_forward.drivers import PlantMiners, PlantPdu, PlantSwitch
+from simulators.fast_forward.drivers import PlantFinder, PlantMiners, PlantPdu, PlantSwitch
 from simulators.fast_forward.polls import MinerPolls, Phase
 from simulators.fast_forward.pools import PoolProbes
 from simulators.fast_forward.surroundings import Surroundings
@@ -90,6 +90,10 @@ class ColumnFeed:
         )
         self._pools.focus({pool.id for miner in members for pool in self._site.pools_of(miner)}, self._plant.now)
 
+    def rehost(self, miner: MinerId, host: str) -> None:
+        """Poll a miner at another address from now on."""
+        self._miners.rehost(self._site.rows[miner], host)
+
     @property
     def is_running(self) -> bool:
         """Whether columns are being written."""
@@ -118,7 +122,8 @@ class FastForwardSite:
 
     Attributes:
         plant, truth: the simulated world and what is wrong with it.
-        miners, pdus: what the agent acts through.
+        miners, pdus, switches, finder: what the agent acts through.
+        addresses: where the agent has found miners that are not where the inventory says.
     """
 
     def __init__(self, site: Site, *, seed: int, history: HistorySettings | None = None) -> None:
@@ -127,6 +132,8 @@ class FastForwardSite:
         )
         self.truth = Truth(self.plant)
         control = PlantMiners(self.plant)
+        self.addresses = control.addresses
+        self.finder = PlantFinder(self.plant)
         self.miners: Mapping[Family, PlantMiners] = dict.fromkeys(Family, control)
         self.pdus: Mapping[PduId, PlantPdu] = {pdu.id: PlantPdu(self.plant, pdu.id) for pdu in site.pdus}
         self.switches: Mapping[SwitchId, PlantSwitch] = {s.id: PlantSwitch(self.plant, s.id) for s in site.switches}

@@ -71,9 +71,9 @@ _LOST_WITH_RATES: Mapping[Family, Mapping[str, object]] = {
 }
 
 
-def reach(miner: MinerPlant) -> Reach:
-    """Return how a poll of that miner ends now if nothing disturbs its wire, and no packet is lost."""
-    if miner.board in (Board.OFF, Board.HUNG, Board.BRICKED) or not miner.lan.reachable:
+def reach(miner: MinerPlant, host: str) -> Reach:
+    """Return how a poll of that miner at an address ends now if nothing disturbs its wire, and no packet is lost."""
+    if miner.board in (Board.OFF, Board.HUNG, Board.BRICKED) or not miner.lan.reaches(host):
         return Reach.SILENT
     works = miner.process in (Process.RUNNING, Process.STARTING)
     if miner.board is Board.BOOTING or (miner.spec.family is Family.ANTMINER_STOCK and not works):
@@ -81,11 +81,14 @@ def reach(miner: MinerPlant) -> Reach:
     return Reach.ANSWERED if works else Reach.ERRORED
 
 
-def poll(miner: MinerPlant, now: float, rng: random.Random, spoilt: int) -> tuple[Reach, Telemetry | None, bool]:
+def poll(
+    miner: MinerPlant, host: str, now: float, rng: random.Random, spoilt: int
+) -> tuple[Reach, Telemetry | None, bool]:
     """Poll one miner at site time `now`, the disturbances of its wire included.
 
     Args:
         miner: brought up to now.
+        host: where it is looked for.
         now: site s.
         rng: decides for disturbances that hit some connections only.
         spoilt: how many of its replies were spoilt before.
@@ -93,7 +96,7 @@ def poll(miner: MinerPlant, now: float, rng: random.Random, spoilt: int) -> tupl
     Returns:
         How it ends, what is told where it is an answer, and whether this reply was spoilt.
     """
-    came, wire = reach(miner), miner.wire
+    came, wire = reach(miner, host), miner.wire
     if came is not Reach.SILENT and miner.lan.poll_loss > 0.0 and rng.random() < miner.lan.poll_loss:
         return Reach.SILENT, None, False
     replies = came in (Reach.ANSWERED, Reach.ERRORED)

@@ -31,6 +31,12 @@ def _needs_a_miner(site: Site, target: str, _: Values) -> Objection | None:
     return Objection("the target", "a port with a miner behind it", "none", "name another, or give the miner its port")
 
 
+def _has_a_mac(plant: SitePlant, target: str, _: Values) -> bool:
+    """Whether the inventory says by which hardware address the miner at the target is known."""
+    port = _port_at(plant.site, target)
+    return any(miner.port == port and miner.mac is not None for miner in plant.site.miners)
+
+
 def _port_fault(
     name: str,
     *,
@@ -39,7 +45,7 @@ def _port_fault(
     does: str,
     signature: str,
     remedy: Verb | None = None,
-    on: frozenset[On] = _ON_A_PORT,
+    curable: Callable[[SitePlant, str, Values], bool] | None = None,
     **knobs: Knob,
 ) -> FaultKind:
     """Return a fault kind of one port."""
@@ -60,11 +66,12 @@ def _port_fault(
         causes=_CUT_OFF,
         does=does,
         signature=signature,
-        on=on,
+        on=_ON_A_PORT,
         start=start,
         stop=stop,
         knobs=knobs,
         objects=_needs_a_miner,
+        curable=curable,
     )
 
 
@@ -112,11 +119,22 @@ NETWORK_FAULTS = (
     ),
     _port_fault(
         "address_moved",
-        change=lambda network, port, now, _: network.move(port, True, now),
-        repair=lambda network, port, now: network.move(port, False, now),
-        on=frozenset({On.PORT}),
+        change=lambda network, port, now, _: network.move(port, now, within=True),
+        repair=lambda network, port, now: network.move_back(port, now),
+        remedy=Verb.REBIND,
+        curable=_has_a_mac,
         does="The miner got another address by DHCP: it works on, and nobody is at the inventory's address.",
-        signature="API and web silent, port up and receiving, full watts for good; the same MAC on the same port.",
+        signature=(
+            "API and web silent, port up and receiving, full watts for good; the same MAC address on the same port, "
+            "and at another address of the site's."
+        ),
+    ),
+    _port_fault(
+        "address_lost",
+        change=lambda network, port, now, _: network.move(port, now, within=False),
+        repair=lambda network, port, now: network.move_back(port, now),
+        does="The miner got an address of another network, from a DHCP server that has no business on the site.",
+        signature="As with one that moved, but at no address of the site's.",
     ),
     FaultKind(
         name="network.switch_down",

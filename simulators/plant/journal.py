@@ -37,7 +37,7 @@ class What(StrEnum):
     HEALTHY = "healthy"
     """The miner reached 95 % of its target, and works for a pool of the site that is sound."""
     UNHEALTHY = "unhealthy"
-    """The miner fell below 95 % of its target, or its work is of no use."""
+    """The miner fell below 95 % of its target, or its work is of no use, or nobody knows its address."""
 
 
 ACTIONS = frozenset(

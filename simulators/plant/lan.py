@@ -17,6 +17,9 @@ POLL_PACKETS = 5
 POOL_LOSS = 0.2
 """A share of lost packets at which a pool's connection is worth nothing any more. An estimate."""
 
+VISITS = 3
+"""So many answers in a row at an address show that whoever looks after the miner knows it; one may be a scan's."""
+
 
 class Owner(Protocol):
     """The miner at that end."""
@@ -47,10 +50,13 @@ class Lan:
     """The way between one miner and everybody else.
 
     Attributes:
-        passes: frames get through. at_home: it has the address of the inventory. loss: share of packets that are lost.
+        passes: frames get through. loss: share of packets that are lost.
+        host: the address it has. known_at: the one at which whoever looks after it looks for it.
     """
 
-    def __init__(self, owner: Owner, clockwork: Clockwork, rng: random.Random, gives_up_s: Span | None) -> None:
+    def __init__(
+        self, owner: Owner, clockwork: Clockwork, rng: random.Random, gives_up_s: Span | None, host: str
+    ) -> None:
         """Begin with all well.
 
         Args:
@@ -59,6 +65,7 @@ class Lan:
             rng: what the time of giving up is drawn from.
             gives_up_s: without a network its firmware takes the power off the hashboards after so long, and starts
                 afresh when the network is back; None where it does not.
+            host: the address of the inventory, which it has.
         """
         self._owner = owner
         self._clock = clockwork
@@ -66,18 +73,24 @@ class Lan:
         self._gives_up_s = gives_up_s
         self._turns = 0
         self._starves = self._gave_up = False
-        self.passes = self.at_home = True
+        self._visits = 0
+        self.passes = True
         self.loss = 0.0
+        self.host = self.known_at = host
 
     @property
     def is_sound(self) -> bool:
         """Whether nothing is wrong with it."""
-        return self.passes and self.at_home and self.loss <= 0.0 and not self._starves
+        return self.reachable and self.loss <= 0.0 and not self._starves
 
     @property
     def reachable(self) -> bool:
-        """Whether who looks for it at the inventory's address finds anything."""
-        return self.passes and self.at_home
+        """Whether who looks for it where it is known to be finds anything."""
+        return self.reaches(self.known_at)
+
+    def reaches(self, host: str) -> bool:
+        """Whether who looks for it at that address finds it."""
+        return self.passes and self.host == host
 
     @property
     def reaches_pools(self) -> bool:
@@ -86,17 +99,29 @@ class Lan:
 
     @property
     def poll_loss(self) -> float:
-        """The share of polls that come to nothing."""
-        return 1.0 if not self.reachable else 1.0 - (1.0 - self.loss) ** POLL_PACKETS
+        """The share of polls at its address that come to nothing."""
+        return 1.0 - (1.0 - self.loss) ** POLL_PACKETS if self.passes else 1.0
+
+    def answered(self, now: float, host: str) -> None:
+        """Take note that somebody got an answer at that address of its."""
+        if host == self.known_at:
+            return
+        self._visits += 1
+        if self._visits >= VISITS and host == self.host:
+            self._owner.pool_changes()
+            self.known_at = host
+            self._owner.pool_changed(now)
 
     def change(
-        self, now: float, *, passes: bool | None = None, at_home: bool | None = None, loss: float | None = None
+        self, now: float, *, passes: bool | None = None, host: str | None = None, loss: float | None = None
     ) -> None:
         """Let it be otherwise from `now` on; what is not named stays."""
         self._owner.pool_changes()
         reached = self.reaches_pools
         self.passes = self.passes if passes is None else passes
-        self.at_home = self.at_home if at_home is None else at_home
+        if host is not None and host != self.host:
+            self.host, self._visits = host, 0
+            self._owner.pool_changed(now)
         self.loss = self.loss if loss is None else loss
         if reached and not self.reaches_pools:
             self._lose(now)

@@ -129,7 +129,7 @@ class MinerLife:
             journal=journal,
             rng=rng,
         )
-        self.lan = Lan(self, clockwork, rng, self.profile.gives_up_s)
+        self.lan = Lan(self, clockwork, rng, self.profile.gives_up_s, spec.host)
         heat = MinerHeat(spec, figures.build, self.hashing, coolant, clockwork.now)
         self._hardware = Hardware(figures, self.profile, self.hashing, heat)
         self.protection = Protection(spec, heat, self)
@@ -397,8 +397,9 @@ class MinerLife:
         """Tell whether it is healthy, and note when that changes."""
         level = self.hashing.level(now) * self.hashing.full_gh / self.target_gh
         useful = self.client.earning and self.lan.reaches_pools and self.fault.bad_shares < HIGH_REJECTS
+        found = self.lan.host == self.lan.known_at
         sound = self.system.is_sound and not self.fault.parts.any()
-        healthy = self.process is Process.RUNNING and sound and useful and level >= HEALTHY_LEVEL - ROUNDING
+        healthy = self.process is Process.RUNNING and sound and useful and found and level >= HEALTHY_LEVEL - ROUNDING
         if healthy != self.healthy:
             what = What.HEALTHY if healthy else What.UNHEALTHY
             self._journal.note(now, what, miner=self.spec.id, healthy=self.healthy)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 from agent.model.ids import MinerId, SwitchId
 from agent.model.topology import Port, Site
@@ -11,6 +12,9 @@ from simulators.plant.state import Board
 
 LINK_S = 3.0
 """From "up" to a link: both ends agree on a speed. An estimate."""
+
+FOREIGN_NETWORK = IPv4Network("10.255.254.0/24")
+"""Where a DHCP server that has no business there would put a miner."""
 
 USUAL_VLAN = 20
 """Where the miners are."""
@@ -63,6 +67,7 @@ class NetworkPlant:
         self.admin_changes: list[tuple[float, Port, bool]] = []
         self._clock = clockwork
         self._behind = {m.port: miners[m.id] for m in site.miners if m.port is not None}
+        self._fixed = site.hosts
         self._troubles: dict[Port, _Trouble] = {}
 
     # -- what a switch shows -----------------------------------------------------------------------------------------
@@ -158,10 +163,17 @@ class NetworkPlant:
 
         self._change(port, now, place)
 
-    def move(self, port: Port, away: bool, now: float) -> None:
-        """Let the miner behind a port have another address than the inventory says, or its own again."""
+    def move(self, port: Port, now: float, *, within: bool) -> None:
+        """Let the miner behind a port have another address: a free one of its own network, or one of quite another."""
         self._clock.advance(now)
-        self._behind[port].lan.change(now, at_home=not away)
+        miner = self._behind[port]
+        miner.lan.change(now, host=self._free_address(miner.spec.host, within=within))
+
+    def move_back(self, port: Port, now: float) -> None:
+        """Let the miner behind a port have the address again at which it is looked for."""
+        self._clock.advance(now)
+        lan = self._behind[port].lan
+        lan.change(now, host=lan.known_at)
 
     def kill(self, switch: SwitchId, dead: bool, now: float) -> None:
         """Let a whole switch go down, or come back."""
@@ -170,6 +182,15 @@ class NetworkPlant:
         for port in self._behind:
             if port.switch == switch:
                 self._follow(port, now)
+
+    def _free_address(self, host: str, *, within: bool) -> str:
+        """Return the highest address of a network that nobody on the site has."""
+        try:
+            network = IPv4Network(f"{host}/24", strict=False) if within else FOREIGN_NETWORK
+        except ValueError:  # its address is a name
+            network = FOREIGN_NETWORK
+        taken = self._fixed | {miner.lan.host for miner in self._behind.values()}
+        return next(str(address) for address in reversed(list(network.hosts())) if str(address) not in taken)
 
     # -- what follows ------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from agent.model.events import (
     Judged,
     Mitigated,
     Moved,
+    Rebound,
     RunStarted,
     Settled,
 )
@@ -82,6 +83,7 @@ LIFE: tuple[AnyEvent, ...] = (
         evidence={"current_a": 0.0},
     ),
     Escalated(incident=INC, reason="no_recovery", tried=("power_off ok",), evidence={"outlet_w": 2.0}),
+    Rebound(incident=INC, miner=MinerId("m7"), host="10.20.1.201", inventory_host="10.20.1.7"),
     Mitigated(incident=INC),
     Closed(incident=INC, outcome=Outcome.AUTO_RESOLVED, evidence={"shares": 24}),
     IncidentRelapsed(incident=INC, cause=Reason.UNRESPONSIVE, detected_at=EPOCH_S + 60.0, evidence={}),

@@ -80,12 +80,12 @@ def run_dry(b: NetworkBench) -> None:
     b.world.power_w = 0.55 * NOMINAL_W
 
 
-def test_the_table_is_sound_bounded_and_knows_no_verb_but_one() -> None:
+def test_the_table_is_sound_bounded_and_does_one_thing_at_most() -> None:
     table = Table(PLAYBOOK)
     for path in table.paths():
         verbs = [getattr(PLAYBOOK.steps[state], "verb", None) for state, _ in path]
         assert sum(verb is not None for verb in verbs) <= 1
-        assert set(verbs) <= {None, Verb.BOUNCE_PORT}
+        assert set(verbs) <= {None, Verb.BOUNCE_PORT, Verb.REBIND}
 
 
 @pytest.mark.parametrize("family", list(Family))
@@ -226,15 +226,33 @@ def test_errors_of_long_ago_are_none() -> None:
 
 
 @pytest.mark.parametrize("family", list(Family))
-def test_a_miner_that_goes_on_drawing_in_full_has_a_network_and_is_left_alone(family: Family) -> None:
+def test_a_miner_that_goes_on_drawing_in_full_is_looked_for_once_and_else_left_alone(family: Family) -> None:
     b = bench(family=family)
+    b.world.answers = lambda _: Result.FAILED
     cut(b)
     b.run(LONG_S, lambda: closed(b))
-    assert b.verbs == []
+    assert b.verbs == [Verb.REBIND]
     assert b.incident.escalation_reason == "works_unreached"
     asked_at = b.incident.escalated_at
     assert asked_at is not None
     assert asked_at - b.incident.detected_at <= STOCK_GIVES_UP_S
+
+
+def test_a_miner_that_was_found_elsewhere_is_well_when_it_answers_there() -> None:
+    b = bench()
+    cut(b)
+    b.world.on_action = lambda _: b.reset()
+    b.run(LONG_S, lambda: closed(b))
+    assert b.verbs == [Verb.REBIND]
+    assert b.incident.outcome is Outcome.AUTO_RESOLVED
+
+
+def test_a_miner_that_was_found_and_does_not_answer_polls_there_is_a_persons() -> None:
+    b = bench()
+    cut(b)
+    b.run(LONG_S, lambda: closed(b))
+    assert b.verbs == [Verb.REBIND]
+    assert b.incident.escalation_reason == "works_unreached"
 
 
 def test_a_switch_that_tells_nothing_any_more_is_a_persons() -> None:

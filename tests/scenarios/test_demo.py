@@ -18,7 +18,7 @@ from agent.config.scenario import Timed
 from agent.ledger import chain
 from agent.ledger.fold import State
 from agent.ledger.reader import audit, read
-from agent.model.action import Verb
+from agent.model.action import VERB_TRAITS, Risk, Verb
 from agent.model.events import Record
 from agent.model.incident import Incident, Outcome, Phase
 from simulators.secrets import SimulatedSecrets
@@ -142,7 +142,7 @@ def test_a_disturbed_wire_makes_nobody_touch_the_miner(played: Played) -> None:
     for kind in ("wire.garbage", "wire.silent", "wire.drop"):
         for miner in _hit(kind):
             incidents = [i for i in played.state.incidents.values() if miner in i.members]
-            assert all(not i.attempts for i in incidents)
+            assert all(VERB_TRAITS[a.verb].risk is Risk.OBSERVE for i in incidents for a in i.attempts)
 
 
 def test_no_harm_is_done(played: Played) -> None:

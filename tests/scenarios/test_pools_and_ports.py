@@ -26,6 +26,7 @@ faults:
   - {{at: 4m, kind: network.cable_errors, target: "miner:r1-04"}}
   - {{at: 4m, kind: network.wrong_vlan, target: "miner:r1-05"}}
   - {{at: 4m, kind: network.address_moved, target: "port:c1-sw/6"}}
+  - {{at: 4m, kind: network.address_lost, target: "miner:r1-13"}}
   - {{at: 6m, kind: miner.unauthorised_pool, target: "miner:r1-07"}}
   - {{at: 6m, kind: miner.unauthorised_pool, target: "miner:r1-08", what: worker}}
   - {{at: 6m, kind: miner.unauthorised_pool, target: "miner:r1-09"}}
@@ -40,13 +41,14 @@ ENDS: dict[str, tuple[Category, Verb | None, str]] = {
     "r1-03": (Category.NETWORK, None, "no_link"),
     "r1-04": (Category.NETWORK, None, "cable_errors"),
     "r1-05": (Category.NETWORK, None, "wrong_vlan"),
-    "r1-06": (Category.NETWORK, None, "works_unreached"),
+    "r1-06": (Category.NETWORK, Verb.REBIND, ""),
     "r1-07": (Category.OTHER, Verb.SWITCH_POOL, ""),
     "r1-08": (Category.OTHER, Verb.SWITCH_POOL, ""),
     "r1-09": (Category.OTHER, Verb.SWITCH_POOL, ""),
     "r1-10": (Category.REJECTS, Verb.RESTART, ""),
     "r1-11": (Category.REJECTS, Verb.RESTART, "hardware_rejects"),
     "r1-12": (Category.STUCK, Verb.RESTART, ""),
+    "r1-13": (Category.NETWORK, Verb.REBIND, "works_unreached"),
 }
 """For each miner the class, the one thing that is done, and the reason a person is given; empty where it is mended."""
 

@@ -22,7 +22,7 @@ from tests.factory import SWITCH, miner, site
 
 STOCK, LUXOS, WHATSMINER = Family.ANTMINER_STOCK, Family.LUXOS, Family.WHATSMINER
 ON_PORT = [kind.name for kind in NETWORK_FAULTS if kind.name != "network.switch_down"]
-CUTTING = [name for name in ON_PORT if name != "network.address_moved"]
+CUTTING = [name for name in ON_PORT if not name.startswith("network.address_")]
 TARGET = f"port:{SWITCH}/1"
 
 
@@ -234,14 +234,32 @@ def test_who_moved_works_on_and_is_not_where_it_was() -> None:
     network = farm.plant.network
     farm.truth.inject("network.address_moved", TARGET, farm.now, for_s=4000.0)
     farm.pass_(3600.0)
-    assert not farm.reaches()
-    assert farm.miner.healthy
+    assert not farm.miner.lan.reaches(farm.miner.spec.host)
+    assert not farm.miner.healthy, "nobody knows where it is"
     assert farm.draw > 0.95
     assert network.heard(farm.port), "the same MAC on the same port"
     farm.pass_(500.0)
     assert farm.reaches()
     (fault,) = farm.truth.faults()
     assert fault.over_at == fault.started_at + 4000.0
+
+
+@pytest.mark.parametrize("kind", ["network.address_moved", "network.address_lost"])
+def test_it_is_well_again_once_somebody_asks_it_at_its_new_address_as_a_matter_of_course(kind: str) -> None:
+    farm = Farm()
+    farm.truth.inject(kind, TARGET, farm.now, for_s=4000.0)
+    lan, home = farm.miner.lan, farm.miner.spec.host
+    near = lan.host.rpartition(".")[0] == home.rpartition(".")[0]
+    assert near is (kind == "network.address_moved")
+    assert lan.host not in farm.site.hosts
+    lan.answered(farm.now, lan.host)  # a scan
+    assert not farm.miner.healthy
+    for _ in range(3):
+        lan.answered(farm.now, lan.host)
+    assert farm.miner.healthy
+    assert farm.reaches()
+    farm.pass_(4100.0)
+    assert lan.host != home, "who was found is not moved back by a repair"
 
 
 def test_a_dead_switch_takes_all_its_miners_along() -> None:
@@ -277,8 +295,11 @@ def test_two_faults_of_one_port_both_have_to_end() -> None:
 # -- what is declared --------------------------------------------------------------------------------------------------
 
 
-def test_only_a_hung_port_can_be_mended_from_afar() -> None:
-    assert {kind.name: kind.remedy for kind in NETWORK_FAULTS if kind.remedy} == {"network.port_hung": Verb.BOUNCE_PORT}
+def test_only_a_hung_port_and_another_address_can_be_mended_from_afar() -> None:
+    assert {kind.name: kind.remedy for kind in NETWORK_FAULTS if kind.remedy} == {
+        "network.port_hung": Verb.BOUNCE_PORT,
+        "network.address_moved": Verb.REBIND,
+    }
     assert all(kind.category is Category.NETWORK and kind.counts for kind in NETWORK_FAULTS)
 
 
@@ -329,4 +350,4 @@ def test_a_bad_cable_loses_most_polls_but_not_all() -> None:
 
 
 def _host(farm: Farm) -> MinerHost:
-    return MinerHost(farm.miner, Timing(), farm.plant.advance, farm.plant.rng("host"))
+    return MinerHost(farm.miner, farm.miner.spec.host, Timing(), farm.plant.advance, farm.plant.rng("host"))

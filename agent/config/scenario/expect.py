@@ -26,7 +26,7 @@ SHORT: Mapping[str, str] = {
     "unattended_incidents": "incidents that are not closed and of which no person was told",
     "escalated_incidents": "incidents that were handed to a person",
     "unhealthy_miners": "miners that hash at less than 95 % of their target",
-    "actions": "actions begun",
+    "actions": "actions begun that can change something",
     "faults": "faults injected that count as incidents",
 }
 """Figures of `at_end` that have a short name."""

@@ -157,7 +157,8 @@ def configuration(made: Generated) -> dict[str, Any]:
             model = MODELS[made.cooling][family]
             figures = table.get(model)
             watts.append(figures.power_w if figures is not None else 0.0)
-            row.update(host=next(hosts), model=model, family=family.value, port=f"{switch}/{place + 1}")
+            host = next(hosts)
+            row.update(host=host, mac=_mac(host), model=model, family=family.value, port=f"{switch}/{place + 1}")
             row["pool_group"] = POOL_GROUP
             if made.cooling != "air":
                 row["loop"] = f"c{container + 1}-loop"
@@ -230,6 +231,11 @@ def _connected(
             }
         )
     return pdus
+
+
+def _mac(host: str) -> str:
+    """Return a locally administered hardware address that no other address of the site shares."""
+    return "02:54:" + ipaddress.IPv4Address(host).packed.hex(":")
 
 
 def _breaker_a(load_a: float) -> int:

@@ -9,7 +9,7 @@ from typing import Protocol
 from agent.config.errors import Place
 from agent.config.scenario.history import HistoryPlan
 from agent.config.settings import Settings
-from agent.model.action import Verb
+from agent.model.action import VERB_TRAITS, Risk, Verb
 from agent.model.ids import MinerId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
 from agent.model.topology import Site
@@ -179,14 +179,15 @@ class IncidentFilter:
 
 @dataclass(frozen=True, slots=True)
 class ActionFilter:
-    """Which actions are meant: of one verb or any, on some miners or any."""
+    """Which actions are meant: of one verb, or any that can change something; on some miners or any."""
 
     verb: Verb | None
     miners: frozenset[MinerId] | None
 
     def fits(self, verb: Verb, miner: MinerId) -> bool:
         """Tell whether an action is one of those."""
-        return self.verb in {None, verb} and (self.miners is None or miner in self.miners)
+        is_meant = VERB_TRAITS[verb].risk > Risk.OBSERVE if self.verb is None else verb is self.verb
+        return is_meant and (self.miners is None or miner in self.miners)
 
 
 What = IncidentFilter | ActionFilter

@@ -41,6 +41,10 @@ class AntminerStock:
         """Read the work mode off the configuration page; None without a login for it."""
         return None if self._login is None else await self._web(miner).is_asleep()
 
+    async def mac_at(self, host: str) -> str | None:
+        """Ask the page about the system, which wants the login; what has no web page of this kind is no Antminer."""
+        return await self._web_at(host, host).mac()
+
     async def restart(self, miner: Miner) -> None:
         """Write the miner's configuration back to it and check that its pools are still there."""
         await self._web(miner).restart()
@@ -67,8 +71,9 @@ class AntminerStock:
         await self._web(miner).set_pools(miner.id, wanted)
 
     def _web(self, miner: Miner) -> AntminerWeb:
+        return self._web_at(miner.host, miner.id)
+
+    def _web_at(self, host: str, name: str) -> AntminerWeb:
         if self._login is None:
-            raise PolicyError(f"{miner.id}: control of {self.family} needs a login; configure logins.{self.family}")
-        return AntminerWeb(
-            self._dialer.endpoint(miner.host, 80), self._login, self._credentials.get(self._login.credential)
-        )
+            raise PolicyError(f"{name}: control of {self.family} needs a login; configure logins.{self.family}")
+        return AntminerWeb(self._dialer.endpoint(host, 80), self._login, self._credentials.get(self._login.credential))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.codecs.cgminer import number
 from agent.drivers.miners.contract import MinerLogin
+from agent.drivers.miners.identity import MAX_MAC_CHARS
 from agent.drivers.miners.pools_list import PoolLine, agree, differs, once_written, with_passwords
 from agent.model.errors import CodecError, DeviceError, RefusedError, SilentError, TransportError
 from agent.model.ids import MinerId
@@ -105,6 +106,11 @@ class AntminerWeb:
     async def is_asleep(self) -> bool:
         """Whether the configured work mode is sleep."""
         return (await self._configuration()).settings["miner-mode"] == SLEEP_MODE
+
+    async def mac(self) -> str | None:
+        """Return the hardware address it tells of itself; None where it tells none."""
+        told = _json("get_system_info.cgi", await self._call("GET", "get_system_info", READ_DEADLINE_S)).get("macaddr")
+        return told[:MAX_MAC_CHARS] if isinstance(told, str) else None
 
     async def restart(self) -> None:
         """Write the configuration back as it is, which restarts the mining process, and see that the pools survived.

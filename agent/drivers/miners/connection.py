@@ -135,6 +135,24 @@ async def request(endpoint: tuple[str, int], payload: bytes, *, deadline_s: floa
         deadline.cancel()
 
 
+async def answers_at(endpoint: tuple[str, int], deadline_s: float) -> bool:
+    """Whether somebody accepts a connection there within `deadline_s`.
+
+    Raises TransportError where this host could not open a connection at all.
+    """
+    try:
+        async with asyncio.timeout(deadline_s):
+            _, writer = await asyncio.open_connection(*endpoint)
+    except TimeoutError:
+        return False
+    except OSError as error:
+        if error.errno in OWN_FAULTS:
+            raise _explained(error) from None
+        return False
+    writer.transport.abort()
+    return True
+
+
 def no_reply_within(deadline_s: float) -> str:
     """Return what to say of a device that missed its deadline."""
     return f"expected a complete reply within {deadline_s:g} s, none came"

@@ -56,6 +56,13 @@ class MinerDriver(Protocol):
         """
         ...
 
+    async def mac_at(self, host: str) -> str | None:
+        """Ask whatever stands at an address for its hardware address; None where it does not say.
+
+        Raises an error of the agent's tree where it is no such device, or the answer was lost.
+        """
+        ...
+
     async def restart(self, miner: Miner) -> None:
         """Restart the mining process; raises an error of the agent's tree where that was not accepted."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from agent.codecs import bitmain
 from agent.codecs.telemetry import power_w
+from agent.drivers.miners.identity import told_mac
 from agent.drivers.miners.pools_list import wanted_lines
 from agent.drivers.miners.pools_luxos import LuxOsPools
 from agent.drivers.miners.pyasic_adapter import PyasicAdapter
@@ -44,6 +45,10 @@ class LuxOs:
     async def is_suspended(self, miner: Miner) -> bool | None:
         """Return None: every poll's reply says it already."""
         return None
+
+    async def mac_at(self, host: str) -> str | None:
+        """Ask `config` for its MACAddr."""
+        return await told_mac(self._dialer.endpoint(host, self.port), "config", "MACAddr")
 
     async def restart(self, miner: Miner) -> None:
         """Restart the mining process (`resetminer`)."""

@@ -6,6 +6,7 @@ from agent.codecs import cgminer, microbt
 from agent.codecs.cgminer import flag
 from agent.drivers.miners.connection import request
 from agent.drivers.miners.contract import MinerLogin
+from agent.drivers.miners.identity import told_mac
 from agent.drivers.miners.pools_api import PoolsApi
 from agent.drivers.miners.pools_list import PoolLine, agree, differs, once_written, wanted_lines
 from agent.drivers.miners.pyasic_adapter import PyasicAdapter
@@ -45,6 +46,10 @@ class Whatsminer:
         for answer in cgminer.decode(reply).values():
             return flag(answer.widest.get("btmineroff"))
         return None
+
+    async def mac_at(self, host: str) -> str | None:
+        """Ask `summary` for its MAC."""
+        return await told_mac(self._dialer.endpoint(host, self.port), "summary", "MAC")
 
     async def restart(self, miner: Miner) -> None:
         """Restart the mining process (`restart_btminer`)."""
