@@ -13,7 +13,6 @@ from simulators.devices.forms import Form, PoolsForm, fixed, text, text_fixed, w
 from simulators.plant.readings import PoolReading, Readings
 
 SPEAKER = "cgminer 1.0.0"
-FIRMWARE = "49.0.1.3"
 COMPILED = "Mon Mar 13 09:41:07 CST 2023"
 Boards = tuple[int | None, ...]
 SLOTS = 4
@@ -147,7 +146,7 @@ def stats_form(boards: Boards, fans: int, chips: int) -> Form:
     found = sum(answering is not None for answering in boards)
     firmware: Section = {
         "BMMiner": "1.0.0",
-        "Miner": FIRMWARE,
+        "Miner": text("version"),
         "CompileTime": COMPILED,
         "Type": text("type"),
     }
@@ -179,7 +178,7 @@ def stats_form(boards: Boards, fans: int, chips: int) -> Form:
         "total_acn": found * chips,
         "total rate": fixed("rate"),
         "no_matching_work": whole("hw_errors"),
-        "miner_version": FIRMWARE,
+        "miner_version": text("version"),
         "miner_id": text("chip_id"),
     }
     return _reply("STATS", [firmware, totals], 70, "CGMiner stats")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from simulators.devices.antminer_pages import AntminerPages, Page
+from simulators.devices.antminer_pages import UPGRADE_PAGES, AntminerPages, Page
 from simulators.devices.digest import DigestGuard, Verdict
 from simulators.devices.host import SILENT_CLOSE_S, MinerHost, Presence, Service, reset
 from simulators.plant.state import WireFaultKind
@@ -17,9 +17,13 @@ from simulators.plant.state import WireFaultKind
 REALM = "antMiner Configuration"
 MAX_HEAD_BYTES = 16 * 1024
 MAX_BODY_BYTES = 64 * 1024
+MAX_IMAGE_BYTES = 128 * 1024 * 1024
+"""More than any control board's flash memory, form and all."""
 MAX_LENGTH_DIGITS = 12
 MAX_REQUESTS = 100
 IDLE_CLOSE_S = 10.0
+UPLOAD_S = 300.0
+"""What an upload may take."""
 
 
 class BadRequestError(Exception):
@@ -102,9 +106,14 @@ class AntminerWeb:
         if request.method == "GET":
             page = self._pages.get(path)
         elif request.method == "POST":
-            page = self._pages.post(path, request.body)
+            page = self._pages.post(path, request.body, request.headers.get("content-type", ""))
         else:
             page = Page(405, b"")
+        if page.later is not None:
+            page = await page.later()
+            if self._host.presence(Service.WEB) is not Presence.ANSWERS:
+                reset(writer.transport)
+                return False
         keep_alive = keep_alive and page.effect is None
         if page.effect is not None and self._host.loses_reply():
             reset(writer.transport)
@@ -178,18 +187,18 @@ async def read_request(reader: asyncio.StreamReader) -> HttpRequest | None:
         if not colon:
             raise BadRequestError(400)
         headers[name.strip().lower()] = value.strip()
-    body = await _read_body(reader, headers)
+    body = await _read_body(reader, headers, MAX_IMAGE_BYTES if parts[1] in UPGRADE_PAGES else MAX_BODY_BYTES)
     closes = headers.get("connection", "").lower() == "close" or parts[2] == "HTTP/1.0"
     return HttpRequest(parts[0], parts[1], headers, body, keep_alive=not closes)
 
 
-async def _read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
+async def _read_body(reader: asyncio.StreamReader, headers: Mapping[str, str], limit: int) -> bytes:
     if "transfer-encoding" in headers:
         raise BadRequestError(411)
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit():
         raise BadRequestError(400)
-    if len(length) > MAX_LENGTH_DIGITS or int(length) > MAX_BODY_BYTES:
+    if len(length) > MAX_LENGTH_DIGITS or int(length) > limit:
         raise BadRequestError(413)
-    async with asyncio.timeout(IDLE_CLOSE_S):
+    async with asyncio.timeout(IDLE_CLOSE_S if limit == MAX_BODY_BYTES else UPLOAD_S):
         return await reader.readexactly(int(length))

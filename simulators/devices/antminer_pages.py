@@ -4,14 +4,17 @@ Bodies follow the firmware of the S19 and S21 generation. A new configuration re
 client leaves out falls back to the factory's value, and pools left out are gone. A save starts another mining process.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from simulators.devices.antminer_forms import COMPILED, FIRMWARE
+from simulators.devices.antminer_forms import COMPILED
+from simulators.devices.antminer_upgrade import upgraded, uploaded
+from simulators.devices.board_box import kernel_lines, kernel_of, log_lines
 from simulators.devices.figures import antminer_type, best_share, mac, serial, share_age
 from simulators.devices.host import MinerHost
+from simulators.plant.image import ImageShelf, board_name
 from simulators.plant.pools import PoolLine
 from simulators.plant.readings import PoolReading, Readings
 from simulators.plant.state import Process
@@ -38,6 +41,9 @@ SLEEP_MODE = "1"
 WORK_MODES = frozenset({"0", SLEEP_MODE, "3"})
 MAX_TEXT = 256
 POOL_SLOTS = 3
+CLEARING_PAGE = "/cgi-bin/upgrade_clear.cgi"
+UPGRADE_PAGES = frozenset({"/cgi-bin/upgrade.cgi", CLEARING_PAGE})
+"""Where firmware is posted to; the one with settings and pools, the other without."""
 
 
 class InvalidSettingsError(Exception):
@@ -55,18 +61,26 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page's answer: HTTP status, body, and what happens to the miner once it has left."""
+    """One page's answer.
+
+    Attributes:
+        status: of HTTP.
+        effect: what happens to the miner once it has left.
+        later: what to wait for in place of answering now.
+    """
 
     status: int
     body: bytes
     effect: Callable[[], object] | None = None
+    later: Callable[[], Awaitable["Page"]] | None = None
 
 
 class AntminerPages:
     """The CGI pages of one stock Antminer."""
 
-    def __init__(self, host: MinerHost) -> None:
+    def __init__(self, host: MinerHost, images: ImageShelf) -> None:
         self._host = host
+        self._images = images
         self._saved: list[Pool] = []
         self._settings: dict[str, object] = dict(FACTORY_SETTINGS)
         self._blink = False
@@ -78,6 +92,12 @@ class AntminerPages:
             "summary": self._summary,
             "stats": self._stats,
             "pools": self._pool_states,
+            "miner_type": self._miner_type,
+        }
+        self._logs: Mapping[str, Callable[[], str]] = {
+            "log": lambda: "\n".join(log_lines(self._host)),
+            "hlog": lambda: "\n".join(log_lines(self._host)),
+            "get_kernel_log": lambda: "\n".join(kernel_lines(self._host)),
         }
 
     def get(self, path: str) -> Page:
@@ -87,13 +107,17 @@ class AntminerPages:
         name = path.removeprefix("/cgi-bin/").removesuffix(".cgi")
         if name == "reboot" and path.startswith("/cgi-bin/"):
             return Page(200, b"", lambda: self._host.plant.reboot(self._host.now()))
+        if name in self._logs and path == f"/cgi-bin/{name}.cgi":
+            return Page(200, f"{self._logs[name]()}\n".encode())
         page = self._reading.get(name)
         if page is None or path != f"/cgi-bin/{name}.cgi":
             return Page(404, b"404 - Not Found")
         return Page(200, msgspec.json.encode(page()))
 
-    def post(self, path: str, body: bytes) -> Page:
+    def post(self, path: str, body: bytes, content_type: str = "") -> Page:
         """Answer a POST of that body to that path."""
+        if path in UPGRADE_PAGES:
+            return Page(200, b"", later=lambda: self._upgrade(path, uploaded(content_type, body)))
         if path == "/cgi-bin/reboot.cgi":
             return self.get(path)
         if path == "/cgi-bin/set_miner_conf.cgi":
@@ -101,6 +125,10 @@ class AntminerPages:
         if path == "/cgi-bin/blink.cgi":
             return self._set_blink(body)
         return Page(404, b"404 - Not Found")
+
+    async def _upgrade(self, path: str, image: bytes | None) -> Page:
+        stats, code, message = await upgraded(self._host, self._images, image, resets=path == CLEARING_PAGE)
+        return _verdict(stats, code, message)
 
     def _set_conf(self, body: bytes) -> Page:
         try:
@@ -156,10 +184,18 @@ class AntminerPages:
             "gateway": "",
             "dnsservers": "",
             "system_mode": "GNU/Linux",
-            "system_kernel_version": f"Linux 4.6.0-xilinx #1 SMP PREEMPT {COMPILED}",
-            "system_filesystem_version": COMPILED,
+            "system_kernel_version": f"Linux {kernel_of(self._host)[0]} #1 SMP PREEMPT {COMPILED}",
+            "system_filesystem_version": self._host.plant.system.version,
             "firmware_type": "Release",
             "serinum": serial(spec.id, "miner").upper(),
+        }
+
+    def _miner_type(self) -> object:
+        spec, system = self._host.spec, self._host.plant.system
+        return {
+            "miner_type": antminer_type(spec.model),
+            "subtype": f"{board_name(spec.family, system.control_board)}_BHB42601",
+            "fw_version": system.version,
         }
 
     def _network_info(self) -> object:
@@ -182,7 +218,7 @@ class AntminerPages:
         kind = antminer_type(self._host.spec.model)
         return {
             "STATUS": {"STATUS": "S", "when": when, "Msg": name, "api_version": "1.0.0"},
-            "INFO": {"miner_version": FIRMWARE, "CompileTime": COMPILED, "type": kind},
+            "INFO": {"miner_version": self._host.plant.system.version, "CompileTime": COMPILED, "type": kind},
         }
 
     def _mined(self) -> tuple[Readings | None, int]:

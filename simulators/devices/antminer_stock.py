@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 
 from simulators.devices.antminer_forms import (
     COMPILED,
-    FIRMWARE,
     SPEAKER,
     SUMMARY,
     figures,
@@ -44,7 +43,7 @@ class StockApi:
         self._pools_form = pools_form()
         own = {"type": antminer_type(host.spec.model), "chip_id": serial(host.spec.id, "chip")}
         epoch_s = host.timing.epoch_s
-        self._latest = Latest(lambda r, when: figures(r, when, own, epoch_s))
+        self._latest = Latest(lambda r, when: figures(r, when, own | {"version": host.plant.system.version}, epoch_s))
         self._commands: Mapping[str, Callable[[Readings, int], Reply]] = {
             "version": self._version,
             "summary": self._summary,
@@ -80,7 +79,7 @@ class StockApi:
         version = {
             "BMMiner": "1.0.0",
             "API": "3.1",
-            "Miner": FIRMWARE,
+            "Miner": self._host.plant.system.version,
             "CompileTime": COMPILED,
             "Type": antminer_type(self._host.spec.model),
         }

@@ -74,7 +74,7 @@ class BoardBox:
                 {
                     "/etc/luxos-version": lambda: self._host.plant.system.version,
                     "/proc/uptime": lambda: f"{self._up_s():.2f} {self._up_s() * 0.8:.2f}",
-                    "/proc/version": lambda: f"Linux version {self._machine()[0]}",
+                    "/proc/version": lambda: f"Linux version {kernel_of(self._host)[0]}",
                     "/tmp/sysinfo/board_name": self._board_name,  # noqa: S108 -- the board's
                     "/tmp/sysinfo/model": lambda: self._host.spec.model,  # noqa: S108 -- the board's
                 },
@@ -171,14 +171,8 @@ class BoardBox:
         return 0
 
     async def _dmesg(self, _: Shell, _arguments: Sequence[str], streams: Streams) -> int:
-        began = self._host.now() - self._up_s()
-        kernel, machine = self._machine()
-        await streams.say(f"[    0.000000] Linux version {kernel} ({machine})")
-        await streams.say(f"[    0.000000] Machine model: {self._host.spec.model} {self._board_name()}")
-        await streams.say("[    7.700000] eth0: Link is Up - 100Mbps/Full")
-        for at, line in self._host.plant.system.log:
-            if at >= began - 1.0:
-                await streams.say(f"[{max(0.0, at - began):12.6f}] {line}")
+        for line in kernel_lines(self._host):
+            await streams.say(line)
         return 0
 
     async def _logread(self, _: Shell, _arguments: Sequence[str], streams: Streams) -> int:
@@ -198,7 +192,7 @@ class BoardBox:
 
     async def _uname(self, _: Shell, arguments: Sequence[str], streams: Streams) -> int:
         given, _rest = options(arguments, "asnrm")
-        kernel, machine = self._machine()
+        kernel, machine = kernel_of(self._host)
         told = {"s": "Linux", "n": self._host.spec.id, "r": kernel, "m": machine}
         wanted = told if "a" in given else {key: told[key] for key in told if key in (given or {"s"})}
         await streams.say(" ".join(wanted.values()))
@@ -216,14 +210,33 @@ class BoardBox:
     # -- what it knows of its board ----------------------------------------------------------------------------------
 
     def _up_s(self) -> float:
-        plant = self._host.plant
-        return float(plant.readings(self._host.now()).uptime_s) if plant.board is Board.UP else 0.0
-
-    def _machine(self) -> tuple[str, str]:
-        return _MACHINES[self._host.plant.system.control_board]
+        return up_s(self._host)
 
     def _board_name(self) -> str:
         return board_name(self._host.spec.family, self._host.plant.system.control_board)
+
+
+def up_s(host: MinerHost) -> float:
+    """Return for how many seconds a board has been up."""
+    return float(host.plant.readings(host.now()).uptime_s) if host.plant.board is Board.UP else 0.0
+
+
+def kernel_of(host: MinerHost) -> tuple[str, str]:
+    """Return kernel and machine, as a board tells them."""
+    return _MACHINES[host.plant.system.control_board]
+
+
+def kernel_lines(host: MinerHost) -> tuple[str, ...]:
+    """Return the lines of a board's kernel log since it last started."""
+    began = host.now() - up_s(host)
+    kernel, machine = kernel_of(host)
+    name = board_name(host.spec.family, host.plant.system.control_board)
+    return (
+        f"[    0.000000] Linux version {kernel} ({machine})",
+        f"[    0.000000] Machine model: {host.spec.model} {name}",
+        "[    7.700000] eth0: Link is Up - 100Mbps/Full",
+        *(f"[{max(0.0, at - began):12.6f}] {line}" for at, line in host.plant.system.log if at >= began - 1.0),
+    )
 
 
 def log_lines(host: MinerHost) -> tuple[str, ...]:

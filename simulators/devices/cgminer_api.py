@@ -27,6 +27,10 @@ DROP_BYTES = 1024
 """A dropped connection loses a reply shorter than this altogether, and a longer one at half."""
 ENDLESS_BLOCK = 16
 ENDLESS_PAUSE_S = 0.1
+SIZE_BYTES = 4
+MAX_UPLOAD_BYTES = 128 * 1024 * 1024
+UPLOAD_PAUSE_S = 30.0
+"""An upload that stands still for so long is given up."""
 
 INVALID_COMMAND = 14
 INVALID_JSON = 23
@@ -65,11 +69,14 @@ class Answer:
     Attributes:
         telemetry: the reply is one that a spoilt wire spoils.
         effect: what happens to the miner once the reply has left, such as a reboot.
+        upload: what takes the bytes that come after the reply on the same connection, once they are whole: their
+            number as 4 bytes, the lowest first, then they.
     """
 
     content: Reply
     telemetry: bool = False
     effect: Callable[[], None] | None = None
+    upload: Callable[[bytes], object] | None = None
 
 
 class ApiFamily(Protocol):
@@ -216,6 +223,7 @@ class ApiConnection(asyncio.Protocol):
         self._struck: WireFaultKind | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._writable = True
+        self._upload: Callable[[bytes], object] | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -237,7 +245,10 @@ class ApiConnection(asyncio.Protocol):
             self._give_up()
 
     def data_received(self, data: bytes) -> None:
-        """Collect the request; data for a board that does not answer is dropped."""
+        """Collect the request, or what it announced; data for a board that does not answer is dropped."""
+        if self._upload is not None:
+            self._take(data)
+            return
         if not self._listening:
             return
         self._buffer += data
@@ -304,11 +315,38 @@ class ApiConnection(asyncio.Protocol):
             self._send_spoilt(body, self._host.next_defect())
         elif self._struck is WireFaultKind.DROP:
             self._break_off(body)
+        elif answer.upload is not None:
+            self._await_upload(body, answer.upload)
         else:
             self._send(body)
         if answer.effect is not None:
             answer.effect()
             self._host.settle()
+
+    def _await_upload(self, body: bytes, upload: Callable[[bytes], object]) -> None:
+        """Say so, and keep the connection open for what was announced."""
+        if self._transport is not None:
+            self._host.sent(len(body))
+            self._buffer.clear()
+            self._upload = upload
+            self._transport.write(body)
+            self._after(UPLOAD_PAUSE_S, self._give_up)
+
+    def _take(self, data: bytes) -> None:
+        if not self._still_answers():
+            return
+        self._buffer += data
+        size = int.from_bytes(self._buffer[:SIZE_BYTES], "little") if len(self._buffer) >= SIZE_BYTES else None
+        if size is not None and size > MAX_UPLOAD_BYTES:
+            self._give_up()
+        elif size is not None and len(self._buffer) >= SIZE_BYTES + size and self._upload is not None:
+            upload, self._upload = self._upload, None
+            upload(bytes(self._buffer[SIZE_BYTES : SIZE_BYTES + size]))
+            self._cancel()
+            if self._transport is not None:
+                self._transport.close()
+        else:
+            self._after(UPLOAD_PAUSE_S, self._give_up)
 
     def _still_answers(self) -> bool:
         """The miner's state may have changed between request and reply."""

@@ -24,8 +24,6 @@ from simulators.devices.figures import (
 from simulators.devices.forms import TRUTH, Form, PoolsForm, fixed, plain, text, text_fixed, whole
 from simulators.plant.readings import PoolReading, Readings
 
-RELEASE = "2025.4.8.220305"
-SPEAKER = f"LUXminer {RELEASE}-57b389c7"
 COMPILED = "Tue Apr  8 22:05:35 UTC 2025"
 SLOTS = 4
 MHZ = 290
@@ -36,6 +34,11 @@ def ordered(name: str, head: Section, items: Sequence[Section]) -> Section:
     ordered = [dict(sorted(item.items())) for item in items]
     parts: Section = {"STATUS": [dict(sorted(head.items()))], name: ordered}
     return {**dict(sorted(parts.items())), "id": 1}
+
+
+def speaker(version: str) -> str:
+    """Return how the mining process of that version calls itself."""
+    return f"LUXminer {version}-57b389c7"
 
 
 def own_figures(spec: Miner) -> dict[str, object]:
@@ -139,7 +142,7 @@ _SENSORS = tuple((f"hot{slot}", f"corners{slot}") for slot in range(1, SLOTS + 1
 
 
 def _form(name: str, items: Sequence[Section], code: int, message: str) -> Form:
-    head = {**status("S", 0, code, message, SPEAKER), "When": whole("when")}
+    head = {**status("S", 0, code, message, ""), "When": whole("when"), "Description": text("speaker")}
     return Form(ordered(name, head, items))
 
 
@@ -248,7 +251,7 @@ def stats_form(boards: Boards, fans: int, chips: int) -> Form:
         chips: on a whole board.
     """
     found = sum(answering is not None for answering in boards)
-    firmware: Section = {"CompileTime": COMPILED, "Miner": RELEASE, "Type": text("type")}
+    firmware: Section = {"CompileTime": COMPILED, "Miner": text("version"), "Type": text("type")}
     totals: Section = {
         "Calls": 0,
         "Elapsed": whole("elapsed"),
@@ -265,7 +268,7 @@ def stats_form(boards: Boards, fans: int, chips: int) -> Form:
         "frequency": MHZ,
         "miner_count": found,
         "miner_id": text("board_id"),
-        "miner_version": RELEASE,
+        "miner_version": text("version"),
         "no_matching_work": whole("hw_errors"),
         "rate_30m": fixed("rate_30m"),
         "rate_unit": "GH",
@@ -316,7 +319,7 @@ def config_form(boards: int) -> Form:
     """Return the form of `config` with so many boards."""
     config: Section = {
         "ASC Count": boards,
-        "ControlBoardType": "cvitek",
+        "ControlBoardType": text("control_board"),
         "Cooling": "Air",
         "CurtailMode": text("curtail_mode"),
         "DHCP": True,

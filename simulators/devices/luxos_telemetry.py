@@ -17,8 +17,6 @@ from simulators.devices.luxos_forms import (
     COMPILED,
     MHZ,
     POWER,
-    RELEASE,
-    SPEAKER,
     SUMMARY,
     config_form,
     figures,
@@ -26,6 +24,7 @@ from simulators.devices.luxos_forms import (
     ordered,
     own_figures,
     pools_form,
+    speaker,
     stats_form,
 )
 from simulators.plant.readings import Readings
@@ -42,7 +41,7 @@ class LuxosTelemetry:
     def __init__(self, host: MinerHost) -> None:
         self._host = host
         self.led = "auto"
-        self._own = own_figures(host.spec)
+        self._own = own_figures(host.spec) | {"control_board": host.plant.system.control_board.value}
         self._latest = Latest(self._figures)
         self._pools_form = pools_form()
         self.mining: Mapping[str, Callable[[Readings, int], Reply]] = {
@@ -66,18 +65,21 @@ class LuxosTelemetry:
 
     def status(self, code: int, message: str, letter: str = "S") -> Section:
         """Return a STATUS object; LUXminer prints its keys in alphabetical order."""
-        return dict(sorted(status(letter, self._host.utc(self._host.now()), code, message, SPEAKER).items()))
+        return dict(sorted(status(letter, self._host.utc(self._host.now()), code, message, self._speaker()).items()))
 
     def reply(self, name: str, items: Sequence[Section], code: int, message: str) -> Section:
         """Return a whole reply: the objects under `name` and the STATUS."""
         return ordered(name, self.status(code, message), items)
 
+    def _speaker(self) -> str:
+        return speaker(self._host.plant.system.version)
+
     def _version(self, _reading: Readings, _when: int) -> Section:
         version: Section = {
             "API": "3.7",
             "CompileTime": COMPILED,
-            "LUXminer": SPEAKER.removeprefix("LUXminer "),
-            "Miner": RELEASE,
+            "LUXminer": self._speaker().removeprefix("LUXminer "),
+            "Miner": self._host.plant.system.version,
             "Type": antminer_type(self._host.spec.model),
         }
         return self.reply("VERSION", [version], 22, "LUXminer versions")
@@ -98,7 +100,9 @@ class LuxosTelemetry:
         return config_form(self._host.plant.profile.boards).fill(self._latest.of(r, when))
 
     def _figures(self, r: Readings, when: int) -> dict[str, object]:
-        return figures(r, when, self._own | {"led": self.led}, self._host.timing.epoch_s)
+        version = self._host.plant.system.version
+        own = self._own | {"led": self.led, "version": version, "speaker": speaker(version)}
+        return figures(r, when, own, self._host.timing.epoch_s)
 
     def _devs(self, r: Readings, _when: int) -> Section:
         boards = len(r.board_rates_gh)
@@ -214,4 +218,7 @@ class LuxosTelemetry:
             created = datetime.fromtimestamp(when, UTC).isoformat()
             words = "Miner is in Sleep mode."
             events.append({"Code": "SLEEP", "CreatedAt": created, "Description": words, "Target": "MINER"})
+        for code, words, at in self._host.plant.system.codes(r.at):
+            created = datetime.fromtimestamp(self._host.utc(at), UTC).isoformat()
+            events.append({"Code": code, "CreatedAt": created, "Description": words, "Target": "MINER"})
         return self.reply("EVENTS", events, 357, "Miner Events")

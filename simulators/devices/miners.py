@@ -240,7 +240,7 @@ class MinerServers:
         password = self._secrets.get(credential)
         if family is Family.WHATSMINER:
             vault = TokenVault(password, self._plant.rng(f"tokens/{host.spec.id}"))
-            return _Station(host, WhatsminerApi(host, vault), None)
+            return _Station(host, WhatsminerApi(host, vault, self._plant.images), None)
         if family is Family.ANTMINER_STOCK:
             return self._stock(host, user, password)
         assert_never(family)
@@ -248,7 +248,7 @@ class MinerServers:
     def _stock(self, host: MinerHost, user: str, password: str) -> _Station:
         key = self._plant.rng(f"nonces/{host.spec.id}/web").randbytes(16)
         guard = DigestGuard(REALM, user, password, key, host.now)
-        web = AntminerWeb(host, guard, AntminerPages(host))
+        web = AntminerWeb(host, guard, AntminerPages(host, self._plant.images))
         return _Station(host, StockApi(host), web)
 
     def _ssh(self, host: MinerHost) -> MinerSsh | None:

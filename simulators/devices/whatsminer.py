@@ -7,6 +7,7 @@ document of API 2.0.5.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Literal
 
 from simulators.devices.cgminer_api import INVALID_COMMAND, INVALID_JSON, Answer, Reply, Request, Section, join, status
@@ -15,8 +16,6 @@ from simulators.devices.forms import Latest
 from simulators.devices.host import MinerHost
 from simulators.devices.whatsminer_forms import (
     BTMINER,
-    FIRMWARE,
-    PLATFORM,
     devs_form,
     figures,
     own_figures,
@@ -24,6 +23,8 @@ from simulators.devices.whatsminer_forms import (
     summary_form,
 )
 from simulators.devices.whatsminer_token import EncodingError, TokenError, TokenVault
+from simulators.plant.flash import Check
+from simulators.plant.image import ImageShelf
 from simulators.plant.pools import PoolLine
 from simulators.plant.readings import Readings
 from simulators.plant.state import Board, Process
@@ -42,6 +43,9 @@ PERMISSION_DENIED = 45
 BTMINER_DOWN = "btminer process is down err"
 WRITING_OFF = "can't access write cmd"
 """What a miner answers whose API is switched off for writing; pyasic knows it by these words."""
+
+UPDATES = frozenset({"update_firmware", "upgrade_firmware"})
+"""The command that announces an image: facts "miners", section 6, has both names."""
 
 POOL_SLOTS = 3
 MAX_TEXT = 256
@@ -66,8 +70,9 @@ class WhatsminerApi:
 
     accepts_text = True
 
-    def __init__(self, host: MinerHost, vault: TokenVault) -> None:
+    def __init__(self, host: MinerHost, vault: TokenVault, images: ImageShelf) -> None:
         self._host = host
+        self._images = images
         self._vault = vault
         self._led = "auto"
         self._own = own_figures(host.spec, host.plant.profile.boards)
@@ -84,7 +89,7 @@ class WhatsminerApi:
             "get_version": self._version,
             "get_psu": self._psu,
             "get_miner_info": self._miner_info,
-            "get_error_code": lambda _reading: {"error_code": []},
+            "get_error_code": self._error_codes,
             "status": self._status_message,
         }
         self._privileged: Mapping[str, Callable[[Mapping[str, object]], None]] = {
@@ -145,12 +150,18 @@ class WhatsminerApi:
             return Answer(self.error(NOT_BASE64, "base64 decode err"))
         except TokenError:
             return Answer(self.error(TOKEN_WRONG, "check token err"))
+        return self._obey(command)
+
+    def _obey(self, command: Mapping[str, object]) -> Answer:
+        """Answer a command that came under a token."""
         name = command.get("cmd", command.get("command"))
         perform = self._privileged.get(name) if isinstance(name, str) else None
-        if perform is None:
+        if perform is None and name not in UPDATES:
             return Answer(self._vault.seal(self.error(INVALID_COMMAND, "invalid cmd")))
         if not self._host.writable:
             return Answer(self.error(PERMISSION_DENIED, WRITING_OFF))
+        if perform is None:
+            return Answer(self._vault.seal(self._flat("S", COMMAND_OK, "ready")), upload=self._update_firmware)
         if name == "update_pools" and _pool_lines(command) is None:
             return Answer(self._vault.seal(self.error(COMMAND_ERROR, "API command ERROR")))
         done = self._vault.seal(self._flat("S", COMMAND_OK, "API command OK"))
@@ -172,13 +183,25 @@ class WhatsminerApi:
     def _set_led(self, command: Mapping[str, object]) -> None:
         self._led = "auto" if command.get("param") == "auto" else "manual"
 
+    def _update_firmware(self, image: bytes) -> None:
+        """Verify and write it; the board starts afresh by itself, and nobody is told what came of it."""
+        plant = self._host.plant
+        truly = self._images.of(image)
+        plant.system.flash(self._host.now(), truly, check=Check.SIGNATURE, reboots=True, resets=False)
+
     def _update_pools(self, command: Mapping[str, object]) -> None:
         self._host.set_pools(_pool_lines(command) or ())
 
     # -- the system's own queries ------------------------------------------------------------------------------------
 
     def _version(self, _reading: Readings) -> Section:
-        return {"api_ver": SPEAKER, "fw_ver": FIRMWARE, "platform": PLATFORM, "chip": "KF1968"}
+        system = self._host.plant.system
+        return {"api_ver": SPEAKER, "fw_ver": system.version, "platform": system.control_board.value, "chip": "KF1968"}
+
+    def _error_codes(self, r: Readings) -> Section:
+        since = {code.code: code.at for code in self._host.plant.system.codes(r.at)}
+        times = ((code, self._host.utc(since.get(code, r.at))) for code in r.parts.codes)
+        return {"error_code": [{code: f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"} for code, at in times]}
 
     def _psu(self, r: Readings) -> Section:
         fed = self._host.plant.board is Board.UP
@@ -214,7 +237,7 @@ class WhatsminerApi:
     def _status_message(self, r: Readings) -> Section:
         return {
             "btmineroff": "true" if r.suspended else "false",
-            "Firmware Version": f"'{FIRMWARE}'",
+            "Firmware Version": f"'{self._host.plant.system.version}'",
             "power_mode": "normal",
             "hash_percent": "0%",
         }
@@ -232,7 +255,9 @@ class WhatsminerApi:
 
     def _figures(self, r: Readings, when: int) -> dict[str, object]:
         ready = self._host.plant.process is Process.RUNNING and r.upfreq_complete
-        return figures(r, when, self._own, ready=ready, last_share=self._share_time)
+        system = self._host.plant.system
+        own = self._own | {"version": f"'{system.version}'", "platform": system.control_board.value}
+        return figures(r, when, own, ready=ready, last_share=self._share_time)
 
     def _share_time(self, at: float | None) -> int:
         return 0 if at is None else self._host.utc(at)

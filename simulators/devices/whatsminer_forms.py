@@ -13,8 +13,6 @@ from simulators.devices.forms import TRUTH, Form, PoolsForm, fixed, plain, text,
 from simulators.plant.readings import PoolReading, Readings
 
 BTMINER = "cgminer 4.9.2"
-FIRMWARE = "20230911.12.REL"
-PLATFORM = "H6OS"
 
 
 def own_figures(spec: Miner, boards: int) -> dict[str, object]:
@@ -199,9 +197,9 @@ _SUMMARY: Section = {
     "Liquid Cooling": False,
     "Power Fanspeed": 9000,
     "Btminer Fast Boot": "disable",
-    "CB Platform": PLATFORM,
+    "CB Platform": text("platform"),
     "CB Version": "V10",
-    "Firmware Version": f"'{FIRMWARE}'",
+    "Firmware Version": text("version"),
     "MAC": text("mac"),
 }
 

@@ -202,6 +202,7 @@ class MinerPlant(MinerParts):
             and not self.fault.any()
             and self.system.is_sound
             and not self.system.is_busy
+            and not self.system.codes(now)
             and self.lan.is_sound
             and self.hashing.is_steady(now)
         )

@@ -83,8 +83,10 @@ class MinerParts(MinerLife):
         """Return what its displays show of its parts; no chip answers while the boards have no power."""
         faults, chips = self.fault.parts, chips_per_board(self.spec, self.profile)
         powered = now < self._hardware.boards_off_at and self.board is Board.UP
+        codes = self._codes(now)
         if not faults.any():
-            return self._whole if powered else self._mute
+            sound = self._whole if powered else self._mute
+            return sound._replace(codes=codes) if codes else sound
         answering = tuple(
             [
                 0 if not powered or board in faults.boards else chips - faults.chips.get(board, 0)
@@ -93,7 +95,7 @@ class MinerParts(MinerLife):
         )
         weights = self._board_weights()
         whole = sum(weights) or 1.0
-        return Parts(chips, answering, tuple([w / whole for w in weights]), frozenset(faults.fans), self._codes())
+        return Parts(chips, answering, tuple([w / whole for w in weights]), frozenset(faults.fans), codes)
 
     @cached_property
     def _whole(self) -> Parts:
@@ -112,7 +114,7 @@ class MinerParts(MinerLife):
             bad = BAD_NONCES * (nonces - faults.good_nonces if nonces >= faults.good_nonces else nonces)
         return int(nonces * self.profile.hw_error_share + bad)
 
-    def _codes(self) -> tuple[str, ...]:
+    def _codes(self, now: float) -> tuple[str, ...]:
         """Return the error codes on its display; of these families only the Whatsminer has any where it is polled."""
         faults = self.fault.parts
         if self.spec.family is not Family.WHATSMINER:
@@ -120,4 +122,5 @@ class MinerParts(MinerLife):
         codes = [f"11{fan}" for fan in sorted(faults.fans)]
         codes += ["238"] if faults.cuts_every_s is not None else []
         codes += [f"{41 if error == 'eeprom' else 53}{board}" for board, error in sorted(faults.boards.items())]
-        return (*codes, *(f"55{board}" for board in sorted(faults.chips)))
+        codes += [f"55{board}" for board in sorted(faults.chips)]
+        return (*codes, *(code.code for code in self.system.codes(now)))

@@ -164,7 +164,7 @@ async def test_a_body_that_is_no_json_changes_nothing() -> None:
 @example(b'{"bitmain-freq":' + b"9" * 5_000 + b"}")
 async def test_no_body_upsets_the_page(body: bytes) -> None:
     async with running(STOCK) as site:
-        pages = AntminerPages(site.host())
+        pages = AntminerPages(site.host(), site.plant.images)
         page = pages.post("/cgi-bin/set_miner_conf.cgi", body)
         assert json.loads(page.body)["code"] in {"M000", "M001"}
         assert set(json.loads(pages.get("/cgi-bin/get_miner_conf.cgi").body)) == {*FACTORY_SETTINGS, "pools"}
@@ -222,7 +222,7 @@ async def test_pages_stay_while_the_process_is_dead_and_show_nothing() -> None:
 async def test_what_is_not_there_is_not_found() -> None:
     async with running(STOCK) as site, browser(site) as client:
         assert (await client.get("summary")).status_code == 404
-        assert (await client.post("upgrade.cgi", content=b"x")).status_code == 404
+        assert (await client.post("upgrades.cgi", content=b"x")).status_code == 404
         assert (await client.put("set_miner_conf.cgi", json={})).status_code == 405
 
 

@@ -122,7 +122,7 @@ def test_without_a_pool_or_with_an_odd_worker_the_list_is_still_a_list(family: F
 )
 async def test_a_save_sets_the_pools_or_only_restarts_the_process(url: str, noted: What) -> None:
     async with running(STOCK, pools=1) as site:
-        pages = AntminerPages(site.host())
+        pages = AntminerPages(site.host(), site.plant.images)
         posted = {"pools": [{"url": url, "user": "site.m1", "pass": "p"}]}
         page = pages.post("/cgi-bin/set_miner_conf.cgi", json.dumps(posted).encode())
         assert page.effect is not None
@@ -135,7 +135,7 @@ async def test_a_save_sets_the_pools_or_only_restarts_the_process(url: str, note
 
 async def test_the_configuration_shows_what_somebody_else_configured() -> None:
     async with running(STOCK, pools=2) as site:
-        pages = AntminerPages(site.host())
+        pages = AntminerPages(site.host(), site.plant.images)
         site.miner().hijack(now(), (PoolLine(SECOND, "thief"),))
         pools = json.loads(pages.get("/cgi-bin/get_miner_conf.cgi").body)["pools"]
         assert [(pool["url"], pool["user"]) for pool in pools] == [(SECOND, "thief"), ("", ""), ("", "")]
