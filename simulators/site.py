@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Mapping
 
 from agent.model.errors import PolicyError
-from agent.model.ids import PduId, SwitchId
+from agent.model.ids import MinerId, PduId, SwitchId
 from agent.model.topology import Family, Site
 from simulators.devices.dns import DnsServer, names_of
 from simulators.devices.host import Timing
@@ -44,13 +44,15 @@ class SimulatedSite:
         logins: Mapping[Family, tuple[str, str]],
         pdu_access: Mapping[PduId, SnmpLogin],
         switch_access: Mapping[SwitchId, SnmpLogin],
+        ssh_logins: Mapping[MinerId, tuple[str, str]] | None = None,
         history: HistorySettings | None = None,
     ) -> None:
         self.secrets = SimulatedSecrets(seed)
         self.dialer = LoopbackDialer()
         self.plant = SitePlant(site, seed=seed, start_s=asyncio.get_running_loop().time(), history=history)
         self.truth = Truth(self.plant)
-        self._miners = MinerServers(self.plant, self.secrets, logins, timing=Timing(epoch_s=epoch_s))
+        timing = Timing(epoch_s=epoch_s)
+        self._miners = MinerServers(self.plant, self.secrets, logins, ssh_logins=ssh_logins, timing=timing)
         self._snmp = SnmpDevices(self.plant, self.secrets, pdu_access, switch_access)
         self._pools = StratumPools(
             site.pools,

@@ -29,6 +29,7 @@ COMMANDS = {
     "demo": _Lazy("agent.cli.demo", "demo_command", "Watch the agent work on a simulated site of 48 miners."),
     "discover": _Lazy("agent.cli.discover", "discover_command", "Identify the miners of a network as an inventory."),
     "faults": _Lazy("agent.cli.faults", "faults_group", "Show the fault kinds that scenarios can use."),
+    "images": _Lazy("agent.cli.images", "images_group", "List firmware images, or release one that is frozen."),
     "incidents": _Lazy("agent.cli.incidents", "incidents_group", "List incidents, or show one with all that was done."),
     "playbooks": _Lazy("agent.cli.playbooks", "playbooks_group", "Show, draw and verify what the agent may do."),
     "report": _Lazy("agent.cli.report", "report_command", "Print the KPIs of a ledger."),

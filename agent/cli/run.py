@@ -150,11 +150,15 @@ async def _touch(settings: Settings, clock: Clock, *, dry_run: bool, faults: tup
     if not dry_run:
         yield Wired(settings, clock, dialer=DirectDialer(), credentials=redact(SystemCredentials()))
         return
-    from agent.cli.simulated import breaking, simulated_site  # noqa: PLC0415 - only a dry run loads the simulators
+    from agent.cli.simulated import (  # noqa: PLC0415 - only a dry run loads the simulators
+        breaking,
+        simulated_site,
+        with_host_keys,
+    )
 
     async with simulated_site(settings, clock, seed=0) as simulated, breaking(simulated, faults):
         yield Wired(
-            settings,
+            with_host_keys(settings, seed=0),
             clock,
             dialer=simulated.dialer,
             credentials=redact(simulated.secrets),

@@ -3,15 +3,19 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 from agent.clock import Clock
 from agent.config import Settings
+from agent.drivers.hosts.access import SshAccess, SshBook
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
-from agent.model.topology import Family
+from agent.model.ids import MinerId
+from agent.model.topology import Family, Miner
 from agent.touch import Touch
+from simulators.devices.miners import SSH_LOGIN
 from simulators.devices.snmp_devices import SnmpLogin
+from simulators.devices.ssh_keys import HostKeys
 from simulators.plant.history import HistorySettings
 from simulators.plant.site import SitePlant
 from simulators.rehearsal import Injection, rehearse
@@ -32,6 +36,38 @@ def with_logins(settings: Settings) -> Settings:
     used = {miner.family for miner in settings.site.miners}
     missing = {family: login for family, login in STAND_INS.items() if family in used - settings.logins.keys()}
     return dataclasses.replace(settings, logins={**settings.logins, **missing})
+
+
+def with_host_keys(settings: Settings, seed: int) -> Settings:
+    """Return the settings with what the simulated copy's control boards show for host keys, and a way in to each."""
+    return dataclasses.replace(settings, ssh=SshBook(miners=_Pinned(settings, HostKeys(seed))))
+
+
+class _Pinned(Mapping[MinerId, SshAccess]):
+    """How each simulated miner is logged in to. A key is made when it is asked for: few ever are."""
+
+    def __init__(self, settings: Settings, keys: HostKeys) -> None:
+        self._site = settings.site
+        self._ssh = settings.ssh
+        self._keys = keys
+
+    def __getitem__(self, miner: MinerId) -> SshAccess:
+        if self._site.miner(miner).family is not Family.LUXOS:
+            raise KeyError(miner)
+        user, credential = ssh_login(self._ssh, self._site.miner(miner))
+        return SshAccess(user, credential, (self._keys.public(miner),))
+
+    def __iter__(self) -> Iterator[MinerId]:
+        return (miner.id for miner in self._site.miners if miner.family is Family.LUXOS)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def ssh_login(book: SshBook, miner: Miner) -> tuple[str, str]:
+    """Return user and credential of a simulated control board: the configuration's, or a stand-in."""
+    access = book.of(miner)
+    return SSH_LOGIN if access is None else (access.user, access.credential)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,6 +93,7 @@ async def simulated_site(
         history=history,
         epoch_s=clock.now() - asyncio.get_running_loop().time(),
         logins={family: (login.user, login.credential) for family, login in settings.logins.items()},
+        ssh_logins={m.id: ssh_login(settings.ssh, m) for m in settings.site.miners if m.family is Family.LUXOS},
         pdu_access={pdu: _login(access) for pdu, access in settings.pdu_access.items()},
         switch_access={switch: _login(access) for switch, access in settings.switch_access.items()},
     )

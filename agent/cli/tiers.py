@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from agent.cli.fast_forward import fast_forward_site
 from agent.cli.redact import redact
-from agent.cli.simulated import Staged, simulated_site
+from agent.cli.simulated import Staged, simulated_site, with_host_keys
 from agent.clock import Clock
 from agent.config import Settings
 from agent.config.scenario import TierName
@@ -26,7 +26,7 @@ async def _byte_by_byte(
 ) -> AsyncIterator[Staged]:
     async with simulated_site(settings, clock, seed=seed, history=history) as site:
         touch = Wired(
-            settings,
+            with_host_keys(settings, seed),
             clock,
             dialer=site.dialer,
             credentials=redact(site.secrets),

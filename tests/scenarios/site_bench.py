@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from agent.app import Agent
-from agent.cli.simulated import simulated_site
+from agent.cli.simulated import simulated_site, with_host_keys
 from agent.clock import Clock
 from agent.config import Settings, load
 from agent.ledger import chain
@@ -187,7 +187,7 @@ class Bench:
         clock = Clock.virtual(self._loop, EPOCH_S + self.now - behind_s)
         self._ledger = Ledger.open(self.path, clock, threaded=False)
         touch = Wired(
-            self.settings,
+            with_host_keys(self.settings, SEED),
             clock,
             dialer=self.simulated.dialer,
             credentials=self.credentials,

@@ -8,6 +8,8 @@ and so on. The same section always gives the same site, whatever the seed.
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from agent.config.models import ModelTable
@@ -45,6 +47,14 @@ MAX_BANKS = 64
 MAX_MINERS = 50_000
 NETWORK = "10.64.0.0/12"
 POOLS = ("primary", "backup")
+CONTROL_BOARDS: Mapping[Family, tuple[str, ...]] = {
+    Family.ANTMINER_STOCK: ("ZYNQCtrl", "BBCtrl", "AMLCtrl", "CVCtrl"),
+    Family.LUXOS: ("zynq", "beaglebone", "amlogic", "cvitek"),
+    Family.WHATSMINER: ("H3OS", "H6OS"),
+}
+IMAGE_VERSION = "2026.2.1.0"
+"""Simulated miners have one of these boards, and tell this version once they run a generated site's image."""
+
 POOL_GROUP = "pools"
 """The one group of a generated site: every pool in order of priority, every miner."""
 
@@ -127,6 +137,7 @@ def configuration(made: Generated) -> dict[str, Any]:
         "cooling": [],
         "inventory": [],
     }
+    tree["images"] = [_image(family, MODELS[made.cooling][family]) for family, share in made.families.items() if share]
     families = _dealt(made.families, made.miners)
     racks = _shared_out(made.miners, made.containers * made.racks_per_container)
     width = max(2, len(str(max(racks))))
@@ -168,6 +179,19 @@ def configuration(made: Generated) -> dict[str, Any]:
         tree["inventory"] += rows
         first += len(rows)
     return tree
+
+
+def _image(family: Family, model: str) -> dict[str, Any]:
+    """Return a firmware image for that model, on whatever control board."""
+    file = Path(__file__).parent / "images" / f"{family}.img"
+    return {
+        "file": str(file),
+        "sha256": sha256(file.read_bytes()).hexdigest(),
+        "family": family.value,
+        "models": [model],
+        "control_boards": list(CONTROL_BOARDS[family]),
+        "version": IMAGE_VERSION,
+    }
 
 
 def as_node(plain: Any, at: Node) -> Node:
