@@ -11,6 +11,7 @@ from typing import Protocol
 from agent.act import Actor
 from agent.clock import Clock
 from agent.config import Settings
+from agent.drivers.cooling import cooling_driver
 from agent.drivers.hosts import firmware_drivers
 from agent.drivers.miners import miner_drivers, pyasic_adapter
 from agent.drivers.miners.finder import MinerFinder
@@ -101,6 +102,7 @@ class Wired:
             s.id: switch_driver(s, settings.switch_access[s.id], self._snmp, site.bounceable[s.id])
             for s in site.switches
         }
+        cooling = {unit.id: cooling_driver(unit, dialer) for unit in site.cooling_units}
         self.observer = Observer(
             self.view,
             clock,
@@ -109,6 +111,7 @@ class Wired:
             pdu_drivers=pdus,
             switch_drivers=switches,
             settings=settings.poll,
+            cooling_drivers=cooling,
             pool_prober=_prober(dialer, clock, nameservers, trust) if site.pools else None,
         )
         self.actor = Actor(
@@ -117,6 +120,7 @@ class Wired:
             pdus,
             switches,
             settings.guard.on_spacing_s,
+            cooling_drivers=cooling,
             firmware=firmware_drivers(self._addresses, credentials, settings.logins, settings.ssh),
             finder=finder,
         )

@@ -71,15 +71,16 @@ def _limits(section: ModelSection, known: ThermalLimits) -> ThermalLimits:
 
 
 def as_told(limits: ThermalLimits, family: Family) -> ThermalLimits:
-    """Return the limits as that family's telemetry shows them: its sensors may stand where it is cooler."""
-    below_k = FAMILY_TRAITS[family].chip_sensor_below_k
-    low_c, high_c = limits.chip_band_c
-    return replace(
-        limits,
-        chip_c=limits.chip_c - below_k,
-        chip_warn_c=limits.chip_warn_c - below_k,
-        chip_band_c=(low_c - below_k, high_c - below_k),
-    )
+    """Return the limits as that family goes by them.
+
+    LuxOS shows sensors on the boards only and stops at 70 °C there, as delivered, whatever the model bears; it is too
+    hot for it from 65 and aims at 55 (facts "detection", section 0).
+    """
+    stops_at_c = FAMILY_TRAITS[family].stops_at_c
+    if stops_at_c is None or stops_at_c >= limits.chip_c:
+        return limits
+    band_c = (stops_at_c - 30.0, stops_at_c - 10.0)
+    return replace(limits, chip_c=stops_at_c, board_c=stops_at_c, chip_warn_c=stops_at_c - 5.0, chip_band_c=band_c)
 
 
 @cache

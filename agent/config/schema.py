@@ -88,6 +88,8 @@ class PollSection(Section):
     """Seconds between two reads of a PDU."""
     switch_interval_s: Number = Field(default=_POLL.switch_interval_s, ge=5, le=3600)
     """Seconds between two reads of a switch."""
+    cooling_interval_s: Number = Field(default=_POLL.cooling_interval_s, ge=2, le=600)
+    """Seconds between two reads of a cooling unit."""
     focus_interval_s: Number = Field(default=_POLL.focus_interval_s, ge=2, le=600)
     """Seconds between two reads of the PDUs and switches that serve a miner with an incident."""
 

@@ -34,18 +34,18 @@ class FamilyTraits:
 
     Attributes:
         boot_grace_s: after a start nothing is called stuck for this long. Source: facts "detection", section 1.1.
-        chip_sensor_below_k: what it calls a chip's temperature is so much below it. Source: the same, section 0.
+        stops_at_c: where it stops hashing by itself, whatever the model bears; None where it goes by the model.
         transport: how it is flashed; None where the agent knows no way.
     """
 
     boot_grace_s: float
-    chip_sensor_below_k: float = 0.0
+    stops_at_c: float | None = None
     transport: Transport | None = None
 
 
 FAMILY_TRAITS: Mapping[Family, FamilyTraits] = {
     Family.ANTMINER_STOCK: FamilyTraits(boot_grace_s=360.0, transport=Transport.HTTP),
-    Family.LUXOS: FamilyTraits(boot_grace_s=480.0, chip_sensor_below_k=15.0, transport=Transport.SSH),
+    Family.LUXOS: FamilyTraits(boot_grace_s=480.0, stops_at_c=70.0, transport=Transport.SSH),
     Family.WHATSMINER: FamilyTraits(boot_grace_s=900.0, transport=Transport.RPC),
 }
 

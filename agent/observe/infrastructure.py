@@ -1,4 +1,4 @@
-"""Reads the PDUs and switches. They are few, so each has a task of its own that sleeps between two reads.
+"""Reads PDUs, switches and cooling units. They are few, so each has a task of its own that sleeps between two reads.
 
 A read that fails writes nothing: the columns keep the old values with their old times. A device that serves a miner in
 focus is read at once and then at the focus interval, so that decisions about that miner rest on fresh evidence. So is
@@ -15,11 +15,11 @@ import structlog
 
 from agent.clock import Clock
 from agent.model.errors import AgentError
-from agent.model.ids import PduId, SwitchId
+from agent.model.ids import CoolingUnitId, PduId, SwitchId
 from agent.model.site_view import SiteView
 from agent.model.topology import Outlet, Pdu, Port
 from agent.observe.settings import PollSettings
-from agent.observe.sources import PduSource, SwitchSource
+from agent.observe.sources import CoolingSource, PduSource, SwitchSource
 from agent.observe.timetable import phase
 
 READS_AT_ONCE = 16
@@ -49,7 +49,7 @@ class _Feed:
         in_focus: the agent wants it read closely. in_doubt: it serves a miner that fell silent just now.
     """
 
-    kind: Literal["pdu", "switch"]
+    kind: Literal["pdu", "switch", "cooling unit"]
     id: str
     interval_s: float
     read: Callable[[bool], Awaitable[None]]
@@ -62,7 +62,7 @@ class _Feed:
 
 
 class InfrastructureReader:
-    """Reads every PDU and switch that has a driver; one without is not configured, and stays unknown."""
+    """Reads every PDU, switch and cooling unit that has a driver; one without is not configured, and stays unknown."""
 
     def __init__(
         self,
@@ -71,6 +71,8 @@ class InfrastructureReader:
         pdu_drivers: Mapping[PduId, PduSource],
         switch_drivers: Mapping[SwitchId, SwitchSource],
         settings: PollSettings,
+        *,
+        cooling_drivers: Mapping[CoolingUnitId, CoolingSource] | None = None,
     ) -> None:
         self._view = view
         self._clock = clock
@@ -90,7 +92,11 @@ class InfrastructureReader:
             for switch in view.site.switches
             if switch.id in switch_drivers
         }
-        self._feeds = [*self._pdus.values(), *self._switches.values()]
+        self._cooling = {
+            unit: _Feed("cooling unit", unit, settings.cooling_interval_s, self._cooling_reader(unit, driver))
+            for unit, driver in (cooling_drivers or {}).items()
+        }
+        self._feeds = [*self._pdus.values(), *self._switches.values(), *self._cooling.values()]
         self._serving = [
             [
                 *(self._pdus[outlet.pdu] for outlet in miner.outlets if outlet.pdu in self._pdus),
@@ -131,9 +137,12 @@ class InfrastructureReader:
         """How many devices no read has ended for yet."""
         return sum(not feed.is_tried for feed in self._feeds)
 
-    def focus(self, pdus: Collection[PduId], switches: Collection[SwitchId]) -> None:
+    def focus(
+        self, pdus: Collection[PduId], switches: Collection[SwitchId], units: Collection[CoolingUnitId] = ()
+    ) -> None:
         """Read these devices, and no others, at the focus interval; those that are new to it at once."""
-        wanted = {("pdu", pdu) for pdu in pdus} | {("switch", switch) for switch in switches}
+        wanted: set[tuple[str, str]] = {("pdu", pdu) for pdu in pdus} | {("switch", switch) for switch in switches}
+        wanted |= {("cooling unit", unit) for unit in units}
         for feed in self._feeds:
             was_in_focus, feed.in_focus = feed.in_focus, (feed.kind, feed.id) in wanted
             if feed.in_focus and not was_in_focus:
@@ -160,7 +169,7 @@ class InfrastructureReader:
             await self._until_due(feed, loop)
             async with self._failing if feed.is_lost else self._answering:
                 watched = feed.in_focus or feed.in_doubt
-                interval_s = self._settings.focus_interval_s if watched else feed.interval_s
+                interval_s = min(self._settings.focus_interval_s, feed.interval_s) if watched else feed.interval_s
                 feed.due_s = loop.time() + interval_s  # before the read: focus may want the next one sooner
                 await self._try(feed)
             if not feed.is_tried:
@@ -202,6 +211,13 @@ class InfrastructureReader:
             now = self._clock.now()
             for number, outlet in reading.outlets.items():
                 self._view.put_outlet(Outlet(pdu.id, number), now, outlet)
+
+        return read
+
+    def _cooling_reader(self, unit: CoolingUnitId, driver: CoolingSource) -> Callable[[bool], Awaitable[None]]:
+        async def read(_: bool) -> None:
+            reading = await driver.read()
+            self._view.put_cooling(unit, self._clock.now(), reading)
 
         return read
 

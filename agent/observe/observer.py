@@ -7,7 +7,7 @@ import structlog
 
 from agent.clock import Clock
 from agent.drivers.net import Dialer
-from agent.model.ids import MinerId, PduId, SwitchId
+from agent.model.ids import CoolingUnitId, MinerId, PduId, SwitchId
 from agent.model.site_view import SiteView
 from agent.model.topology import Family
 from agent.observe.figures import Latency, PollCounts
@@ -16,7 +16,7 @@ from agent.observe.poller import MinerPoller
 from agent.observe.pools import PoolWatch, ProbesPools
 from agent.observe.settings import PollSettings
 from agent.observe.sleepers import SleepWatch
-from agent.observe.sources import MinerSource, PduSource, SwitchSource
+from agent.observe.sources import CoolingSource, MinerSource, PduSource, SwitchSource
 
 FIRST_POLL_PERIODS = 4
 """Bound of the first full poll, in poll intervals and deadlines: twice what a site needs that is dark altogether."""
@@ -25,11 +25,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Observer:
-    """Keeps the site view current: miners, PDUs and switches. The only writer of measurements.
+    """Keeps the site view current: miners, PDUs, switches, cooling units. The only writer of measurements.
 
     Args:
         miner_drivers: one for every family on the site.
-        pdu_drivers, switch_drivers: devices without a driver are not read.
+        pdu_drivers, switch_drivers, cooling_drivers: devices without a driver are not read.
         pool_prober: looks at pools; None where nobody is to.
     """
 
@@ -44,11 +44,14 @@ class Observer:
         switch_drivers: Mapping[SwitchId, SwitchSource],
         settings: PollSettings,
         pool_prober: ProbesPools | None = None,
+        cooling_drivers: Mapping[CoolingUnitId, CoolingSource] | None = None,
     ) -> None:
         self._site = view.site
         self._settings = settings
         self._miners = MinerPoller(view, clock, dialer, miner_drivers, settings)
-        self._infrastructure = InfrastructureReader(view, clock, pdu_drivers, switch_drivers, settings)
+        self._infrastructure = InfrastructureReader(
+            view, clock, pdu_drivers, switch_drivers, settings, cooling_drivers=cooling_drivers
+        )
         self._sleepers = SleepWatch(view, clock, miner_drivers)
         self._pools = PoolWatch(view, pool_prober)
 
@@ -93,6 +96,7 @@ class Observer:
         self._infrastructure.focus(
             pdus={outlet.pdu for miner in members for outlet in miner.outlets},
             switches={miner.port.switch for miner in members if miner.port is not None},
+            units={unit.id for m in members if (unit := self._site.unit_of_loop.get(m.loop or "")) is not None},
         )
         self._pools.focus({pool.id for miner in members for pool in self._site.pools_of(miner)})
 

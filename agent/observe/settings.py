@@ -17,6 +17,8 @@ class PollSettings:
         reply_limit_bytes: longest reply of a miner that is read; a longer one counts as faulty.
         pdu_interval_s: period of a PDU's read in s.
         switch_interval_s: period of a switch's read in s.
+        cooling_interval_s: period of a cooling unit's read in s: chips without coolant reach their limit in 40
+            (facts "detection", section 5), and are to have been stopped by then.
         focus_interval_s: period in s of the reads of PDUs and switches that serve a miner in focus, and the deadline of
             every read of a PDU or switch.
     """
@@ -27,4 +29,5 @@ class PollSettings:
     reply_limit_bytes: int = 262_144
     pdu_interval_s: float = 30.0
     switch_interval_s: float = 60.0
+    cooling_interval_s: float = 10.0
     focus_interval_s: float = 10.0

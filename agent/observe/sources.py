@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from agent.model.telemetry import PduReading, PortReading, Telemetry
+from agent.model.telemetry import CoolingReading, PduReading, PortReading, Telemetry
 from agent.model.topology import Miner
 
 
@@ -41,4 +41,12 @@ class SwitchSource(Protocol):
 
     async def read(self, *, closely: bool = False) -> dict[int, PortReading]:
         """Return every port by its number, `closely` with all that can be read; raises an error of the agent's tree."""
+        ...
+
+
+class CoolingSource(Protocol):
+    """One cooling unit."""
+
+    async def read(self) -> CoolingReading:
+        """Return what it tells; raises an error of the agent's tree."""
         ...
