@@ -8,9 +8,10 @@ RECHECK_S = 2.0
 
 
 def in_flight(request: Request) -> Verdict:
-    """Defer while another action on the same miner or the same outlet is in flight."""
+    """Defer while another action on the same miner, outlet or cooling unit is in flight."""
     outlets, miners = set(request.action.outlets), set(request.action.targets)
     for other in request.busy:
-        if not miners.isdisjoint(other.targets) or outlets.intersection(other.outlets):
+        same_unit = other.unit is not None and other.unit == request.action.unit
+        if same_unit or not miners.isdisjoint(other.targets) or outlets.intersection(other.outlets):
             return Defer(request.now + RECHECK_S, GuardReason.IN_FLIGHT)
     return Allow()

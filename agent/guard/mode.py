@@ -7,8 +7,8 @@ from agent.model.guard import Allow, GuardReason, Refuse, Verdict
 
 
 def mode(request: Request) -> Verdict:
-    """Refuse what the mode does not allow. A switch-on the agent owes is owed in every mode."""
-    if request.action.verb is Verb.POWER_ON and request.is_duty:
+    """Refuse what the mode does not allow. What the agent owes to what it has done itself is owed in every mode."""
+    if request.action.verb is not Verb.POWER_OFF and request.is_duty:
         return Allow()
     if request.mode[request.action.traits.risk] is Mode.OBSERVE:
         return Refuse(GuardReason.OBSERVE_MODE)

@@ -8,15 +8,35 @@ from agent.guard.cooldown import cooldown
 from agent.guard.flash import flash
 from agent.guard.in_flight import in_flight
 from agent.guard.mode import mode
+from agent.guard.moved import moved
+from agent.guard.one_writer import one_writer
 from agent.guard.protected import protected
 from agent.guard.request import Request
+from agent.guard.setpoint import setpoint
 from agent.guard.shared import shared
+from agent.guard.step import step
 from agent.guard.target import target
+from agent.guard.unit import unit
 from agent.model.guard import Allow, Verdict
 
 Gate = Callable[[Request], Verdict]
 
-GATES: tuple[Gate, ...] = (target, protected, mode, shared, flash, brake, in_flight, cooldown, bank)
+GATES: tuple[Gate, ...] = (
+    target,
+    protected,
+    mode,
+    shared,
+    flash,
+    unit,
+    moved,
+    one_writer,
+    setpoint,
+    brake,
+    in_flight,
+    step,
+    cooldown,
+    bank,
+)
 """What can never be allowed comes first, what only has to wait comes last: a refusal is not hidden behind a wait."""
 
 

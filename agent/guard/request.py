@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.guard.limits import GuardLimits, Mode
-from agent.model.action import Action, Risk
+from agent.model.action import Action, Risk, Verb
 from agent.model.columns import Bools
 from agent.model.incident import Incident
 from agent.model.memory import Memory
@@ -41,8 +41,28 @@ class Request:
 
     @property
     def is_duty(self) -> bool:
-        """Whether it switches on again what the agent itself has switched off."""
+        """Whether it undoes what the agent itself has done: switches on, brings a setpoint back, ends a derating."""
+        memory, action = self.memory, self.action
+        match action.verb:
+            case Verb.SET_SUPPLY | Verb.SET_FLOW:
+                return self.leads_back
+            case Verb.WAKE:
+                return all(target in memory.asleep for target in action.targets)
+            case Verb.DERATE:
+                return action.share == 1.0 and all(target in memory.derated for target in action.targets)
+            case _:
+                pass
         return bool(self.action.outlets) and all(o in self.memory.duties for o in self.action.outlets)
+
+    @property
+    def leads_back(self) -> bool:
+        """Whether it moves a setpoint towards what it was before the agent first moved it, and no further."""
+        action = self.action
+        record = None if action.unit is None else self.memory.setpoints.get((action.unit, action.verb))
+        target = action.supply_c if action.verb is Verb.SET_SUPPLY else action.flow_lpm
+        if record is None or target is None or action.was is None:
+            return False
+        return min(action.was, record.base) <= target <= max(action.was, record.base)
 
     def bank_of(self, outlet: Outlet) -> str:
         """Return the printed name of the bank behind an outlet; the outlet's own name where none is known."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
+from agent.ledger import moving
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import (
     AgentStarted,
@@ -186,6 +187,8 @@ class State(Memory):
             self.flashes[action.miner] = Flash(action.miner, action.image, incident.id, at)
         elif action.verb is Verb.POWER_ON:
             self.switched_on.update(dict.fromkeys(action.outlets, at))
+        elif action.unit is not None:
+            moving.intended(self, action, incident.id, at)
 
     def _settled(self, event: Settled, at: float) -> None:
         incident = self.incidents[event.incident]
@@ -207,6 +210,10 @@ class State(Memory):
         if action.pool is not None and event.result is not Result.FAILED:
             self._left(incident, action.pool, at)
         self._settle_flash(action, event.result)
+        if action.unit is not None:
+            moving.settled(self, action, event.result, at)
+        elif event.result is not Result.FAILED:
+            moving.told(self, action, incident.id, at)
         if action.verb is Verb.POWER_OFF:
             # The relay moved some time between intent and outcome; a cool-down counted from the outcome is never short.
             *earlier, _ = self.power_offs[action.miner]

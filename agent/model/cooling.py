@@ -8,6 +8,15 @@ from agent.model.ids import CoolingUnitId
 from agent.model.telemetry import CoolingReading
 from agent.model.topology import Site
 
+CALM_K = 1.0
+"""A unit that is well holds its supply within this of its setpoint (facts "detection", section 7, D8)."""
+
+COLD_K = 3.0
+"""Further below than this it does not hold it either: a loop whose miners sleep may be a little colder."""
+
+CALM_FLOW = 0.90
+"""... and brings this share of its design flow."""
+
 
 class CoolingColumns:
     """What is known of every cooling unit; signals have shape (units,), in the order of the site's list.
@@ -17,6 +26,7 @@ class CoolingColumns:
         is_remote, pumps_ok, leak: 1.0 or 0.0.
         read_at: UTC s of each unit's last read that was answered, NaN for never.
         alarms: the names of the alarms each unit showed then.
+        calm_since: UTC s since when each unit's reads have shown it well without a break, NaN while they do not.
     """
 
     def __init__(self, site: Site) -> None:
@@ -39,6 +49,8 @@ class CoolingColumns:
         self.humidity = Signal(units)
         self.read_at = np.full(units, np.nan)
         self.alarms: list[tuple[str, ...]] = [()] * units
+        self.calm_since = np.full(units, np.nan)
+        self._design_lpm = [unit.design_flow_lpm for unit in site.cooling_units]
 
     def put(self, unit: CoolingUnitId, now: float, reading: CoolingReading) -> None:
         """Store one read of a unit; what it did not tell keeps its old value and time."""
@@ -58,6 +70,17 @@ class CoolingColumns:
         self.dew_point_c.put(row, reading.dew_point_c, now)
         self.ambient_c.put(row, reading.ambient_c, now)
         self.humidity.put(row, reading.humidity, now)
+        if not self._is_calm(row, reading):
+            self.calm_since[row] = np.nan
+        elif np.isnan(self.calm_since[row]):
+            self.calm_since[row] = now
+
+    def _is_calm(self, row: int, reading: CoolingReading) -> bool:
+        """Whether it holds its supply at what it aims at, with its flow, its pumps and no leak."""
+        if reading.supply_c is None or reading.setpoint_c is None or reading.leak or reading.pumps_ok is False:
+            return False
+        flows = reading.flow_lpm is None or reading.flow_lpm >= CALM_FLOW * self._design_lpm[row]
+        return flows and -COLD_K <= reading.supply_c - reading.setpoint_c <= CALM_K
 
 
 def _number(said: bool | None) -> float | None:

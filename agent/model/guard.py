@@ -25,6 +25,16 @@ class GuardReason(StrEnum):
     IMAGE_FROZEN = "image_frozen"
     IMAGE_NOT_ALLOWED = "image_not_allowed"
     FLASHED_BEFORE = "flashed_before"
+    SETPOINT_BOUNDS = "setpoint_bounds"
+    HUMIDITY_UNKNOWN = "humidity_unknown"
+    SETPOINT_STEP = "setpoint_step"
+    SETTLING = "settling"
+    LEAK = "leak"
+    UNIT_ALARM = "unit_alarm"
+    LOCAL_MODE = "local_mode"
+    UNIT_UNREAD = "unit_unread"
+    SETPOINT_MOVED = "setpoint_moved"
+    ANOTHERS_SETPOINT = "anothers_setpoint"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from agent.model.action import Action
+from agent.model.action import Action, Verb
 from agent.model.events import Intended, Judged, Rebound
-from agent.model.ids import ImageId, IncidentId, MinerId, PoolId, RunId
+from agent.model.ids import CoolingUnitId, ImageId, IncidentId, MinerId, PoolId, RunId
 from agent.model.incident import Category, Incident
 from agent.model.topology import Outlet
 
@@ -25,6 +25,24 @@ class Flash:
     verified: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Setpoint:
+    """The record by which a cooling unit's setpoint that the agent has moved is brought back.
+
+    It is there before anything is written, and until the unit was seen to aim at its base again.
+
+    Attributes:
+        base: what the unit aimed at before the agent's first write, in °C or L/min.
+        known: what it may aim at by the agent's own doing; more than one value while an outcome is unknown.
+        at: UTC s of the last intent or outcome.
+    """
+
+    incident: IncidentId
+    base: float
+    known: tuple[float, ...]
+    at: float
+
+
 class Memory:
     """Everything that survives a restart. Changed only by the ledger's fold.
 
@@ -42,6 +60,10 @@ class Memory:
         proven: for each image, the miners on which it ended well.
         frozen: images that did not end well on a miner, with that flash; a person has to release them.
         rebound: where each miner was last found that was not at its inventory's address.
+        setpoints: the setpoints that the agent has moved and not yet brought back, by unit and verb.
+        supply_moves: UTC s and K of each change of a unit's supply temperature of the last 24 h that may have happened.
+        derated: the miners told to run at less than their nominal power: the share, the incident, UTC s.
+        asleep: the miners told to sleep and not yet told to wake: the incident, UTC s.
         judged: the last guard verdict of each incident, so that only changes are recorded.
     """
 
@@ -59,6 +81,10 @@ class Memory:
         self.proven: dict[ImageId, frozenset[MinerId]] = {}
         self.frozen: dict[ImageId, Flash] = {}
         self.rebound: dict[MinerId, Rebound] = {}
+        self.setpoints: dict[tuple[CoolingUnitId, Verb], Setpoint] = {}
+        self.supply_moves: dict[CoolingUnitId, tuple[tuple[float, float], ...]] = {}
+        self.derated: dict[MinerId, tuple[float, IncidentId, float]] = {}
+        self.asleep: dict[MinerId, tuple[IncidentId, float]] = {}
         self.judged: dict[IncidentId, Judged] = {}
         self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
         self._open: dict[IncidentId, None] = {}

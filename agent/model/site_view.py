@@ -75,6 +75,8 @@ class SiteView:
         self.expected: Ints = np.zeros(n, dtype=np.int8)
         self.own_restart_at: Floats = np.full(n, np.nan)
         self.own_boot_at: Floats = np.full(n, np.nan)
+        self.derated: Floats = np.ones(n)
+        self.any_derated = False
         self.hashrate_th, self.expected_th = Signal(n), Signal(n)
         self.elapsed_s = Signal(n)
         self.share_diff = Signal(n)
@@ -265,9 +267,14 @@ class SiteView:
     # -- read by everybody -------------------------------------------------------------------------------------------
 
     def target_th(self, rows: Places = EVERY) -> Floats:
-        """Expected hashrate in TH/s of those rows, or of all: what the device aims at, else the inventory's nominal."""
+        """Expected hashrate in TH/s of those rows, or of all: what the device aims at, else the inventory's nominal.
+
+        Of one that the agent has derated no more than its share of the nominal.
+        """
         target = self.expected_th.value[rows].copy()
         np.copyto(target, self.nominal_th[rows], where=np.isnan(target))
+        if self.any_derated:
+            np.minimum(target, self.nominal_th[rows] * self.derated[rows], out=target)
         return target
 
     def watched(self) -> Bools:

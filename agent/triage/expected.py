@@ -8,12 +8,15 @@ from agent.model.memory import Memory
 from agent.model.site_view import Expected, SiteView
 from agent.model.topology import FAMILY_TRAITS
 
-_RESTARTS = frozenset({Verb.RESTART, Verb.SWITCH_POOL})
-"""What starts another mining process on the same board; some families do so for new pools."""
+_RESTARTS = frozenset({Verb.RESTART, Verb.SWITCH_POOL, Verb.DERATE, Verb.SLEEP, Verb.WAKE})
+"""What starts another mining process on the same board; some families do so for new pools or another power."""
 
 _REBOOTS = frozenset({Verb.REBOOT, Verb.POWER_ON, Verb.FLASH})
 
 _BOOTS = _REBOOTS | {Verb.RESTART}
+
+WOKEN_S = 60.0
+"""A miner put to sleep that says so long afterwards that it is awake was woken by somebody."""
 
 
 class ExpectedState:
@@ -28,8 +31,8 @@ class ExpectedState:
 
         A miner is acting while an action on it is in flight or one of its outlets is owed a switch-on; booting from
         such an action, or from any start of its process, until its family's grace has passed or it says that its
-        ramp is complete; suspended while it says that it was told to sleep. A flash goes on, as far as anybody knows,
-        until it was verified or a person was asked.
+        ramp is complete; suspended while it says that it was told to sleep, or the agent told it. A flash goes on, as
+        far as anybody knows, until it was verified or a person was asked.
         """
         age_s = view.elapsed_s.value + (now - view.elapsed_s.at)
         with np.errstate(invalid="ignore"):
@@ -40,6 +43,7 @@ class ExpectedState:
         expected[view.suspended.value == 1.0] = Expected.SUSPENDED
         rows = view.site.rows
         self._note_settled(view, memory, now)
+        _told(view, memory)
         for intent in memory.flying.values():
             for miner in intent.action.targets:
                 if miner in rows:
@@ -65,3 +69,18 @@ class ExpectedState:
                 view.own_restart_at[row] = at
             elif action.verb in _REBOOTS:
                 view.own_boot_at[row] = at
+
+
+def _told(view: SiteView, memory: Memory) -> None:
+    """Write what the agent itself told miners: to run at a share of their power, to sleep."""
+    rows = view.site.rows
+    if view.any_derated:
+        view.derated.fill(1.0)
+    view.any_derated = bool(memory.derated)
+    for miner, (share, _, _) in memory.derated.items():
+        if miner in rows:
+            view.derated[rows[miner]] = share
+    for miner, (_, at) in memory.asleep.items():
+        row = rows.get(miner)
+        if row is not None and not (view.suspended.value[row] == 0.0 and view.suspended.at[row] > at + WOKEN_S):
+            view.expected[row] = Expected.SUSPENDED

@@ -160,7 +160,9 @@ def test_an_unmetered_or_ramping_neighbour_counts_with_its_nominal() -> None:
 
 def test_refusals_come_before_waits() -> None:
     names = [gate.__name__ for gate in GATES]
-    assert names == ["target", "protected", "mode", "shared", "flash", "brake", "in_flight", "cooldown", "bank"]
+    of_units = ["unit", "moved", "one_writer", "setpoint"]
+    last = ["brake", "in_flight", "step", "cooldown", "bank"]
+    assert names == ["target", "protected", "mode", "shared", "flash", *of_units, *last]
 
 
 @given(st.lists(st.floats(min_value=1.0, max_value=90_000.0), min_size=1, max_size=40))

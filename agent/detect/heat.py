@@ -1,0 +1,211 @@
+"""How hot miners are, and whether that is their own doing: shared by the detectors of hot miners and of hot loops.
+
+A row is hot when its hottest chip or board is within a few kelvins of the limit, its fans can do no more and it is
+slower for it, for a while; or when it is at its limit, for a moment. Whose doing it is, its thermal resistance tells:
+R = (chip - inlet) / power, against its own past and against its neighbours (facts "detection", sections 5 and 7, D3).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.model.columns import Bools, Floats
+from agent.model.site_view import Expected, SiteView
+from agent.model.topology import Cooling
+
+LEARN_EVERY_S = 60.0
+LEARNED_LOOKS = 7 * 86_400.0 / LEARN_EVERY_S
+"""A miner's own resistance is a mean over a week."""
+
+KNOWN_LOOKS = 30
+"""After so many looks it is worth something."""
+
+JITTER_S = 0.5
+"""Readings that are meant to lie a time apart may lie that much closer."""
+
+RAMPED = 0.3
+"""Share of its rate from which a miner's heat says something of its resistance."""
+
+LEARN_BELOW_K = 10.0
+"""Nothing is learned from a miner that is closer to its limit."""
+
+PEERS_MIN = 3
+"""Fewer neighbours have no middle."""
+
+MAD_FLOOR = 0.01
+"""Neighbours that agree more closely than this do not make a small difference a large one."""
+
+FULL_RPM = 6000.0
+FULL_SHARE = 0.95
+"""Fans at full speed: facts "detection", section 1.2; or this share of the fastest that was ever seen of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeatThresholds:
+    """Figures of what counts as hot.
+
+    Attributes:
+        near_k: so close to its limit a miner may be throttled by its heat.
+        slow_ratio: it is where it does no more than this share of its work.
+        throttled_s: ... for so long.
+        over_s: at its limit it is hot after so long, whatever it does.
+        clear_k: so far below its limit it is well again.
+        clear_ratio: ... doing so much of its work.
+        clear_s: ... for so long.
+        resistance: thermal resistance over its own past from which a miner's heat is its own doing ...
+        mads: ... when its neighbours' differ by so many median absolute deviations less.
+        fresh_s: older temperatures are none.
+    """
+
+    near_k: float = 5.0
+    slow_ratio: float = 0.97
+    throttled_s: float = 180.0
+    over_s: float = 20.0
+    clear_k: float = 10.0
+    clear_ratio: float = 0.97
+    clear_s: float = 600.0
+    resistance: float = 1.15
+    mads: float = 4.0
+    fresh_s: float = 60.0
+
+
+class HeatWatch:
+    """Looks at every row's heat once a tick; keeps what time it needs. Arrays have shape (n,).
+
+    Attributes:
+        hot: the rows that are hot.
+        headroom_k: how far each row is below its limits, in K; NaN where nothing fresh tells.
+    """
+
+    def __init__(self, rows: int, thresholds: HeatThresholds | None = None) -> None:
+        self.t = thresholds or HeatThresholds()
+        self.hot: Bools = np.zeros(rows, dtype=np.bool_)
+        self.headroom_k: Floats = np.full(rows, np.nan)
+        self._near_since: Floats = np.full(rows, np.nan)
+        self._over_since: Floats = np.full(rows, np.nan)
+        self._resistance: Floats = np.full(rows, np.nan)
+        self._looks: Floats = np.zeros(rows)
+        self._fastest_rpm: Floats = np.zeros(rows)
+        self._best_th: Floats = np.zeros(rows)
+        self._chip_limit_c: Floats = np.zeros(0)
+        self._board_limit_c: Floats = np.zeros(0)
+        self._is_liquid: Bools = np.zeros(0, dtype=np.bool_)
+        self._looked_at = self._learned_at = -np.inf
+
+    def look(self, view: SiteView, now: float) -> None:
+        """Bring everything up to `now` (UTC s); once a tick, whoever asks first."""
+        if now == self._looked_at:
+            return
+        self._looked_at = now
+        if len(self._chip_limit_c) != len(self.hot):
+            self._know(view)
+        with np.errstate(invalid="ignore"):
+            self.headroom_k = np.fmin(
+                self._chip_limit_c - view.chip_max_c.value, self._board_limit_c - view.board_max_c.value
+            )
+            self.headroom_k[now - np.fmax(view.chip_max_c.at, view.board_max_c.at) > self.t.fresh_s] = np.nan
+            near = self.headroom_k <= self.t.near_k
+        if now - self._learned_at >= LEARN_EVERY_S:
+            self._learned_at = now
+            self._learn(view, now)
+        if not near.any() and not self.hot.any():
+            self._near_since.fill(np.nan)
+            self._over_since.fill(np.nan)
+            return
+        self._weigh(view, now, near)
+
+    def rate_ratio(self, view: SiteView, row: int, window_s: float) -> float | None:
+        """Return a row's work over a while, as a share of what it could do; None where that is not known yet.
+
+        What it could do is the most that it ever said it aims at: some firmware aims lower when it is hot.
+        """
+        done = view.work_gh.over(row, window_s)
+        if done is None:
+            return None
+        could_th = max(float(view.target_th()[row]), float(self._best_th[row]) * float(view.derated[row]))
+        return done[0] / done[1] / (could_th * 1e3)
+
+    def is_single(self, view: SiteView, row: int, now: float) -> bool:
+        """Whether a row's heat is its own doing, by its thermal resistance; so it is where nothing is shared."""
+        unit = int(view.cooling.unit_of[row])
+        if unit < 0:
+            return True
+        peers = np.flatnonzero((view.cooling.unit_of == unit) & (np.arange(len(self.hot)) != row))
+        ratios = self.resistance_now(view, now) / self._resistance
+        known = self._looks >= KNOWN_LOOKS
+        of_peers = ratios[peers[known[peers]]]
+        of_peers = of_peers[~np.isnan(of_peers)]
+        if known[row] and not np.isnan(ratios[row]) and len(of_peers) >= PEERS_MIN:
+            return ratios[row] > self.t.resistance and _stands_out(float(ratios[row]), of_peers, self.t.mads)
+        # What it was like before is not known yet: it is compared with others of its model.
+        same = [peer for peer in peers.tolist() if view.site.miners[peer].model == view.site.miners[row].model]
+        rooms = self.headroom_k[same][~np.isnan(self.headroom_k[same])]
+        if len(rooms) < PEERS_MIN:
+            return False
+        return float(np.median(rooms)) - self.headroom_k[row] > self.t.near_k and _stands_out(
+            -float(self.headroom_k[row]), -rooms, self.t.mads
+        )
+
+    def resistance_now(self, view: SiteView, now: float) -> Floats:
+        """Return each row's thermal resistance in K/W; NaN where temperatures or power are not known."""
+        unit = view.cooling.unit_of
+        supply_c = np.append(
+            np.where(now - view.cooling.supply_c.at <= self.t.fresh_s, view.cooling.supply_c.value, np.nan), np.nan
+        )
+        told_c = np.where(now - view.inlet_c.at <= self.t.fresh_s, view.inlet_c.value, np.nan)
+        inlet_c = np.where(np.isnan(told_c), supply_c[unit], told_c)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = view.hashrate_th.value / np.where(self._best_th > 0.0, self._best_th, view.nominal_th)
+            power_w = np.where(now - view.power_w.at <= self.t.fresh_s, view.power_w.value, view.nominal_w * share)
+            fresh = now - view.chip_max_c.at <= self.t.fresh_s
+            found: Floats = np.where(fresh & (share > RAMPED), (view.chip_max_c.value - inlet_c) / power_w, np.nan)
+        return found
+
+    def _know(self, view: SiteView) -> None:
+        miners = view.site.miners
+        self._chip_limit_c = np.array([m.limits.chip_c for m in miners])
+        self._board_limit_c = np.array([m.limits.board_c for m in miners])
+        self._is_liquid = np.array([m.cooling is not Cooling.AIR for m in miners], dtype=np.bool_)
+
+    def _learn(self, view: SiteView, now: float) -> None:
+        """Take in what rows are like that are well."""
+        with np.errstate(invalid="ignore"):
+            self._fastest_rpm = np.fmax(self._fastest_rpm, view.fan_min_rpm.value)
+            self._best_th = np.fmax(self._best_th, view.expected_th.value)
+            liquid = self._is_liquid & (view.cooling.unit_of >= 0)
+            if not liquid.any():
+                return
+            seen = self.resistance_now(view, now)
+            well = liquid & (self.headroom_k > LEARN_BELOW_K) & (seen > 0.0) & (view.expected == Expected.RUNNING)
+            well &= np.append(~np.isnan(view.cooling.calm_since), False)[view.cooling.unit_of]
+            well &= view.hashrate_th.value >= self.t.slow_ratio * 0.9 * view.target_th()
+        self._looks[well] = np.minimum(self._looks[well] + 1.0, LEARNED_LOOKS)
+        before = np.where(np.isnan(self._resistance), seen, self._resistance)
+        self._resistance = np.where(well, before + (seen - before) / np.maximum(self._looks, 1.0), self._resistance)
+
+    def _weigh(self, view: SiteView, now: float, near: Bools) -> None:
+        """Note since when rows have been near their limit and slow, or at it, and which are hot."""
+        t = self.t
+        watched = (view.expected == Expected.RUNNING) | (view.expected == Expected.TUNING)
+        with np.errstate(invalid="ignore"):
+            over = watched & (self.headroom_k <= 0.0)
+            fans = (view.fan_min_rpm.value >= FULL_RPM) | (
+                (self._fastest_rpm > 0.0) & (view.fan_min_rpm.value >= FULL_SHARE * self._fastest_rpm)
+            )
+        candidates = watched & near & (self._is_liquid | fans)
+        slow = np.zeros_like(near)
+        for row in np.flatnonzero(candidates).tolist():
+            ratio = self.rate_ratio(view, row, t.throttled_s - 3.0 * JITTER_S)
+            slow[row] = ratio is not None and ratio <= t.slow_ratio
+        self._near_since = np.where(candidates, np.fmin(self._near_since, now), np.nan)
+        self._over_since = np.where(over, np.fmin(self._over_since, now), np.nan)
+        throttled = slow & (now - self._near_since >= t.throttled_s - JITTER_S)
+        self.hot = throttled | (now - self._over_since >= t.over_s - JITTER_S)
+
+
+def _stands_out(value: float, others: NDArray[np.float64], mads: float) -> bool:
+    """Whether a value is above its neighbours by so many of their median absolute deviations."""
+    middle = float(np.median(others))
+    mad = max(float(np.median(np.abs(others - middle))), MAD_FLOOR * max(abs(middle), 1.0))
+    return value - middle > mads * mad

@@ -1,0 +1,280 @@
+"""Hot loops: a supply that is too warm, a flow that is too small, or many miners hot at once; and cooling that is lost.
+
+Definitions and figures: facts "detection", section 7, D8, and section 5. What a cooling unit tells and what its miners
+show are two witnesses; each is enough. Every miner of the loop is a member: what is shared is the cause.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.detect.heat import HeatWatch
+from agent.model.columns import Bools, Floats
+from agent.model.incident import Category, Evidence, Health, Reason
+from agent.model.loops import DOMAIN, SAFE_K
+from agent.model.site_view import SiteView
+from agent.model.verdicts import Verdicts
+
+FRESH_S = 60.0
+"""An older reading of a unit says nothing: six of its turns."""
+
+JITTER_S = 0.5
+WELL, HOT, LOST = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class LoopThresholds:
+    """Figures of the detector.
+
+    Attributes:
+        supply_k: supply above its setpoint, in K ...
+        supply_s: ... for so long.
+        flow_share: flow below this share of the design flow ...
+        flow_s: ... for so long.
+        hot_share: share of a loop's miners that are hot, from which the loop is.
+        still_share: below this share of the design flow nothing flows.
+        still_reads: ... in so many reads in a row.
+        runaway_k: a supply so far above its setpoint ...
+        runaway_k_per_min: ... and rising so fast is not cooled any more.
+        runaway_s: ... over so long.
+        clear_s: all is well for so long before it is over.
+    """
+
+    supply_k: float = 3.0
+    supply_s: float = 180.0
+    flow_share: float = 0.85
+    flow_s: float = 30.0
+    hot_share: float = 0.13
+    still_share: float = 0.10
+    still_reads: int = 2
+    runaway_k: float = 3.0
+    runaway_k_per_min: float = 1.0
+    runaway_s: float = 45.0
+    clear_s: float = 600.0
+
+
+@dataclass(slots=True)
+class _Loop:
+    """What one loop has shown. Times are UTC s, NaN for not."""
+
+    state: int = WELL
+    since: float = np.nan
+    high_since: float = np.nan
+    low_since: float = np.nan
+    still: int = 0
+    cool_since: float = np.nan
+    clear_since: float = np.nan
+
+    @property
+    def is_restless(self) -> bool:
+        """Whether it is ill, or was becoming so."""
+        return self.state != WELL or not (np.isnan(self.high_since) and np.isnan(self.low_since))
+
+
+class LoopDetector:
+    """Judges every loop that has a cooling unit; keeps what hysteresis needs.
+
+    Attributes:
+        claims: the rows of loops that are hot or lost; shape (n,).
+    """
+
+    category = Category.THERMAL
+
+    def __init__(self, rows: int, heat: HeatWatch, thresholds: LoopThresholds | None = None) -> None:
+        self.claims: Bools = np.zeros(rows, dtype=np.bool_)
+        self._heat = heat
+        self._t = thresholds or LoopThresholds()
+        self._loops: list[_Loop] = []
+        self._supplies: list[deque[tuple[float, float]]] = []
+        self._restored: list[tuple[int, float, Reason]] = []
+        self._design_lpm: Floats = np.zeros(0)
+        self._read_at: Floats = np.zeros(0)
+        self._restless = False
+        self._quiet = Verdicts(
+            self.category,
+            np.zeros(rows, dtype=np.int8),
+            np.full(rows, np.nan),
+            np.full(rows, np.nan),
+            LoopEvidence(None, heat, np.zeros(rows, dtype=np.int64), 0.0),
+        )
+
+    def judge(self, view: SiteView, now: float) -> Verdicts:
+        """Return this tick's verdict for every row; `now` is UTC s."""
+        self._heat.look(view, now)
+        units = len(view.site.cooling_units)
+        if len(self._loops) != units:
+            self._loops = [_Loop() for _ in range(units)]
+            self._supplies = [deque(maxlen=64) for _ in range(units)]
+            self._design_lpm = np.array([unit.design_flow_lpm for unit in view.site.cooling_units])
+            self._read_at = np.full(units, np.nan)
+        self._take_up(view)
+        self._note_reads(view)
+        if self._is_quiet(view):
+            return self._quiet
+        for unit in range(units):
+            self._judge(view, unit, now)
+        self._restless = any(loop.is_restless for loop in self._loops)
+        states = np.array([loop.state for loop in self._loops] + [WELL])
+        of_row = states[view.cooling.unit_of]
+        self.claims = of_row != WELL
+        times = np.array([(loop.since, loop.clear_since) for loop in self._loops] + [(np.nan, np.nan)])
+        since, clear = times[view.cooling.unit_of].T
+        health = np.where(self.claims, Health.FIRING, Health.HEALTHY).astype(np.int8)
+        return Verdicts(self.category, health, since, clear, LoopEvidence(view, self._heat, of_row, now))
+
+    def _note_reads(self, view: SiteView) -> None:
+        """Take in the units that were read since the last tick."""
+        columns = view.cooling
+        for unit in np.flatnonzero(columns.read_at != self._read_at).tolist():
+            if np.isnan(columns.read_at[unit]):
+                continue
+            self._supplies[unit].append((float(columns.read_at[unit]), float(columns.supply_c.value[unit])))
+            still = columns.flow_lpm.value[unit] < self._t.still_share * self._design_lpm[unit]
+            loop = self._loops[unit]
+            loop.still = loop.still + 1 if still else 0
+        self._read_at = columns.read_at.copy()
+
+    def _is_quiet(self, view: SiteView) -> bool:
+        """Whether nothing is amiss anywhere, nor was at the last tick."""
+        columns = view.cooling
+        if self._restless or self._heat.hot.any():
+            return False
+        with np.errstate(invalid="ignore"):
+            ill = columns.supply_c.value > columns.setpoint_c.value + self._t.supply_k
+            ill |= columns.flow_lpm.value < self._t.flow_share * self._design_lpm
+            ill |= columns.pumps_ok.value == 0.0
+        return not ill.any()
+
+    def restore(self, row: int, since: float, reason: Reason) -> None:
+        """Take up a loop that was hot or lost before a restart of the agent."""
+        if reason in (Reason.LOOP_HOT, Reason.COOLING_LOST):
+            self._restored.append((row, since, reason))
+
+    def _take_up(self, view: SiteView) -> None:
+        for row, since, reason in self._restored:
+            unit = int(view.cooling.unit_of[row])
+            if unit >= 0:
+                self._restless = True
+                state = LOST if reason is Reason.COOLING_LOST else HOT
+                self._loops[unit].state, self._loops[unit].since = state, since
+        self._restored.clear()
+
+    def _judge(self, view: SiteView, unit: int, now: float) -> None:
+        loop, heat = self._loops[unit], self._heat
+        ill = HOT if self._reads_ill(view, unit, now) else WELL
+        members = view.cooling.unit_of == unit
+        hot = np.flatnonzero(members & heat.hot)
+        if ill == WELL and len(hot) > 1 and len(hot) >= self._t.hot_share * members.sum():
+            shared = [row for row in hot.tolist() if not heat.is_single(view, row, now)]
+            ill = HOT if len(shared) > 1 and len(shared) >= self._t.hot_share * members.sum() else WELL
+        if self._is_lost(view, unit, now):
+            ill = LOST
+        if ill > loop.state:
+            loop.since = now if loop.state == WELL else loop.since
+            loop.state, loop.clear_since = ill, np.nan
+        if loop.state != WELL:
+            self._clear(view, unit, members, now)
+
+    def _clear(self, view: SiteView, unit: int, members: Bools, now: float) -> None:
+        """End what fires once the unit, where it tells, and every miner have been well for the clear window."""
+        loop, columns = self._loops[unit], view.cooling
+        with np.errstate(invalid="ignore"):
+            cool = not bool((self._heat.headroom_k[members] < SAFE_K).any())
+        loop.cool_since = np.fmin(loop.cool_since, now) if cool else np.nan
+        tells = not np.isnan(columns.supply_c.at[unit]) or not np.isnan(columns.flow_lpm.at[unit])
+        calm_since = columns.calm_since[unit] if tells else loop.cool_since
+        if tells and now - columns.read_at[unit] > FRESH_S:
+            calm_since = np.nan
+        if loop.state == LOST and not tells:
+            calm_since = np.nan
+        loop.clear_since = max(calm_since, loop.cool_since) if not np.isnan(calm_since + loop.cool_since) else np.nan
+        if now - loop.clear_since >= self._t.clear_s:
+            self._loops[unit] = _Loop()
+
+    def _reads_ill(self, view: SiteView, unit: int, now: float) -> bool:
+        """Whether the unit's readings have shown it too warm, or with too little flow or pumps, for long enough."""
+        loop, columns, t = self._loops[unit], view.cooling, self._t
+        if not now - columns.read_at[unit] <= FRESH_S:
+            loop.high_since = loop.low_since = np.nan
+            return False
+        high = columns.supply_c.value[unit] > columns.setpoint_c.value[unit] + t.supply_k
+        low = columns.flow_lpm.value[unit] < t.flow_share * self._design_lpm[unit]
+        loop.high_since = np.fmin(loop.high_since, now) if high else np.nan
+        loop.low_since = np.fmin(loop.low_since, now) if low else np.nan
+        too_warm = now - loop.high_since >= t.supply_s - JITTER_S
+        too_little = now - loop.low_since >= t.flow_s - JITTER_S
+        return bool(too_warm or too_little or columns.pumps_ok.value[unit] == 0.0)
+
+    def _is_lost(self, view: SiteView, unit: int, now: float) -> bool:
+        """Whether heat is not carried away any more: no pump, no flow, or a supply that runs away."""
+        loop, columns, t = self._loops[unit], view.cooling, self._t
+        if not now - columns.read_at[unit] <= FRESH_S:
+            return False
+        flow_share = columns.flow_lpm.value[unit] / self._design_lpm[unit]
+        no_pump = columns.pumps_ok.value[unit] == 0.0 and not flow_share >= t.flow_share
+        return bool(no_pump or loop.still >= t.still_reads or self._runs_away(view, unit))
+
+    def _runs_away(self, view: SiteView, unit: int) -> bool:
+        supplies, t = self._supplies[unit], self._t
+        if not supplies or not supplies[-1][1] > view.cooling.setpoint_c.value[unit] + t.runaway_k:
+            return False
+        last_at, last_c = supplies[-1]
+        before = [(at, c) for at, c in supplies if last_at - at >= t.runaway_s - JITTER_S]
+        if not before:
+            return False
+        at, first_c = before[-1]
+        return (last_c - first_c) / (last_at - at) * 60.0 >= t.runaway_k_per_min
+
+
+class LoopEvidence:
+    """Explains a verdict, for the few rows that need it."""
+
+    __slots__ = ("_heat", "_now", "_state", "_view")
+
+    def __init__(self, view: SiteView | None, heat: HeatWatch, state: NDArray[np.int64], now: float) -> None:
+        self._view = view
+        self._heat = heat
+        self._state = state
+        self._now = now
+
+    def reason(self, row: int) -> Reason:
+        """Return why that row fires."""
+        return Reason.COOLING_LOST if self._state[row] == LOST else Reason.LOOP_HOT
+
+    def domain(self, row: int) -> str:
+        """Return the loop."""
+        return "" if self._view is None else f"{DOMAIN}{self._view.site.miners[row].loop}"
+
+    def of(self, row: int) -> Evidence:
+        """Return what was seen of that row's loop, units in the keys; None where never read."""
+        view, columns = self._view, None if self._view is None else self._view.cooling
+        if view is None or columns is None or columns.unit_of[row] < 0:
+            return {}
+        unit = int(columns.unit_of[row])
+        members = columns.unit_of == unit
+        headroom_k: Floats = self._heat.headroom_k[members]
+        return {
+            "unit": view.site.cooling_units[unit].id,
+            "supply_c": _rounded(columns.supply_c.value[unit]),
+            "setpoint_c": _rounded(columns.setpoint_c.value[unit]),
+            "return_c": _rounded(columns.return_c.value[unit]),
+            "flow_lpm": _rounded(columns.flow_lpm.value[unit]),
+            "design_flow_lpm": view.site.cooling_units[unit].design_flow_lpm,
+            "pumps_ok": _said(columns.pumps_ok.value[unit]),
+            "leak": _said(columns.leak.value[unit]),
+            "alarms": ", ".join(columns.alarms[unit]),
+            "reading_age_s": _rounded(self._now - columns.read_at[unit]),
+            "miners": int(members.sum()),
+            "miners_hot": int((members & self._heat.hot).sum()),
+            "least_headroom_k": _rounded(np.nanmin(headroom_k) if not np.isnan(headroom_k).all() else np.nan),
+        }
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 1)
+
+
+def _said(value: float) -> bool | None:
+    return None if np.isnan(value) else bool(value)

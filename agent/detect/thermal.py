@@ -1,0 +1,126 @@
+"""Hot miners: near the limit, with fans at full speed or in a liquid, and slower for it; by themselves.
+
+Definitions and figures: facts "detection", section 7, D3. What is hot together with its loop is the loop's. A verdict
+that fired stays until the miner has been cool and at full rate for the whole clear window: one that the agent has
+derated is cool for that, and well only once it may run in full again.
+"""
+
+import numpy as np
+
+from agent.detect.heat import HeatWatch
+from agent.detect.loop import LoopDetector
+from agent.model.columns import Bools, Floats
+from agent.model.incident import Category, Evidence, Health, Reason
+from agent.model.site_view import Expected, SiteView
+from agent.model.verdicts import Verdicts
+
+ALONE_S = 120.0
+"""A miner on a loop that is hot for no reason of its own is given this time: it may be the first of many."""
+
+
+class ThermalDetector:
+    """Judges every row; keeps what hysteresis needs. State arrays have shape (n,).
+
+    Args:
+        loops: whose rows are left to it: it judges before, in the same tick.
+    """
+
+    category = Category.THERMAL
+
+    def __init__(self, rows: int, heat: HeatWatch, loops: LoopDetector) -> None:
+        self._heat = heat
+        self._loops = loops
+        self._since: Floats = np.full(rows, np.nan)
+        self._hot_since: Floats = np.full(rows, np.nan)
+        self._clear_since: Floats = np.full(rows, np.nan)
+        self._quiet = Verdicts(
+            self.category,
+            np.zeros(rows, dtype=np.int8),
+            np.full(rows, np.nan),
+            np.full(rows, np.nan),
+            HeatEvidence(None, heat, 0.0),
+        )
+
+    def judge(self, view: SiteView, now: float) -> Verdicts:
+        """Return this tick's verdict for every row; `now` is UTC s."""
+        heat = self._heat
+        heat.look(view, now)
+        firing = ~np.isnan(self._since)
+        if not heat.hot.any() and not firing.any():
+            self._hot_since.fill(np.nan)
+            return self._quiet
+        hot: Bools = heat.hot & ~self._loops.claims
+        self._hot_since = np.where(hot, np.fmin(self._hot_since, now), np.nan)
+        for row in np.flatnonzero(hot & ~firing).tolist():
+            alone = now - self._hot_since[row] >= ALONE_S or heat.is_single(view, row, now)
+            self._since[row] = now if alone else np.nan
+        self._since[view.expected == Expected.SUSPENDED] = np.nan
+        firing = ~np.isnan(self._since)
+        for row in np.flatnonzero(firing).tolist():
+            self._clear(view, row, now)
+        firing = ~np.isnan(self._since)
+        health = np.where(firing, Health.FIRING, np.where(hot, Health.SUSPECT, Health.HEALTHY)).astype(np.int8)
+        evidence = HeatEvidence(view, heat, now)
+        return Verdicts(self.category, health, self._since.copy(), self._clear_since.copy(), evidence)
+
+    def restore(self, row: int, since: float, reason: Reason) -> None:
+        """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
+        if reason is Reason.OVERHEATED:
+            self._since[row] = since
+
+    def _clear(self, view: SiteView, row: int, now: float) -> None:
+        """Note since when a firing row has been well, and end its verdict once that has lasted."""
+        t = self._heat.t
+        ratio = self._heat.rate_ratio(view, row, 120.0)
+        cool = self._heat.headroom_k[row] >= t.clear_k and ratio is not None and ratio >= t.clear_ratio
+        if not cool:
+            self._clear_since[row] = np.nan
+            return
+        if np.isnan(self._clear_since[row]):
+            self._clear_since[row] = now
+        if view.derated[row] < 1.0:
+            return
+        if now - self._clear_since[row] >= t.clear_s:
+            self._since[row] = self._clear_since[row] = np.nan
+
+
+class HeatEvidence:
+    """Explains a verdict, for the few rows that need it."""
+
+    __slots__ = ("_heat", "_now", "_view")
+
+    def __init__(self, view: SiteView | None, heat: HeatWatch, now: float) -> None:
+        self._view = view
+        self._heat = heat
+        self._now = now
+
+    def reason(self, _: int) -> Reason:
+        """Return why that row fires."""
+        return Reason.OVERHEATED
+
+    def domain(self, _: int) -> str:
+        """Return nothing: it is hot by itself."""
+        return ""
+
+    def of(self, row: int) -> Evidence:
+        """Return what was seen of that row, units in the keys; None where never measured."""
+        view = self._view
+        if view is None:
+            return {}
+        limits = view.site.miners[row].limits
+        ratio = self._heat.rate_ratio(view, row, 120.0)
+        return {
+            "chip_max_c": _rounded(view.chip_max_c.value[row]),
+            "chip_limit_c": limits.chip_c,
+            "board_max_c": _rounded(view.board_max_c.value[row]),
+            "board_limit_c": limits.board_c,
+            "inlet_c": _rounded(view.inlet_c.value[row]),
+            "fan_min_rpm": _rounded(view.fan_min_rpm.value[row]),
+            "rate_share": None if ratio is None else round(ratio, 3),
+            "derated_to": round(float(view.derated[row]), 2),
+            "resistance_k_per_w": _rounded(self._heat.resistance_now(view, self._now)[row], 4),
+        }
+
+
+def _rounded(value: float, digits: int = 1) -> float | None:
+    return None if np.isnan(value) else round(float(value), digits)

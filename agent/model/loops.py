@@ -1,0 +1,139 @@
+"""What may be asked of a coolant loop: its bounds, its steps, how far its miners are from their limits.
+
+Pure functions of the view, for playbooks, guards and the duty to bring setpoints back. Figures: facts "detection",
+section 5 (control rule), and facts "control", section 3.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.model.columns import Floats
+from agent.model.ids import CoolingUnitId
+from agent.model.site_view import SiteView
+from agent.model.topology import Cooling, CoolingUnit
+
+DOMAIN = "loop:"
+"""What the fault domain of a loop's incident begins with; the loop's name follows."""
+
+FRESH_S = 60.0
+"""An older reading of a unit says nothing of its present state: six of its turns."""
+
+STEP_K = 2.0
+RAISE_K = 1.0
+"""Largest change of a supply temperature at a time: down, and back up."""
+
+SETTLE_S: Mapping[Cooling, float] = {Cooling.HYDRO: 600.0, Cooling.IMMERSION: 1500.0, Cooling.AIR: 300.0}
+"""How long a loop takes to settle after a step."""
+
+RAISE_EVERY_S = 1800.0
+"""Least time between two steps back."""
+
+DAY_K = 5.0
+"""A supply is lowered by no more than this within a day."""
+
+STEPS = 3
+"""Steps an incident may take; then it is a person's."""
+
+DEW_MARGIN_K = 2.0
+"""The coolant stays so much above the dew point of the air around it."""
+
+FLOW_STEP, MOST_FLOW = 1.10, 1.10
+"""A flow is raised by a tenth at a time, and to no more than a tenth above the design flow."""
+
+LOW_FLOW = 0.95
+"""Below this share of the design flow, flow is raised before the supply is lowered."""
+
+SAFE_K = 8.0
+"""Chips so far below their limit are well."""
+
+SAME = 0.05
+"""Two setpoints closer than this are the same: less than any unit's step."""
+
+_A, _B = 17.62, 243.12
+
+Rows = NDArray[np.int64]
+
+
+def dew_point(temp_c: float, humidity: float) -> float:
+    """Return the dew point in °C of air with that temperature and relative humidity, 0 < humidity ≤ 1 (Magnus)."""
+    log = math.log(humidity) + _A * temp_c / (_B + temp_c)
+    return _B * log / (_A - log)
+
+
+def dew_point_c(view: SiteView, unit: CoolingUnitId, now: float) -> float | None:
+    """Return the dew point in °C of the air around a loop; None where nothing fresh tells it."""
+    columns = view.cooling
+    row = columns.rows[unit]
+    told = columns.dew_point_c.fresh(row, now, FRESH_S)
+    ambient_c = columns.ambient_c.fresh(row, now, FRESH_S)
+    humidity = columns.humidity.fresh(row, now, FRESH_S)
+    known = [] if told is None else [told]
+    if ambient_c is not None and humidity is not None and 0.0 < humidity <= 1.0:
+        known.append(dew_point(ambient_c, humidity))
+    return max(known, default=None)
+
+
+def floor_c(view: SiteView, unit: CoolingUnit, now: float) -> float | None:
+    """Return the coldest supply in °C that may be asked for now; None while the dew point is not known."""
+    dew_c = dew_point_c(view, unit.id, now)
+    if dew_c is None:
+        return None
+    coldest_c = max((view.site.miners[row].limits.inlet_c[0] for row in members(view, unit.id)), default=unit.min_c)
+    return max(dew_c + DEW_MARGIN_K, coldest_c, unit.min_c, unit.setpoint_c - DAY_K)
+
+
+def reading(view: SiteView, unit: CoolingUnitId, name: str, now: float) -> float | None:
+    """Return one of a unit's readings, by its column's name; None where it is not fresh."""
+    value: float | None = getattr(view.cooling, name).fresh(view.cooling.rows[unit], now, FRESH_S)
+    return value
+
+
+def lower_c(view: SiteView, unit: CoolingUnit, now: float) -> float | None:
+    """Return the next supply temperature in °C on the way down; None where no step is left or the floor is unknown.
+
+    In whole degrees, for some units know no others.
+    """
+    found, floor = reading(view, unit.id, "setpoint_c", now), floor_c(view, unit, now)
+    if found is None or floor is None:
+        return None
+    target_c = math.ceil(max(found - STEP_K, floor) - 1e-9)
+    return float(target_c) if found - target_c >= RAISE_K / 2 else None
+
+
+def more_lpm(view: SiteView, unit: CoolingUnit, now: float) -> float | None:
+    """Return the next flow in L/min where it is low and may be raised; None otherwise."""
+    flow, aim = reading(view, unit.id, "flow_lpm", now), reading(view, unit.id, "flow_setpoint_lpm", now)
+    if flow is None or aim is None or flow >= LOW_FLOW * unit.design_flow_lpm:
+        return None
+    target_lpm = math.floor(min(aim * FLOW_STEP, MOST_FLOW * unit.design_flow_lpm))
+    return float(target_lpm) if target_lpm > aim + 1.0 else None
+
+
+def members(view: SiteView, unit: CoolingUnitId) -> Rows:
+    """Return the rows of the miners that a unit cools."""
+    rows: Rows = np.flatnonzero(view.cooling.unit_of == view.cooling.rows[unit])
+    return rows
+
+
+def headroom_k(view: SiteView, rows: Rows, now: float) -> Floats:
+    """Return how far each row is below its limits, by its hottest chip and board, in K; NaN where nothing is fresh."""
+    limits = [view.site.miners[row].limits for row in rows.tolist()]
+    found = np.full(len(rows), np.nan)
+    for column, limit_c in (
+        (view.chip_max_c, [m.chip_c for m in limits]),
+        (view.board_max_c, [m.board_c for m in limits]),
+    ):
+        fresh = now - column.at[rows] <= FRESH_S
+        left_k = np.where(fresh, np.array(limit_c) - column.value[rows], np.nan)
+        found = np.fmin(found, left_k)
+    return found
+
+
+def inlet_c(view: SiteView, row: int, now: float) -> float | None:
+    """Return the temperature in °C of what a miner is given: as it says, else as its cooling unit does."""
+    told = view.inlet_c.fresh(row, now, FRESH_S)
+    unit = int(view.cooling.unit_of[row])
+    return told if told is not None or unit < 0 else view.cooling.supply_c.fresh(unit, now, FRESH_S)
