@@ -20,16 +20,19 @@ from agent.detect.degraded import DegradedDetector
 from agent.detect.firmware import FirmwareDetector
 from agent.detect.foreign_pool import ForeignPoolDetector
 from agent.detect.hardware import HardwareDetector
+from agent.detect.heat import HeatWatch
 from agent.detect.hiccup import HiccupDetector
+from agent.detect.loop import LoopDetector
 from agent.detect.network import NetworkDetector
 from agent.detect.pool import PoolDetector
 from agent.detect.rejects import RejectDetector
 from agent.detect.stuck import StuckDetector
+from agent.detect.thermal import ThermalDetector
 from agent.detect.unsteady_pool import UnsteadyPoolDetector
 from agent.guard.limits import Mode
 from agent.ledger.fold import State
 from agent.ledger.store import Ledger
-from agent.model.action import Repeat, Result, Risk, Verb
+from agent.model.action import Action, Repeat, Result, Risk, Verb
 from agent.model.errors import InvariantError
 from agent.model.events import (
     AgentStarted,
@@ -43,6 +46,7 @@ from agent.model.events import (
     Settled,
 )
 from agent.model.incident import Phase
+from agent.model.loops import SAME
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Detector
 from agent.remediate.settle import settled
@@ -51,6 +55,9 @@ from agent.stages import Stages
 from agent.touch import Touch
 
 _log = structlog.get_logger(__name__)
+
+_SET_AGAIN = frozenset({Verb.SWITCH_POOL, Verb.DERATE, Verb.SLEEP, Verb.WAKE})
+"""What is set again after a restart of the agent, for as long as it is wanted."""
 
 NOT_WANTED = "the agent was restarted in between; it is not wanted any more"
 
@@ -255,18 +262,41 @@ class Agent:
         verb, row = intent.action.verb, self.view.site.rows.get(intent.action.miner)
         if verb is Verb.POWER_ON:
             return None
-        if verb is Verb.SWITCH_POOL or intent.action.traits.risk is Risk.OBSERVE:
-            # Whoever works for that pool already is left alone by the driver, and looking once more changes nothing.
-            return None if self._is_current(intent) else ActionOutcome(Result.UNKNOWN, NOT_WANTED)
+        if intent.action.unit is not None:
+            return self._look_at_unit(intent.action)
+        if verb in _SET_AGAIN or intent.action.traits.risk is Risk.OBSERVE:
+            # Whoever is as wanted already is left alone by the driver, and looking once more changes nothing. A duty,
+            # which has no run, is always done.
+            wanted = intent.run is None or self._is_current(intent)
+            return None if wanted else ActionOutcome(Result.UNKNOWN, NOT_WANTED)
         answers = row is not None and self.view.reach[row] == Reach.ANSWERED
-        if intent.action.traits.repeat is Repeat.SAFE:
-            if row is not None and not answers and self._is_current(intent):
-                return None
-            return ActionOutcome(Result.UNKNOWN, NOT_WANTED)
+        if intent.action.traits.repeat is not Repeat.SAFE:
+            return self._look_at_process(intent, row if answers else None)
+        again = row is not None and not answers and self._is_current(intent)
+        return None if again else ActionOutcome(Result.UNKNOWN, NOT_WANTED)
+
+    def _look_at_process(self, intent: Intended, row: int | None) -> ActionOutcome:
+        """Tell from the age of the process that answers whether it was restarted; `row` None where none does."""
         intended_at = self.memory.incidents[intent.incident].attempts[-1].at
-        if answers and float(self.view.elapsed_s.at[row] - self.view.elapsed_s.value[row]) >= intended_at:
+        elapsed_s = self.view.elapsed_s
+        if row is not None and float(elapsed_s.at[row] - elapsed_s.value[row]) >= intended_at:
             return ActionOutcome(Result.OK, "seen after a restart of the agent: the process is younger than the intent")
         return ActionOutcome(Result.UNKNOWN, "the agent was restarted in between, and nothing shows that it happened")
+
+    def _look_at_unit(self, action: Action) -> ActionOutcome:
+        """Tell from the first read what became of a setpoint's write; it is never written again on that account."""
+        columns = self.view.cooling
+        unit = None if action.unit is None else columns.rows.get(action.unit)
+        if unit is not None:
+            is_supply = action.verb is Verb.SET_SUPPLY
+            found = float((columns.setpoint_c if is_supply else columns.flow_setpoint_lpm).value[unit])
+            for value, result in (
+                (action.supply_c if is_supply else action.flow_lpm, Result.OK),
+                (action.was, Result.FAILED),
+            ):
+                if value is not None and abs(found - value) < SAME:
+                    return ActionOutcome(result, f"seen after a restart of the agent: it aims at {found:g}")
+        return ActionOutcome(Result.UNKNOWN, "the agent was restarted in between, and nothing shows what it aims at")
 
     def _is_current(self, intent: Intended) -> bool:
         """Whether the run that wanted this may go on under the playbooks of today."""
@@ -279,12 +309,16 @@ def detectors(settings: Settings) -> list[Detector]:
     rows = len(settings.site.miners)
     network = NetworkDetector(rows)
     firmware = FirmwareDetector(settings.site, settings.firmware)
+    heat = HeatWatch(rows)
+    loops = LoopDetector(rows, heat)
     return [
         ForeignPoolDetector(rows, settings.foreign_pool),
         PoolDetector(rows, settings.pool_loss),
         UnsteadyPoolDetector(rows, settings.unsteady_pool),
         network,
         firmware,
+        loops,
+        ThermalDetector(rows, heat, loops),
         RejectDetector(rows, settings.rejects),
         HardwareDetector(rows, settings.hardware),
         DegradedDetector(rows, settings.degraded),

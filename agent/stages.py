@@ -29,7 +29,7 @@ from agent.model.memory import Memory
 from agent.model.playbook import Situation
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Detector, Verdicts
-from agent.remediate import duty, failback
+from agent.remediate import duty, failback, restore
 from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
 from agent.remediate.tables import Tables
@@ -93,6 +93,8 @@ class Stages:
             events.extend(self._record(incident, decision, tick))
         for incident, action in duty.owed(self._memory, now):
             events.extend(self._ask(incident, Perform(action, duty.STATE), None, tick))
+        for incident, action in restore.owed(self._memory, self._view, now):
+            events.extend(self._ask(incident, Perform(action, restore.STATE), None, tick))
         for incident, action in failback.owed(self._memory, self._view, now):
             events.extend(self._ask(incident, Perform(action, failback.STATE), None, tick))
         return events

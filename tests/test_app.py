@@ -40,6 +40,7 @@ def test_every_playbook_that_ships_is_sound_and_has_incidents_of_its_own() -> No
         Category.NETWORK,
         Category.REJECTS,
         Category.FIRMWARE,
+        Category.THERMAL,
         Category.OTHER,
     }
     assert len({table.fingerprint for table in found}) == len(list(found))

@@ -7,12 +7,13 @@ must be few of them: the explorer visits every pair of a playbook's state and an
 
 from collections import Counter
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from agent.model.action import VERB_TRAITS, Result, Risk, Verb
 from agent.model.incident import Category
+from agent.model.loops import STEPS
 from agent.model.playbook import Act, Playbook
 from agent.remediate.graph import End, Exit
 
@@ -126,8 +127,18 @@ def attempts(playbook: Playbook) -> Property[tuple[tuple[Verb, int], ...]]:
     )
 
 
-RISK_EXEMPT = frozenset({Verb.POWER_ON, Verb.SWITCH_POOL, Verb.COLLECT_LOGS, Verb.VERIFY_FIRMWARE})
-"""What puts back what was taken, voltage or pools, and what only looks: never too much nor too little."""
+RISK_EXEMPT = frozenset(
+    {
+        Verb.POWER_ON,
+        Verb.SWITCH_POOL,
+        Verb.COLLECT_LOGS,
+        Verb.VERIFY_FIRMWARE,
+        Verb.DERATE,
+        Verb.SLEEP,
+        Verb.WAKE,
+    }
+)
+"""What puts back what was taken, voltage or pools, what only looks, and what takes heat away: never too much."""
 
 
 def risk(_: Playbook) -> Property[Risk]:
@@ -145,15 +156,17 @@ def risk(_: Playbook) -> Property[Risk]:
 
     return Property(
         "risk",
-        "no action comes after a riskier one; what puts back or only looks is exempt",
+        "no action comes after a riskier one; what puts back, only looks or takes heat away is exempt",
         Risk.OBSERVE,
         step,
         lambda _, __: Kept("kept"),
     )
 
 
-GENTLE = frozenset({Category.POOL, Category.NETWORK, Category.REJECTS})
+GENTLE = frozenset({Category.POOL, Category.NETWORK, Category.REJECTS, Category.THERMAL})
 """What is wrong there is not in the miner, or not to be cured by taking its power away."""
+
+_HARSH = frozenset({Risk.REBOOT, Risk.POWER, Risk.FLASH})
 
 
 def gentle(playbook: Playbook) -> Property[bool]:
@@ -163,13 +176,13 @@ def gentle(playbook: Playbook) -> Property[bool]:
     """
 
     def step(known: bool, way: Exit) -> bool | Broken:
-        if way.verb is None or playbook.category not in GENTLE or VERB_TRAITS[way.verb].risk <= Risk.SOFT:
+        if way.verb is None or playbook.category not in GENTLE or VERB_TRAITS[way.verb].risk not in _HARSH:
             return known
         return Broken(f"does {way.verb} for an incident of the class {playbook.category}")
 
     return Property(
         "gentle",
-        "nobody is rebooted or power-cycled for a pool, a network or rejects",
+        "nobody is rebooted or power-cycled for a pool, a network, rejects or heat",
         True,
         step,
         lambda _, __: Kept("kept"),
@@ -226,10 +239,64 @@ def flashes(_: Playbook) -> Property[tuple[Firmware, bool]]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """What a run has changed about heat, as far as it knows.
+
+    Attributes:
+        steps: writes of a supply temperature that may have happened.
+        blind: the last write's outcome is unknown, and nobody has looked since.
+        asleep: miners may sleep.
+    """
+
+    steps: int = 0
+    blind: bool = False
+    moved: bool = False
+    asleep: bool = False
+
+
+def rollback(playbook: Playbook) -> Property[Heat]:
+    """Promise that no run leaves a setpoint moved, or a miner asleep, that nobody will bring back.
+
+    A moved setpoint, a derating and a sleep are recorded with the intent, before anything is written; from the run's
+    end on, whatever end that is, the agent brings them back (agent.remediate.restore). What is left to promise is that
+    a run stops after as many steps as a loop may be lowered by, looks before it goes on from a write whose outcome it
+    does not know, and is not over and well while miners sleep.
+    """
+
+    def step(known: Heat, way: Exit) -> Heat | Broken:
+        if way.verb is None:
+            return replace(known, blind=False)
+        if way.verb in (Verb.SET_SUPPLY, Verb.SET_FLOW):
+            if known.blind:
+                return Broken(f"does {way.verb} after a write whose outcome is unknown, and has not looked")
+            steps = known.steps + (way.verb is Verb.SET_SUPPLY and way.result is not Result.FAILED)
+            moved = known.moved or way.result is not Result.FAILED
+            if steps > STEPS:
+                return Broken(f"moves a supply temperature {steps} times; {STEPS} steps are a loop's most")
+            return replace(known, steps=steps, moved=moved, blind=way.result is Result.UNKNOWN)
+        if way.verb is Verb.SLEEP:
+            return replace(known, asleep=True)
+        return replace(known, asleep=False) if way.verb is Verb.WAKE and way.result is Result.OK else known
+
+    def at_end(known: Heat, end: End) -> Kept | Broken:
+        if known.asleep and end is End.RESOLVED:
+            return Broken("is over and well with its miners asleep")
+        return Kept(OWED if known.moved or known.asleep else Outlets.AS_FOUND.value)
+
+    return Property(
+        "rollback",
+        "what a run moves is owed back from its end on; no step more than a loop may take, none after a blind one",
+        Heat(),
+        step,
+        at_end,
+    )
+
+
 FROZEN = "left alone"
 """The run is over and nobody saw the flash end well: its image is frozen, and nothing disturbs the miner."""
 
 PropertyOf = Callable[[Playbook], Property[Any]]
 
-PROPERTIES: tuple[PropertyOf, ...] = (outlets, flashes, attempts, risk, gentle)
+PROPERTIES: tuple[PropertyOf, ...] = (outlets, flashes, attempts, risk, gentle, rollback)
 """Every property a playbook is held to. A new one is a function here, added to this line."""

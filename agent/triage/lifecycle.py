@@ -33,11 +33,14 @@ CRITICAL_SHARE = 0.10
 HIGH_SHARE = 0.01
 """Shares of the site's hashrate from which an incident is critical or high (KPI reference, severities)."""
 
-_WORSE = frozenset({(Reason.UNSTEADY_POOL, Reason.NO_POOL)})
+_WORSE = frozenset({(Reason.UNSTEADY_POOL, Reason.NO_POOL), (Reason.LOOP_HOT, Reason.COOLING_LOST)})
 """Causes that may turn into another one though miners share them and a person was asked: of this he was not told."""
 
 MOSTLY = 0.9
 """A shared cause has no effect any more when so many of its miners are well."""
+
+_CRITICAL = frozenset({Reason.FOREIGN_POOL, Reason.OVERTEMP_CUT_OUT, Reason.COOLING_LOST})
+"""Who works for strangers, who stopped for its safety, and who is not cooled, whatever its share of the hashrate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +239,15 @@ def _update(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) -> lis
     """Return what a member's symptom changes about its incident: nothing once something was done.
 
     A new symptom is then what the deed did: booting, not hashing yet. The first one stands. But a stuck miner that was
-    restarted in vain, or restarts by itself, was a firmware fault all along (docs/decisions/0014-flashing.md).
+    restarted in vain, or restarts by itself, was a firmware fault all along (docs/decisions/0014-flashing.md), and a
+    hot loop that is not cooled any more cannot wait.
     """
-    if (incident.attempts and not _did_not_hold(incident, verdict)) or incident.id in tick.worsened:
-        return []
     cause = verdict.evidence.reason(row)
-    if (incident.cause, cause) in _WORSE:
+    is_worse = (incident.cause, cause) in _WORSE
+    waits = bool(incident.attempts) and not (is_worse and cause in _CRITICAL) and not _did_not_hold(incident, verdict)
+    if waits or incident.id in tick.worsened:
+        return []
+    if is_worse:
         tick.worsened.add(incident.id)
         return [_reclassified(tick, incident, row, verdict)]
     if incident.domain or not _is_undecided(incident) or cause == incident.cause:
@@ -331,12 +337,12 @@ def _is_past(incident: Incident, limits: TriageLimits, now: float) -> bool:
 def _severity(view: SiteView, members: Sequence[MinerId], cause: Reason, domain: str) -> Severity:
     """Return the severity by the share of the site's hashrate.
 
-    Whoever works for strangers, or stopped for its safety, is critical at once; a loss of a few percent is low.
+    What cannot wait is critical at once; a loss of a few percent is low.
     """
     if cause is Reason.DEGRADED:
         return Severity.LOW
     target_th = view.target_th()
     share = float(target_th[[view.site.rows[m] for m in members]].sum() / target_th.sum())
-    if share >= CRITICAL_SHARE or cause in {Reason.FOREIGN_POOL, Reason.OVERTEMP_CUT_OUT}:
+    if share >= CRITICAL_SHARE or cause in _CRITICAL:
         return Severity.CRITICAL
     return Severity.HIGH if share >= HIGH_SHARE or domain else Severity.MEDIUM

@@ -162,7 +162,14 @@ def test_a_sound_playbook_is_verified_with_figures() -> None:
     assert f"{document['bounds']['paths']:,} paths" in result.stdout
     assert document["sound"] is True
     assert document["faults"] == []
-    assert [found["name"] for found in document["properties"]] == ["outlets", "flashes", "attempts", "risk", "gentle"]
+    assert [found["name"] for found in document["properties"]] == [
+        "outlets",
+        "flashes",
+        "attempts",
+        "risk",
+        "gentle",
+        "rollback",
+    ]
     assert all(found["pairs"] >= len(PLAYBOOK.steps) for found in document["properties"])
     ends = {end["state"]: end for end in document["bounds"]["ends"]}
     assert ends["ask_exhausted"]["longest_s"] == document["bounds"]["longest_s"]
@@ -204,7 +211,7 @@ def test_what_is_no_playbook_is_refused(command: str, tmp_path: Path) -> None:
     other.write_text("PLAYBOOK = 1")
 
     for name, said in [
-        ("nothing", "expected one of firmware_crash, "),
+        ("nothing", "expected one of cooling_lost, "),
         (str(tmp_path / "none.py"), "No such file"),
         (str(unfinished), "SyntaxError"),
         (str(other), "to define PLAYBOOK"),

@@ -246,7 +246,14 @@ CASES = {
 def test_every_shipped_playbook_is_sound(name: str) -> None:
     found = verify(SHIPPED[name])
     assert found.faults == ()
-    assert [explored.name for explored in found.explored] == ["outlets", "flashes", "attempts", "risk", "gentle"]
+    assert [explored.name for explored in found.explored] == [
+        "outlets",
+        "flashes",
+        "attempts",
+        "risk",
+        "gentle",
+        "rollback",
+    ]
 
 
 def test_the_bench_playbook_is_sound() -> None:
@@ -260,15 +267,20 @@ def test_a_broken_playbook_fails_where_it_is_broken(case: Case) -> None:
     last = of(found, case.fails[-1])
     assert case.message in last.message
     assert last.trail == case.trail
-    assert set(case.fails) <= {*CHECKS, "outlets", "flashes", "attempts", "risk", "gentle"}
+    assert set(case.fails) <= {*CHECKS, "outlets", "flashes", "attempts", "risk", "gentle", "rollback"}
 
 
 @pytest.mark.parametrize("category", Category)
 @pytest.mark.parametrize("verb", [Verb.REBOOT, Verb.RESTART])
-def test_nobody_is_rebooted_for_a_pool_a_network_or_rejects(category: Category, verb: Verb) -> None:
+def test_nobody_is_rebooted_for_a_pool_a_network_rejects_or_heat(category: Category, verb: Verb) -> None:
     rows = (("ok", "a", "end"), ("no", "a", "ask"))
     playbook = replace(book({"a": Act(verb, "ok", "no"), "end": DONE, "ask": ASK}, *rows), category=category)
-    allowed = verb is Verb.RESTART or category not in (Category.POOL, Category.NETWORK, Category.REJECTS)
+    allowed = verb is Verb.RESTART or category not in (
+        Category.POOL,
+        Category.NETWORK,
+        Category.REJECTS,
+        Category.THERMAL,
+    )
     found = verify(playbook)
     assert checks(found) == ([] if allowed else ["gentle"])
     if not allowed:
@@ -332,10 +344,10 @@ def test_it_takes_outcomes_as_settle_does(verb: Verb, result: Result) -> None:
     last = look if verb is Verb.FLASH else ON
     table = Table(
         book(
-            {"a": step, "last": last, "end": DONE, "ask": ASK},
+            {"a": step, "last": last, "ask": ASK},
             ("ok", "a", "last"),
             ("no", "a", "last"),
-            *(("ok", "last", "end"), ("no", "last", "ask")),
+            *(("ok", "last", "ask"), ("no", "last", "ask")),
         )
     )
     story = Story().opened().running("a", fingerprint=table.fingerprint)
@@ -479,3 +491,41 @@ def test_a_cycle_leaves_no_bounds() -> None:
 
 def test_limits_are_asked_for_every_family() -> None:
     assert {miner.family for miner in REFERENCE_MINERS} == set(Family)
+
+
+# What has to be undone of heat.
+
+STEP = Act(Verb.SET_SUPPLY, "ok", "no")
+SLEEPS = Act(Verb.SLEEP, "ok", "no")
+
+
+def test_no_run_lowers_a_supply_more_often_than_a_loop_may_be() -> None:
+    steps: dict[str, Step] = {f"s{n}": STEP for n in range(4)}
+    steps |= {f"look{n}": Check((), 600.0, "settled") for n in range(4)}
+    rows = [(trigger, f"s{n}", f"look{n}") for n in range(4) for trigger in ("ok", "no")]
+    rows += [("settled", f"look{n}", f"s{n + 1}" if n < 3 else "ask") for n in range(4)]
+    found = verify(replace(book(steps | {"ask": ASK}, *rows, initial="s0"), category=Category.THERMAL))
+    assert checks(found) == ["rollback"]
+    assert "moves a supply temperature 4 times" in of(found, "rollback").message
+    allowed = [row for row in rows if "3" not in row[1] and "s3" not in row[2]] + [("settled", "look2", "ask")]
+    three = {name: step for name, step in steps.items() if "3" not in name}
+    found = verify(replace(book(three | {"ask": ASK}, *allowed, initial="s0"), category=Category.THERMAL))
+    assert checks(found) == []
+    (explored,) = (one for one in found.explored if one.name == "rollback")
+    assert {(end.state, end.how) for end in explored.ends if end.state == "ask"} == {
+        ("ask", "owed"),
+        ("ask", "as found"),
+    }
+
+
+def test_no_write_follows_one_whose_outcome_nobody_has_looked_at() -> None:
+    rows = (("ok", "a", "b"), ("no", "a", "ask"), ("ok", "b", "ask"), ("no", "b", "ask"))
+    found = verify(replace(book({"a": STEP, "b": STEP, "ask": ASK}, *rows), category=Category.THERMAL))
+    assert of(found, "rollback").message.endswith("whose outcome is unknown, and has not looked")
+    assert of(found, "rollback").trail == (("a", "set_supply unknown: ok"), ("b", "set_supply ok: ok"))
+
+
+def test_no_run_is_over_and_well_while_its_miners_sleep() -> None:
+    rows = (("ok", "a", "end"), ("no", "a", "ask"))
+    found = verify(replace(book({"a": SLEEPS, "end": DONE, "ask": ASK}, *rows), category=Category.THERMAL))
+    assert of(found, "rollback").message == "this run is over and well with its miners asleep"

@@ -1,0 +1,245 @@
+"""Heat as a playbook sees it: how hot an incident's miners are, what its loop allows, and what to do to either.
+
+Pure functions of a Situation. What a loop bears is in agent.model.loops.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.model.action import Action, Verb
+from agent.model.incident import Severity
+from agent.model.loops import (
+    DOMAIN,
+    FRESH_S,
+    SAFE_K,
+    SAME,
+    SETTLE_S,
+    STEPS,
+    Rows,
+    dew_point_c,
+    headroom_k,
+    inlet_c,
+    lower_c,
+    members,
+    more_lpm,
+    reading,
+)
+from agent.model.playbook import Situation
+from agent.model.topology import CoolingUnit
+
+CLEAR_K = 10.0
+"""So far below its limit a miner is cool again (facts "detection", section 7, D3)."""
+
+NEAR_K = 10.0
+"""A miner of a hot loop that is closer to its limit is derated."""
+
+LEAST_SHARE, MOST_SHARE, SHARE_STEP = 0.50, 0.90, 0.05
+"""Shares of the power that a miner is derated to."""
+
+MITIGATION_S = {Severity.CRITICAL: 1800.0, Severity.HIGH: 3600.0, Severity.MEDIUM: 14_400.0, Severity.LOW: 86_400.0}
+"""How soon the impact is to end, by severity (KPI reference)."""
+
+
+def unit_of(s: Situation) -> CoolingUnit | None:
+    """Return the unit of the loop that the incident is about; None where the site has none."""
+    return s.row.view.site.unit_of_loop.get(s.incident.domain.removeprefix(DOMAIN))
+
+
+def loop_rows(s: Situation) -> Rows:
+    """Return the rows of the loop's miners; the incident's first where there is no unit."""
+    unit = unit_of(s)
+    return np.array([s.row.index]) if unit is None else members(s.row.view, unit.id)
+
+
+def is_read(s: Situation) -> bool:
+    """The loop's unit was read since this state was entered."""
+    unit = unit_of(s)
+    return unit is not None and bool(s.row.view.cooling.read_at[s.row.view.cooling.rows[unit.id]] >= s.run.entered_at)
+
+
+def room_k(s: Situation) -> float:
+    """Return how far the incident's first miner is below its limits, in K; NaN where nothing fresh tells."""
+    return float(headroom_k(s.row.view, np.array([s.row.index]), s.now)[0])
+
+
+def is_cool(s: Situation) -> bool:
+    """The incident's miner is well below its limits."""
+    return room_k(s) >= CLEAR_K
+
+
+def near_limit(s: Situation) -> list[int]:
+    """Return the loop's rows that are close to their limits and not derated yet, the hottest first."""
+    rows = loop_rows(s)
+    room = headroom_k(s.row.view, rows, s.now)
+    order = np.argsort(room, kind="stable")
+    view = s.row.view
+    return [
+        int(rows[k]) for k in order if room[k] < NEAR_K and view.derated[rows[k]] == 1.0 and not view.misses[rows[k]]
+    ]
+
+
+def share_for(s: Situation, rows: Sequence[int]) -> float:
+    """Return the share of the power at which these rows would be cool, by what they show now; one for all of them.
+
+    The rise over the inlet goes with the power. Where the inlet is not known a tenth less is tried.
+    """
+    view = s.row.view
+    shares = [1.0]
+    for row in rows:
+        given_c, limits = inlet_c(view, row, s.now), view.site.miners[row].limits
+        now_share = float(view.derated[row])
+        shares.append(now_share - 2.0 * SHARE_STEP)
+        for column, limit_c in ((view.chip_max_c, limits.chip_c), (view.board_max_c, limits.board_c)):
+            shown_c = column.fresh(row, s.now, FRESH_S)
+            if given_c is not None and shown_c is not None and shown_c > given_c:
+                shares.append(now_share * (limit_c - CLEAR_K - 1.0 - given_c) / (shown_c - given_c))
+    stepped = math.floor(min(shares) / SHARE_STEP + 1e-9) * SHARE_STEP
+    return round(min(max(stepped, LEAST_SHARE), MOST_SHARE), 2)
+
+
+@dataclass(frozen=True, slots=True)
+class DerateMiner:
+    """Derate the incident's miner, further than it is."""
+
+    def __call__(self, s: Situation) -> Action:
+        """Return the action."""
+        return Action(verb=Verb.DERATE, miner=s.miner.id, share=share_for(s, [s.row.index]))
+
+
+@dataclass(frozen=True, slots=True)
+class DerateNear:
+    """Derate the loop's miners that are close to their limits."""
+
+    def __call__(self, s: Situation) -> Action:
+        """Return the action; the incident's first miner where nobody is close any more."""
+        rows = near_limit(s) or [s.row.index]
+        named = [s.row.view.site.miners[row].id for row in rows]
+        return Action(verb=Verb.DERATE, miner=named[0], others=tuple(named[1:]), share=share_for(s, rows))
+
+
+@dataclass(frozen=True, slots=True)
+class SleepLoop:
+    """Put every miner of the loop to sleep, the hottest first."""
+
+    def __call__(self, s: Situation) -> Action:
+        """Return the action."""
+        rows = loop_rows(s)
+        room = headroom_k(s.row.view, rows, s.now)
+        order = np.argsort(np.where(np.isnan(room), np.inf, room), kind="stable")
+        named = [s.row.view.site.miners[int(rows[k])].id for k in order]
+        return Action(verb=Verb.SLEEP, miner=named[0], others=tuple(named[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class LowerSupply:
+    """Lower the loop's supply temperature by one step."""
+
+    def __call__(self, s: Situation) -> Action:
+        """Return the action; one that no guard allows where there is no step left."""
+        unit = unit_of(s)
+        target_c = None if unit is None else lower_c(s.row.view, unit, s.now)
+        was = None if unit is None else reading(s.row.view, unit.id, "setpoint_c", s.now)
+        named = None if unit is None else unit.id
+        return Action(verb=Verb.SET_SUPPLY, miner=s.miner.id, unit=named, supply_c=target_c, was=was)
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseFlow:
+    """Raise the loop's flow by one step."""
+
+    def __call__(self, s: Situation) -> Action:
+        """Return the action; one that no guard allows where there is no step left."""
+        unit = unit_of(s)
+        target_lpm = None if unit is None else more_lpm(s.row.view, unit, s.now)
+        was = None if unit is None else reading(s.row.view, unit.id, "flow_setpoint_lpm", s.now)
+        named = None if unit is None else unit.id
+        return Action(verb=Verb.SET_FLOW, miner=s.miner.id, unit=named, flow_lpm=target_lpm, was=was)
+
+
+def is_near(s: Situation) -> bool:
+    """Miners of the loop are close to their limits, and not derated yet."""
+    return bool(near_limit(s))
+
+
+def must_derate(s: Situation) -> bool:
+    """Miners are close to their limits, and steps of the setpoint alone would miss the time the severity allows."""
+    unit = unit_of(s)
+    too_slow = unit is None or STEPS * SETTLE_S[unit.kind] >= MITIGATION_S[s.incident.severity]
+    return too_slow and is_near(s)
+
+
+def leaks(s: Situation) -> bool:
+    """The unit reports a leak."""
+    return _flag(s, "leak") is True
+
+
+def has_alarm(s: Situation) -> bool:
+    """The unit shows another alarm."""
+    unit = unit_of(s)
+    return unit is not None and bool(s.row.view.cooling.alarms[s.row.view.cooling.rows[unit.id]])
+
+
+def is_local(s: Situation) -> bool:
+    """The unit takes no orders from a network: somebody may be at work on it."""
+    return _flag(s, "is_remote") is not True
+
+
+def lacks_pumps(s: Situation) -> bool:
+    """Fewer pumps run than are needed, though the coolant flows."""
+    return _flag(s, "pumps_ok") is False
+
+
+def was_moved(s: Situation) -> bool:
+    """The unit aims at a temperature above what the site wants: somebody else has set it."""
+    unit = unit_of(s)
+    found = None if unit is None else reading(s.row.view, unit.id, "setpoint_c", s.now)
+    return unit is not None and found is not None and found > unit.setpoint_c + SAME
+
+
+def flow_can_rise(s: Situation) -> bool:
+    """The flow is low, and its setpoint may be raised."""
+    unit = unit_of(s)
+    return unit is not None and more_lpm(s.row.view, unit, s.now) is not None
+
+
+def dew_is_unknown(s: Situation) -> bool:
+    """Nothing tells the dew point of the air around the loop: its supply must not be lowered."""
+    unit = unit_of(s)
+    return unit is None or dew_point_c(s.row.view, unit.id, s.now) is None
+
+
+def supply_can_fall(s: Situation) -> bool:
+    """There is a step left between the supply's setpoint and its floor."""
+    unit = unit_of(s)
+    return unit is not None and lower_c(s.row.view, unit, s.now) is not None
+
+
+def is_no_better(s: Situation) -> bool:
+    """The loop is not well: the unit does not hold its setpoint, or a miner is close to its limit."""
+    unit = unit_of(s)
+    if unit is None:
+        return True
+    columns = s.row.view.cooling
+    calm = not math.isnan(columns.calm_since[columns.rows[unit.id]])
+    return not calm or bool((headroom_k(s.row.view, loop_rows(s), s.now) < SAFE_K).any())
+
+
+def all_sleep(s: Situation) -> bool:
+    """Every miner of the loop says that it sleeps, or hashes no more."""
+    view, rows = s.row.view, loop_rows(s)
+    since = s.run.entered_at
+    told = (view.suspended.value[rows] == 1.0) & (view.suspended.at[rows] >= since - FRESH_S)
+    idle = (view.hashrate_th.value[rows] < 0.05 * view.nominal_th[rows]) & (view.hashrate_th.at[rows] >= since)
+    silent = view.misses[rows] > 0
+    return bool((told | idle | silent).all())
+
+
+def _flag(s: Situation, name: str) -> bool | None:
+    unit = unit_of(s)
+    if unit is None:
+        return None
+    value = getattr(s.row.view.cooling, name).fresh(s.row.view.cooling.rows[unit.id], s.now, FRESH_S)
+    return None if value is None else value == 1.0

@@ -1,0 +1,152 @@
+"""The duty to bring back what was changed for heat: setpoints, deratings, sleep. It is owed whatever became of the run.
+
+Like the duty to switch on, it is worked out anew each tick from the ledger and the view, so that neither a restart of
+the agent nor a person's taking over ends it. It waits for the loop to have recovered: a loop that is hot is nobody's to
+warm up.
+"""
+
+import math
+from collections.abc import Iterable
+
+from agent.model.action import Action, Verb
+from agent.model.ids import CoolingUnitId, IncidentId, MinerId
+from agent.model.incident import Category, Incident, Phase
+from agent.model.loops import (
+    DOMAIN,
+    RAISE_EVERY_S,
+    RAISE_K,
+    SAFE_K,
+    SAME,
+    SETTLE_S,
+    headroom_k,
+    inlet_c,
+    members,
+    reading,
+)
+from agent.model.memory import Memory, Setpoint
+from agent.model.site_view import SiteView
+from agent.model.topology import CoolingUnit
+
+STATE = "restore"
+"""Stands where an attempt made outside any run would name its playbook state."""
+
+CALM_S = 600.0
+"""A loop that has been well for so long has recovered (facts "detection", section 7, D8)."""
+
+SPARE_K = 10.0
+"""A derated miner runs in full again where it would still be so far below its limit."""
+
+COLD_INLET_C = 10.0
+"""Stands for an inlet temperature that nobody tells: the colder the inlet, the more of a miner's heat is its own."""
+
+OVER_FLOW = 1.05
+"""A raised flow is taken back once the pumps bring so much of the design flow with it: they were repaired."""
+
+WAVE_SHARES = (0.10, 0.40)
+"""How many of a loop's miners are woken first, and next; the rest comes last."""
+
+
+def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Action]]:
+    """Return what is due now, at most one action for each incident."""
+    due: dict[IncidentId, Action] = {}
+    for (unit_id, verb), record in memory.setpoints.items():
+        unit = view.site.cooling_unit.get(unit_id)
+        if unit is not None and _may(memory, record.incident) and _is_free(memory, unit, record.incident):
+            action = _setpoint(view, unit, verb, record, now)
+            if action is not None:
+                due.setdefault(record.incident, action)
+    for incident_id, miners in _by_incident((m, i) for m, (i, _) in memory.asleep.items()).items():
+        if incident_id not in due and _may(memory, incident_id):
+            woken = _to_wake(memory, view, miners, now)
+            if woken:
+                due[incident_id] = Action(verb=Verb.WAKE, miner=woken[0], others=tuple(woken[1:]))
+    for incident_id, miners in _by_incident((m, i) for m, (_, i, _) in memory.derated.items()).items():
+        if incident_id not in due and _may(memory, incident_id):
+            cool = [m for m in miners if _bears_it(memory, view, m, now)]
+            if cool:
+                due[incident_id] = Action(verb=Verb.DERATE, miner=cool[0], others=tuple(cool[1:]), share=1.0)
+    return [(memory.incidents[incident_id], action) for incident_id, action in due.items()]
+
+
+def _may(memory: Memory, incident_id: IncidentId) -> bool:
+    """Whether an incident's run is over, and nothing of it is in flight."""
+    incident = memory.incidents[incident_id]
+    return incident.in_flight is None and incident.phase in (Phase.ESCALATED, Phase.CLOSED)
+
+
+def _is_free(memory: Memory, unit: CoolingUnit, incident_id: IncidentId) -> bool:
+    """Whether no other incident is about that loop: it may have to lower what this one would raise."""
+    other = memory.shared(Category.THERMAL, f"{DOMAIN}{unit.loop}")
+    return other is None or other.id == incident_id
+
+
+def _by_incident(pairs: Iterable[tuple[MinerId, IncidentId]]) -> dict[IncidentId, list[MinerId]]:
+    found: dict[IncidentId, list[MinerId]] = {}
+    for miner, incident in pairs:
+        found.setdefault(incident, []).append(miner)
+    return found
+
+
+def _setpoint(view: SiteView, unit: CoolingUnit, verb: Verb, record: Setpoint, now: float) -> Action | None:
+    """Return the next step of a setpoint on its way back; None while it has to wait, or somebody else has moved it."""
+    column = "setpoint_c" if verb is Verb.SET_SUPPLY else "flow_setpoint_lpm"
+    found, rows = reading(view, unit.id, column, now), members(view, unit.id)
+    if now - record.at < RAISE_EVERY_S or found is None or not rows.size or not _has_recovered(view, unit.id, now):
+        return None
+    miner = view.site.miners[int(rows[0])].id
+    if verb is Verb.SET_FLOW:
+        flow_lpm = reading(view, unit.id, "flow_lpm", now)
+        repaired = flow_lpm is not None and flow_lpm >= OVER_FLOW * unit.design_flow_lpm
+        return Action(verb=verb, miner=miner, unit=unit.id, flow_lpm=record.base, was=found) if repaired else None
+    if found > record.base + SAME:
+        return None
+    target_c = record.base if found >= record.base - SAME else min(found + RAISE_K, record.base)
+    return Action(verb=verb, miner=miner, unit=unit.id, supply_c=target_c, was=found)
+
+
+def _has_recovered(view: SiteView, unit: CoolingUnitId, now: float) -> bool:
+    """Whether a loop has been well for a while, and all its miners are cool."""
+    columns = view.cooling
+    row = columns.rows[unit]
+    headroom = headroom_k(view, members(view, unit), now)
+    cool = not bool((headroom < SAFE_K).any())
+    fresh = now - columns.read_at[row] <= SETTLE_S[view.site.cooling_unit[unit].kind]
+    return bool(cool and fresh and now - columns.calm_since[row] >= CALM_S)
+
+
+def _to_wake(memory: Memory, view: SiteView, asleep: list[MinerId], now: float) -> list[MinerId]:
+    """Return whom to wake now: a few first, then more, each wave only on a loop that bears the one before."""
+    rows = [view.site.rows[m] for m in asleep if m in view.site.rows]
+    units = {int(view.cooling.unit_of[row]) for row in rows}
+    if not rows or -1 in units:
+        return asleep if rows else []
+    if not all(_has_recovered(view, view.site.cooling_units[unit].id, now) for unit in units):
+        return []
+    loop = [m.id for row, m in enumerate(view.site.miners) if int(view.cooling.unit_of[row]) in units]
+    woken = [at for m in loop if (told := memory.settled.get(m)) and told[0].verb is Verb.WAKE for at in (told[1],)]
+    if now - max(woken, default=-math.inf) < CALM_S:
+        return []
+    wave = min(len(woken) and 1, len(WAVE_SHARES) - 1)
+    most = len(asleep) if len(woken) > WAVE_SHARES[0] * len(loop) + 1 else math.ceil(WAVE_SHARES[wave] * len(loop))
+    return asleep[:most]
+
+
+def _bears_it(memory: Memory, view: SiteView, miner: MinerId, now: float) -> bool:
+    """Whether a derated miner would stay well below its limits in full, by what it shows at its share of the power."""
+    share, _, at = memory.derated[miner]
+    row = view.site.rows.get(miner)
+    if row is None or now - at < RAISE_EVERY_S or view.misses[row]:
+        return False
+    unit = int(view.cooling.unit_of[row])
+    if unit >= 0 and not now - view.cooling.calm_since[unit] >= CALM_S:
+        return False
+    given_c = inlet_c(view, row, now)
+    base_c = COLD_INLET_C if given_c is None else given_c
+    limits, least_k = view.site.miners[row].limits, math.inf
+    for column, limit_c in ((view.chip_max_c, limits.chip_c), (view.board_max_c, limits.board_c)):
+        shown_c = column.fresh(row, now, 60.0)
+        if shown_c is not None:
+            least_k = min(least_k, limit_c - (base_c + max(0.0, shown_c - base_c) / share))
+    # Where it does not hash now, nothing is known of it.
+    hashes = view.hashrate_th.value[row] >= 0.8 * view.target_th()[row]
+    return bool(hashes and math.isfinite(least_k) and least_k >= SPARE_K)
