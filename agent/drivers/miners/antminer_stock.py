@@ -4,6 +4,7 @@ The mining process is restarted by writing the miner's own configuration back to
 does when somebody presses "save". Pools are part of that configuration, so that a change of them restarts it too.
 """
 
+import math
 from collections.abc import Sequence
 
 from agent.codecs import bitmain
@@ -53,22 +54,22 @@ class AntminerStock:
         """Ask the control board to reboot."""
         await self._web(miner).reboot()
 
-    async def derate(self, miner: Miner, share: float) -> None:
-        """Refuse: not told over the network yet."""
-        raise PolicyError(f"{miner.id}: expected to set {share:.0%} of its power; no command for {self.family} yet")
-
-    async def sleep(self, miner: Miner) -> None:
-        """Refuse: not told over the network yet."""
-        raise PolicyError(f"{miner.id}: expected to put it to sleep; no command for {self.family} yet")
-
-    async def wake(self, miner: Miner) -> None:
-        """Refuse: not told over the network yet."""
-        raise PolicyError(f"{miner.id}: expected to wake it; no command for {self.family} yet")
-
     async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
         """Write the configuration back with these pools, which starts another mining process."""
         wanted = wanted_lines(miner.id, pools, worker, POOL_SLOTS)
         await self._web(miner).set_pools(miner.id, wanted)
+
+    async def derate(self, miner: Miner, share: float) -> None:
+        """Write the configuration back with a lower level of the clock, which starts another mining process."""
+        await self._web(miner).set_level(math.floor(100.0 * share + 1e-6))
+
+    async def sleep(self, miner: Miner) -> None:
+        """Write the configuration back with the work mode that sleeps."""
+        await self._web(miner).set_asleep(True)
+
+    async def wake(self, miner: Miner) -> None:
+        """Write the configuration back with the usual work mode."""
+        await self._web(miner).set_asleep(False)
 
     def _web(self, miner: Miner) -> AntminerWeb:
         return self._web_at(miner.host, miner.id)

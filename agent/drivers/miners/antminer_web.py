@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from agent.codecs.cgminer import number
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.miners.identity import MAX_MAC_CHARS
 from agent.drivers.miners.pools_list import PoolLine, agree, differs, once_written, with_passwords
-from agent.model.errors import CodecError, DeviceError, RefusedError, SilentError, TransportError
+from agent.model.errors import CodecError, DeviceError, PolicyError, RefusedError, SilentError, TransportError
 from agent.model.ids import MinerId
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ BODY_LIMIT_BYTES = 65_536
 POOL_SLOTS = 3
 """Lines of the pool configuration; the page sends all of them, empty ones too."""
 
-SLEEP_MODE = 1
-"""The work mode of a miner told to sleep (facts "detection", section 1.3)."""
+USUAL_MODE, SLEEP_MODE = 0, 1
+"""The work modes of a miner that works, and of one told to sleep (facts "detection", section 1.3)."""
 
 Json = dict[str, object]
 Files = dict[str, tuple[str, bytes, str]]
@@ -47,6 +47,17 @@ class Configuration:
     def pools(self) -> list[tuple[object, object]]:
         """URL and worker of each pool, in order; what must survive a save."""
         return [(slot.get("url"), slot.get("user")) for slot in self._slots]
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether the work mode is sleep."""
+        return self.settings["miner-mode"] == SLEEP_MODE
+
+    @property
+    def level(self) -> int | None:
+        """The level of the clock in per cent; None where this firmware has none."""
+        told = number(self.settings.get("bitmain-freq-level"))
+        return None if told is None else round(told)
 
     @property
     def lines(self) -> list[PoolLine]:
@@ -105,7 +116,38 @@ class AntminerWeb:
 
     async def is_asleep(self) -> bool:
         """Whether the configured work mode is sleep."""
-        return (await self._configuration()).settings["miner-mode"] == SLEEP_MODE
+        return (await self._configuration()).is_asleep
+
+    async def set_asleep(self, asleep: bool) -> None:
+        """Write the configuration back with the work mode that sleeps, or the usual one; see that it took it.
+
+        Nothing is written where it is so already. Raises what `MinerDriver.sleep` does.
+        """
+        mode = SLEEP_MODE if asleep else USUAL_MODE
+        await self._set({"miner-mode": mode, "bitmain-work-mode": str(mode)}, lambda c: c.is_asleep is asleep)
+
+    async def set_level(self, percent: int) -> None:
+        """Write the configuration back with that level of the clock; see that it took it; otherwise as `set_asleep`."""
+        level = str(percent)
+        await self._set({"freq-level": level, "bitmain-freq-level": level}, lambda c: c.level == percent)
+
+    async def _set(self, changed: Json, is_so: Callable[[Configuration], bool]) -> None:
+        before = await self._configuration()
+        if "freq-level" in changed and before.level is None:
+            raise PolicyError(
+                f"{self._base}: expected a configuration with a level of the clock; this firmware has none"
+            )
+        if is_so(before):
+            return
+        lost = await self._save({**before.settings, **changed})
+        with once_written():
+            after = await self._configuration()
+        if after.pools != before.pools:
+            raise DeviceError(f"{self._base}: expected the same pools after the save, the miner now has others")
+        if not is_so(after):
+            raise (
+                DeviceError(f"{self._base}: expected {changed} after the save, it is not so") if lost is None else lost
+            )
 
     async def mac(self) -> str | None:
         """Return the hardware address it tells of itself; None where it tells none."""

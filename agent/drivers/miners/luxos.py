@@ -1,17 +1,24 @@
 """LuxOS: telemetry and control on TCP 4028. The fields are Bitmain's, some of their meanings are not."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
-from agent.codecs import bitmain
-from agent.codecs.telemetry import power_w
+from agent.codecs import bitmain, cgminer
+from agent.codecs.cgminer import Section
+from agent.codecs.telemetry import power_w, section
+from agent.drivers.miners.connection import request
 from agent.drivers.miners.identity import told_mac
 from agent.drivers.miners.pools_list import wanted_lines
 from agent.drivers.miners.pools_luxos import LuxOsPools
 from agent.drivers.miners.pyasic_adapter import PyasicAdapter
+from agent.drivers.miners.settle import attempted, settled
 from agent.drivers.net import Dialer
 from agent.model.errors import PolicyError
 from agent.model.telemetry import Telemetry
 from agent.model.topology import Family, Miner, Pool
+
+READ_DEADLINE_S = 5.0
+READ_LIMIT_BYTES = 65_536
 
 POOL_SLOTS = 8
 """As many pools as a group of the site may have; the firmware has no fixed number."""
@@ -58,22 +65,72 @@ class LuxOs:
         """Reboot the control board (`rebootdevice`)."""
         await self._adapter.luxos_reboot(miner)
 
-    async def derate(self, miner: Miner, share: float) -> None:
-        """Refuse: not told over the network yet."""
-        raise PolicyError(f"{miner.id}: expected to set {share:.0%} of its power; no command for {self.family} yet")
-
-    async def sleep(self, miner: Miner) -> None:
-        """Refuse: not told over the network yet."""
-        raise PolicyError(f"{miner.id}: expected to put it to sleep; no command for {self.family} yet")
-
-    async def wake(self, miner: Miner) -> None:
-        """Refuse: not told over the network yet."""
-        raise PolicyError(f"{miner.id}: expected to wake it; no command for {self.family} yet")
-
     async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
         """Add, promote and remove lines of the list until it is so; the mining process goes on."""
         wanted = wanted_lines(miner.id, pools, worker, POOL_SLOTS)
         await LuxOsPools(miner.id, self._dialer.endpoint(miner.host, self.port)).set(wanted)
+
+    async def derate(self, miner: Miner, share: float) -> None:
+        """Run by the profile that draws the most of those that draw no more than that share (`profileset`)."""
+        profiles = (await self._ask(miner, "profiles")).rows
+        wanted = chosen_profile(profiles, miner.power_w, share)
+        if wanted is None:
+            raise PolicyError(f"{miner.id}: expected a profile of at most {share:.0%} of its power, it lists none")
+        if (await self._ask(miner, "config")).widest.get("Profile") == wanted:
+            return
+        lost = await attempted(self._adapter.luxos_set_profile(miner, wanted))
+
+        async def is_so() -> bool:
+            return (await self._ask(miner, "config")).widest.get("Profile") == wanted
+
+        await settled(is_so, f"{miner.id}: expected profile {wanted}", lost)
+
+    async def sleep(self, miner: Miner) -> None:
+        """Curtail it (`curtail sleep`)."""
+        await self._curtail(miner, asleep=True)
+
+    async def wake(self, miner: Miner) -> None:
+        """End its curtailment (`curtail wakeup`)."""
+        await self._curtail(miner, asleep=False)
+
+    async def _curtail(self, miner: Miner, *, asleep: bool) -> None:
+        async def is_so() -> bool:
+            return _suspended((await self._ask(miner, "config")).widest.get("CurtailMode")) is asleep
+
+        if not await is_so():
+            lost = await attempted(self._adapter.luxos_sleep(miner, asleep=asleep))
+            await settled(is_so, f"{miner.id}: expected it to {'sleep' if asleep else 'wake'}", lost)
+
+    async def _ask(self, miner: Miner, command: str) -> Section:
+        """Return what a query answers, without fields where it answers an error."""
+        endpoint = self._dialer.endpoint(miner.host, self.port)
+        payload = json.dumps({"command": command}).encode()
+        reply = await request(endpoint, payload, deadline_s=READ_DEADLINE_S, limit_bytes=READ_LIMIT_BYTES)
+        return section(cgminer.decode(reply), command)
+
+
+def chosen_profile(profiles: Sequence[Mapping[str, object]], power_w: float, share: float) -> str | None:
+    """Return the name of the profile that draws the most of those that draw no more than a share of the usual one.
+
+    The usual one is the one whose draw is nearest to what the inventory has for the miner; for a share of 1 it is that.
+    """
+    known = [
+        (name, watts)
+        for row in profiles
+        if (watts := watts_of(row)) and isinstance(name := row.get("Profile Name"), str)
+    ]
+    if not known:
+        return None
+    usual = min(known, key=lambda one: abs(one[1] - power_w))
+    below = [one for one in known if one[1] <= share * usual[1]]
+    if share >= 1.0:
+        return usual[0]
+    return max(below, key=lambda one: one[1])[0] if below else None
+
+
+def watts_of(row: Mapping[str, object]) -> float | None:
+    """Return what a profile draws in W; None where it does not say."""
+    return power_w(row.get("Watts"))
 
 
 def _suspended(curtail_mode: object) -> bool | None:

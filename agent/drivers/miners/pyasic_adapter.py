@@ -78,6 +78,31 @@ class PyasicAdapter:
         rpc = self._rpc("luxminer", "LUXMinerRPCAPI", miner)
         await self._command(miner, "rebootdevice", rpc.rebootdevice, secret="")
 
+    async def luxos_sleep(self, miner: Miner, *, asleep: bool) -> None:
+        """Have LuxOS stop hashing, or go on; the errors are those of `_command`."""
+        rpc = self._rpc("luxminer", "LUXMinerRPCAPI", miner)
+        await self._command(miner, "curtail", rpc.sleep if asleep else rpc.wakeup, secret="")
+
+    async def luxos_set_profile(self, miner: Miner, profile: str) -> None:
+        """Have LuxOS run by one of its profiles; the errors are those of `_command`."""
+        rpc = self._rpc("luxminer", "LUXMinerRPCAPI", miner)
+        await self._command(miner, "profileset", lambda: rpc.profileset(profile), secret="")
+
+    async def whatsminer_sleep(self, miner: Miner, credential: str, *, asleep: bool) -> None:
+        """Have the Whatsminer stop hashing, or go on, with the admin password of that name."""
+        command, asked = ("power_off", {"respbefore": "true"}) if asleep else ("power_on", {})
+        await self._whatsminer(miner, credential, command, asked)
+
+    async def whatsminer_limit(self, miner: Miner, credential: str, power_w: int) -> None:
+        """Set the Whatsminer's power limit in W, with the admin password of that name."""
+        await self._whatsminer(miner, credential, "adjust_power_limit", {"power_limit": str(power_w)})
+
+    async def _whatsminer(self, miner: Miner, credential: str, command: str, asked: Mapping[str, str]) -> None:
+        secret = self._credentials.get(credential)
+        rpc = self._rpc("btminer", "BTMinerRPCAPI", miner)
+        rpc.pwd = secret
+        await self._command(miner, command, lambda: rpc.send_privileged_command(command, **asked), secret=secret)
+
     async def whatsminer_restart(self, miner: Miner, credential: str) -> None:
         """Restart the Whatsminer's mining process, with the admin password of that name."""
         secret = self._credentials.get(credential)

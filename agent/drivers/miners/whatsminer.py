@@ -1,15 +1,17 @@
 """Whatsminer with API V2: telemetry in clear and control encrypted, both on TCP 4028."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agent.codecs import cgminer, microbt
-from agent.codecs.cgminer import flag
+from agent.codecs.cgminer import flag, within
+from agent.codecs.telemetry import section
 from agent.drivers.miners.connection import request
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.miners.identity import told_mac
 from agent.drivers.miners.pools_api import PoolsApi
 from agent.drivers.miners.pools_list import PoolLine, agree, differs, once_written, wanted_lines
 from agent.drivers.miners.pyasic_adapter import PyasicAdapter
+from agent.drivers.miners.settle import attempted, settled
 from agent.drivers.net import Dialer
 from agent.model.errors import PolicyError, TransportError
 from agent.model.telemetry import Telemetry
@@ -18,6 +20,8 @@ from agent.model.topology import Family, Miner, Pool
 STATUS = b'{"command":"status"}'
 STATUS_DEADLINE_S = 5.0
 STATUS_LIMIT_BYTES = 16_384
+
+MAX_LIMIT_W = 99_999.0
 
 POOL_SLOTS = 3
 """Pools that `update_pools` takes."""
@@ -59,18 +63,6 @@ class Whatsminer:
         """Reboot the control board (`reboot`)."""
         await self._adapter.whatsminer_reboot(miner, self._credential(miner))
 
-    async def derate(self, miner: Miner, share: float) -> None:
-        """Refuse: not told over the network yet."""
-        raise PolicyError(f"{miner.id}: expected to set {share:.0%} of its power; no command for {self.family} yet")
-
-    async def sleep(self, miner: Miner) -> None:
-        """Refuse: not told over the network yet."""
-        raise PolicyError(f"{miner.id}: expected to put it to sleep; no command for {self.family} yet")
-
-    async def wake(self, miner: Miner) -> None:
-        """Refuse: not told over the network yet."""
-        raise PolicyError(f"{miner.id}: expected to wake it; no command for {self.family} yet")
-
     async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
         """Write the whole list (`update_pools`), whatever differs: the API knows no smaller change.
 
@@ -90,6 +82,46 @@ class Whatsminer:
             found = await api.settled(wanted)
         if not agree(found, wanted):
             raise differs(miner.id, wanted, found) if lost is None else lost
+
+    async def derate(self, miner: Miner, share: float) -> None:
+        """Set its power limit (`adjust_power_limit`), for which the mining process starts anew.
+
+        A limit above the usual power limits nothing, so that in full means any limit of at least that.
+        """
+        credential, limit_w = self._credential(miner), round(miner.power_w * share)
+
+        async def is_so() -> bool:
+            found = within((await self._ask(miner, "summary")).get("Power Limit"), 1.0, MAX_LIMIT_W)
+            return found is not None and (found >= limit_w if share >= 1.0 else found == limit_w)
+
+        if not await is_so():
+            lost = await attempted(self._adapter.whatsminer_limit(miner, credential, limit_w))
+            await settled(is_so, f"{miner.id}: expected a power limit of {limit_w} W", lost)
+
+    async def sleep(self, miner: Miner) -> None:
+        """Switch its hashboards off (`power_off`)."""
+        await self._power(miner, asleep=True)
+
+    async def wake(self, miner: Miner) -> None:
+        """Switch its hashboards on (`power_on`)."""
+        await self._power(miner, asleep=False)
+
+    async def _power(self, miner: Miner, *, asleep: bool) -> None:
+        credential = self._credential(miner)
+
+        async def is_so() -> bool:
+            return await self.is_suspended(miner) is asleep
+
+        if not await is_so():
+            lost = await attempted(self._adapter.whatsminer_sleep(miner, credential, asleep=asleep))
+            await settled(is_so, f"{miner.id}: expected it to {'sleep' if asleep else 'wake'}", lost)
+
+    async def _ask(self, miner: Miner, command: str) -> Mapping[str, object]:
+        """Return the row that a query answers, empty where it answers an error."""
+        endpoint = self._dialer.endpoint(miner.host, self.port)
+        payload = b'{"command":"%s"}' % command.encode()
+        reply = await request(endpoint, payload, deadline_s=STATUS_DEADLINE_S, limit_bytes=STATUS_LIMIT_BYTES)
+        return section(cgminer.decode(reply), command).widest
 
     def _credential(self, miner: Miner) -> str:
         if self._login is None:
