@@ -35,7 +35,7 @@ from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Mo
 from agent.remediate.tables import Tables
 from agent.triage.correlate import Correlator
 from agent.triage.expected import ExpectedState
-from agent.triage.lifecycle import triage
+from agent.triage.lifecycle import Triage, triage
 from agent.triage.limits import TriageLimits
 
 
@@ -89,7 +89,7 @@ class Stages:
         for incident in self._memory.open_incidents:
             if incident.id in anew:
                 continue  # what it is now, the memory says from the next tick on
-            decision = self._decide(incident, now, recovered=incident.id in triaged.recovered)
+            decision = self._decide(incident, now, recovered=self._has_recovered(incident, triaged))
             events.extend(self._record(incident, decision, tick))
         for incident, action in duty.owed(self._memory, now):
             events.extend(self._ask(incident, Perform(action, duty.STATE), None, tick))
@@ -114,6 +114,12 @@ class Stages:
         if incident.run is None or miner not in self._view.site.rows:
             return None
         return Situation(now, incident, incident.run, self._view.site.miner(miner), self._view.row(miner), recovered)
+
+    def _has_recovered(self, incident: Incident, triaged: Triage) -> bool:
+        """Whether its symptom is gone. One that a person was asked about is not over while what was changed stands."""
+        if incident.id not in triaged.recovered:
+            return False
+        return incident.phase is not Phase.ESCALATED or not restore.stands(self._memory, incident.id)
 
     def _decide(self, incident: Incident, now: float, *, recovered: bool) -> Decision:
         table = self._tables.of(incident)

@@ -6,6 +6,7 @@ show are two witnesses; each is enough. Every miner of the loop is a member: wha
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class LoopThresholds:
         still_reads: ... in so many reads in a row.
         runaway_k: a supply so far above its setpoint ...
         runaway_k_per_min: ... and rising so fast is not cooled any more.
-        runaway_s: ... over so long.
+        runaway_reads: ... in so many reads in a row.
         clear_s: all is well for so long before it is over.
     """
 
@@ -51,7 +52,7 @@ class LoopThresholds:
     still_reads: int = 2
     runaway_k: float = 3.0
     runaway_k_per_min: float = 1.0
-    runaway_s: float = 45.0
+    runaway_reads: int = 3
     clear_s: float = 600.0
 
 
@@ -106,7 +107,7 @@ class LoopDetector:
         units = len(view.site.cooling_units)
         if len(self._loops) != units:
             self._loops = [_Loop() for _ in range(units)]
-            self._supplies = [deque(maxlen=64) for _ in range(units)]
+            self._supplies = [deque(maxlen=self._t.runaway_reads) for _ in range(units)]
             self._design_lpm = np.array([unit.design_flow_lpm for unit in view.site.cooling_units])
             self._read_at = np.full(units, np.nan)
         self._take_up(view)
@@ -217,15 +218,13 @@ class LoopDetector:
         return bool(no_pump or loop.still >= t.still_reads or self._runs_away(view, unit))
 
     def _runs_away(self, view: SiteView, unit: int) -> bool:
+        """Whether its last reads were all too warm, each warmer than the one before, and fast: a jump is a sensor's."""
         supplies, t = self._supplies[unit], self._t
-        if not supplies or not supplies[-1][1] > view.cooling.setpoint_c.value[unit] + t.runaway_k:
+        too_warm_c = view.cooling.setpoint_c.value[unit] + t.runaway_k
+        if len(supplies) < t.runaway_reads or not all(supply_c > too_warm_c for _, supply_c in supplies):
             return False
-        last_at, last_c = supplies[-1]
-        before = [(at, c) for at, c in supplies if last_at - at >= t.runaway_s - JITTER_S]
-        if not before:
-            return False
-        at, first_c = before[-1]
-        return (last_c - first_c) / (last_at - at) * 60.0 >= t.runaway_k_per_min
+        least_k = [(later[0] - at) / 60.0 * t.runaway_k_per_min for (at, _), later in pairwise(supplies)]
+        return all(later[1] - c >= k for ((_, c), later), k in zip(pairwise(supplies), least_k, strict=True))
 
 
 class LoopEvidence:

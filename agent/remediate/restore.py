@@ -68,6 +68,15 @@ def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Act
     return [(memory.incidents[incident_id], action) for incident_id, action in due.items()]
 
 
+def stands(memory: Memory, incident: IncidentId) -> bool:
+    """Whether something that was changed for that incident has not been brought back yet."""
+    return (
+        any(record.incident == incident for record in memory.setpoints.values())
+        or any(by == incident for _, by, _ in memory.derated.values())
+        or any(by == incident for by, _ in memory.asleep.values())
+    )
+
+
 def _may(memory: Memory, incident_id: IncidentId) -> bool:
     """Whether an incident's run is over, and nothing of it is in flight."""
     incident = memory.incidents[incident_id]

@@ -1,0 +1,346 @@
+"""Hot miners and hot loops as columns: near the limit and slow, alone or with the loop, and cooling that is lost."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace as replaced
+
+from agent.detect.heat import HeatWatch
+from agent.detect.loop import LoopDetector
+from agent.detect.thermal import ThermalDetector
+from agent.model.columns import Floats
+from agent.model.ids import CoolingUnitId
+from agent.model.incident import Health, Reason
+from agent.model.site_view import Expected, SiteView
+from agent.model.telemetry import CoolingReading, Reach
+from agent.model.topology import Cooling, CoolingUnit
+from agent.model.verdicts import Verdicts
+from tests.factory import EPOCH, NOMINAL_TH, miner, site
+
+POLL_S = 8.0
+UNIT = CoolingUnitId("cdu")
+WELL = CoolingReading(
+    supply_c=35.0,
+    return_c=43.0,
+    flow_lpm=180.0,
+    setpoint_c=35.0,
+    flow_setpoint_lpm=180.0,
+    is_remote=True,
+    pumps_ok=True,
+    leak=False,
+    ambient_c=30.0,
+    humidity=0.5,
+)
+
+
+class Loop:
+    """Twenty miners on one loop, or in air, that all read alike; change what one shows to make something happen.
+
+    Attributes:
+        chip_c, rate, rpm: what the next polls tell, by row. unit: what the next read of the unit tells; None for none.
+    """
+
+    def __init__(self, miners: int = 20, *, liquid: bool = True) -> None:
+        kind = Cooling.HYDRO if liquid else Cooling.AIR
+        loop = "loop-1" if liquid else None
+        all_miners = tuple(replace(miner(k, outlets=(1,)), loop=loop, cooling=kind) for k in range(1, miners + 1))
+        unit = CoolingUnit(UNIT, "10.0.3.1", "ocp_rpu2", "loop-1", Cooling.HYDRO, 35.0, 25.0, 40.0, 180.0, 153.0)
+        self.view = SiteView(replace(site(all_miners), cooling_units=(unit,) if liquid else ()))
+        self.heat = HeatWatch(miners)
+        self.loops = LoopDetector(miners, self.heat)
+        self.thermal = ThermalDetector(miners, self.heat, self.loops)
+        self.now = EPOCH
+        self.chip_c: Floats = np.full(miners, 62.0)
+        self.rate: Floats = np.ones(miners)
+        self.rpm: Floats = np.full(miners, 4000.0)
+        self.inlet_c: Floats | None = None
+        self.unit: CoolingReading | None = WELL if liquid else None
+        self._work: Floats = np.zeros(miners)
+        self._n = miners
+        self.run(600.0)
+
+    def run(self, seconds: float) -> tuple[Verdicts, Verdicts]:
+        """Poll and judge for that long; return the last verdicts of loops and of miners."""
+        everyone = np.ones(self._n, dtype=np.bool_)
+        for _ in range(round(seconds / POLL_S)):
+            self.now += POLL_S
+            at = np.full(self._n, self.now)
+            self._work += self.rate * NOMINAL_TH * 1e3 * POLL_S
+            told = {
+                "hashrate_th": self.rate * NOMINAL_TH,
+                "expected_th": np.full(self._n, NOMINAL_TH),
+                "work_gh": self._work,
+                "chip_max_c": self.chip_c,
+                "fan_min_rpm": self.rpm,
+                "elapsed_s": np.full(self._n, 90_000.0),
+            }
+            if self.inlet_c is not None:
+                told["inlet_c"] = self.inlet_c
+            known = {name: (~np.isnan(values), values) for name, values in told.items()}
+            self.view.put_answers(everyone, at, np.ones(self._n, dtype=np.int32), known)
+            if self.unit is not None:
+                self.view.put_cooling(UNIT, self.now, self.unit)
+            verdicts = self.loops.judge(self.view, self.now), self.thermal.judge(self.view, self.now)
+        return verdicts
+
+    def until(self, firing: str, limit_s: float) -> float:
+        """Run until the loop or a miner fires; return how long that took, or infinity."""
+        began = self.now
+        while self.now - began < limit_s:
+            loops, miners = self.run(POLL_S)
+            found = loops if firing == "loop" else miners
+            if (found.health == Health.FIRING).any():
+                return self.now - began
+        return float("inf")
+
+
+def firing(verdicts: Verdicts) -> list[int]:
+    return np.flatnonzero(verdicts.health == Health.FIRING).tolist()
+
+
+def reason(verdicts: Verdicts, row: int = 0) -> Reason:
+    return verdicts.evidence.reason(row)
+
+
+def test_nothing_fires_where_all_is_well() -> None:
+    for loop in (Loop(), Loop(liquid=False)):
+        loops, miners = loop.run(3600.0)
+        assert firing(loops) == firing(miners) == []
+
+
+# -- one miner ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_miner_near_its_limit_with_fans_full_and_slow_fires_after_three_minutes() -> None:
+    fleet = Loop(liquid=False)
+    fleet.chip_c[3], fleet.rate[3], fleet.rpm[3] = 91.0, 0.9, 6100.0
+    assert 180.0 <= fleet.until("miner", 600.0) <= 200.0
+    assert firing(fleet.run(POLL_S)[1]) == [3]
+    assert reason(fleet.run(POLL_S)[1], 3) is Reason.OVERHEATED
+    assert fleet.run(POLL_S)[1].evidence.domain(3) == ""
+
+
+@pytest.mark.parametrize(
+    ("chip_c", "rate", "rpm"),
+    [(89.0, 0.9, 6100.0), (91.0, 0.99, 6100.0), (91.0, 0.9, 3900.0), (float("nan"), 0.9, 6100.0)],
+    ids=["not near", "not slow", "fans have room", "no temperature"],
+)
+def test_each_condition_is_needed(chip_c: float, rate: float, rpm: float) -> None:
+    fleet = Loop(liquid=False)
+    fleet.run(64.0)
+    fleet.rpm[:] = 5900.0
+    fleet.run(64.0)
+    fleet.chip_c[3], fleet.rate[3], fleet.rpm[3] = chip_c, rate, rpm
+    assert fleet.until("miner", 900.0) == float("inf")
+
+
+def test_a_miner_at_its_limit_fires_in_half_a_minute_whatever_it_does() -> None:
+    fleet = Loop(liquid=False)
+    fleet.chip_c[3] = 95.5
+    assert 20.0 <= fleet.until("miner", 600.0) <= 40.0
+
+
+def test_a_board_at_its_limit_counts_as_a_chip_does() -> None:
+    fleet = Loop(liquid=False)
+    fleet.view.board_max_c.put(3, 81.0, fleet.now)
+    fleet.chip_c[3] = 70.0
+    for _ in range(5):
+        fleet.view.board_max_c.put(3, 81.0, fleet.now + POLL_S)
+        fleet.run(POLL_S)
+    assert firing(fleet.run(POLL_S)[1]) == [3]
+
+
+@pytest.mark.parametrize("expected", [Expected.BOOTING, Expected.ACTING, Expected.SUSPENDED])
+def test_whoever_is_not_expected_to_work_is_left_alone(expected: Expected) -> None:
+    fleet = Loop(liquid=False)
+    fleet.view.expected[3] = expected
+    fleet.chip_c[3], fleet.rate[3], fleet.rpm[3] = 96.0, 0.5, 6100.0
+    assert fleet.until("miner", 600.0) == float("inf")
+
+
+def test_it_clears_after_ten_cool_minutes_at_full_rate_and_not_while_it_is_derated() -> None:
+    fleet = Loop(liquid=False)
+    fleet.chip_c[3], fleet.rate[3], fleet.rpm[3] = 92.0, 0.9, 6100.0
+    fleet.until("miner", 600.0)
+    fleet.chip_c[3], fleet.rate[3] = 80.0, 0.8
+    fleet.view.derated[3], fleet.view.any_derated = 0.8, True
+    miners = fleet.run(1800.0)[1]
+    assert firing(miners) == [3]
+    assert not np.isnan(miners.clear_since[3]), "cool at its share: the impact is over"
+    fleet.view.derated[3], fleet.view.any_derated = 1.0, False
+    fleet.rate[3] = 1.0
+    assert firing(fleet.run(300.0)[1]) == [3]
+    assert firing(fleet.run(600.0)[1]) == []
+
+
+def test_a_verdict_is_taken_up_after_a_restart() -> None:
+    fleet = Loop(liquid=False)
+    fleet.thermal.restore(5, EPOCH, Reason.OVERHEATED)
+    assert firing(fleet.run(POLL_S)[1]) == [5]
+    assert firing(fleet.run(720.0)[1]) == []
+
+
+# -- one or all --------------------------------------------------------------------------------------------------------
+
+
+def test_a_clogged_miner_of_a_loop_is_found_by_its_resistance_and_the_loop_is_left_alone() -> None:
+    loop = Loop()
+    loop.run(3000.0)
+    loop.chip_c[:3], loop.rate[:3] = 91.0, 0.9  # 15 % of the loop, each clogged by itself
+    assert 180.0 <= loop.until("miner", 600.0) <= 200.0
+    loops, miners = loop.run(120.0)
+    assert (firing(loops), firing(miners)) == ([], [0, 1, 2])
+
+
+def test_miners_that_get_hot_together_are_the_loop_s() -> None:
+    loop = Loop()
+    loop.run(3000.0)
+    loop.chip_c[:] = 91.0  # all resistances up together: too little flow behind a meter that does not tell
+    loop.rate[:] = 0.9
+    assert 180.0 <= loop.until("loop", 600.0) <= 200.0
+    loops, miners = loop.run(64.0)
+    assert (firing(loops), firing(miners)) == (list(range(20)), [])
+    assert loops.evidence.domain(7) == "loop:loop-1"
+    assert reason(loops, 7) is Reason.LOOP_HOT
+
+
+# -- the unit's readings -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shows", "least_s", "most_s"),
+    [
+        ({"supply_c": 38.5}, 180.0, 200.0),
+        ({"flow_lpm": 150.0}, 30.0, 48.0),
+        ({"pumps_ok": False}, 0.0, 10.0),
+    ],
+)
+def test_a_unit_that_reads_ill_makes_its_loop_hot(shows: dict[str, float], least_s: float, most_s: float) -> None:
+    loop = Loop()
+    loop.unit = replace_reading(WELL, **shows)
+    assert least_s <= loop.until("loop", 600.0) <= most_s
+    assert reason(loop.run(POLL_S)[0]) is Reason.LOOP_HOT
+    assert firing(loop.run(POLL_S)[1]) == []
+
+
+def test_a_reading_that_is_no_more_fresh_says_nothing() -> None:
+    loop = Loop()
+    loop.unit = replace_reading(WELL, supply_c=39.0)
+    loop.run(64.0)
+    loop.unit = None
+    assert loop.until("loop", 900.0) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("shows", "most_s"),
+    [
+        ({"flow_lpm": 0.0, "pumps_ok": False}, 8.0),
+        ({"flow_lpm": 0.0}, 16.0),
+        ({"flow_lpm": None, "pumps_ok": False}, 8.0),
+    ],
+)
+def test_without_pumps_or_flow_the_cooling_is_lost_at_once(shows: dict[str, float], most_s: float) -> None:
+    loop = Loop()
+    loop.unit = replace_reading(WELL, **shows)
+    if shows["flow_lpm"] is None:
+        loop.view.cooling.flow_lpm.value[0] = np.nan
+    assert loop.until("loop", 600.0) <= most_s
+    assert reason(loop.run(POLL_S)[0]) is Reason.COOLING_LOST
+
+
+def test_a_single_read_without_flow_is_no_loss() -> None:
+    loop = Loop()
+    loop.unit = replace_reading(WELL, flow_lpm=0.0)
+    loop.run(POLL_S)
+    loop.unit = WELL
+    assert loop.until("loop", 600.0) == float("inf")
+
+
+def test_a_supply_that_runs_away_is_lost_cooling_and_one_that_creeps_is_not() -> None:
+    lost = Loop()
+    took = 0.0
+    supply = 35.0
+    while took < 300.0 and not firing(lost.run(POLL_S)[0]):
+        supply += 5.2 / 60.0 * POLL_S
+        lost.unit = replace_reading(WELL, supply_c=supply)
+        took += POLL_S
+    assert took <= 80.0
+    assert reason(lost.run(POLL_S)[0]) is Reason.COOLING_LOST
+    creeping = Loop()
+    for step in range(120):
+        creeping.unit = replace_reading(WELL, supply_c=35.0 + 0.3 / 60.0 * POLL_S * step)
+        loops, _ = creeping.run(POLL_S)
+        if firing(loops):
+            assert reason(loops) is Reason.LOOP_HOT
+    assert firing(loops)
+
+
+def test_a_hot_loop_that_loses_its_cooling_is_both_in_turn() -> None:
+    loop = Loop()
+    loop.unit = replace_reading(WELL, flow_lpm=140.0)
+    loop.until("loop", 600.0)
+    loop.unit = replace_reading(WELL, flow_lpm=0.0, pumps_ok=False)
+    assert reason(loop.run(POLL_S)[0]) is Reason.COOLING_LOST
+    loop.unit = replace_reading(WELL, flow_lpm=140.0)
+    assert reason(loop.run(POLL_S)[0]) is Reason.COOLING_LOST, "lost until all is well again"
+
+
+def test_a_loop_is_well_after_ten_minutes_of_readings_that_are() -> None:
+    loop = Loop()
+    loop.unit = replace_reading(WELL, supply_c=39.0)
+    loop.until("loop", 600.0)
+    loop.unit = WELL
+    loops, _ = loop.run(560.0)
+    assert firing(loops) == list(range(20))
+    assert not np.isnan(loops.clear_since[0])
+    assert firing(loop.run(64.0)[0]) == []
+
+
+def test_a_loop_whose_unit_falls_silent_is_not_called_well() -> None:
+    loop = Loop()
+    loop.unit = replace_reading(WELL, supply_c=39.0)
+    loop.until("loop", 600.0)
+    loop.unit = WELL
+    loop.run(64.0)
+    loop.unit = None
+    assert firing(loop.run(1800.0)[0]) == list(range(20))
+
+
+def test_a_loop_is_taken_up_after_a_restart() -> None:
+    loop = Loop()
+    loop.loops.restore(4, EPOCH, Reason.COOLING_LOST)
+    loop.loops.restore(4, EPOCH, Reason.OVERHEATED)
+    loop.unit = replace_reading(WELL, flow_lpm=140.0)
+    assert reason(loop.run(POLL_S)[0]) is Reason.COOLING_LOST
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_noise_alone_makes_nobody_hot(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    loop = Loop()
+    for _ in range(40):
+        loop.chip_c = 62.0 + rng.normal(0.0, 2.0, 20)
+        loop.rate = 1.0 + rng.normal(0.0, 0.045, 20)
+        loop.unit = replace_reading(
+            WELL, supply_c=35.0 + float(rng.normal(0.0, 0.5)), flow_lpm=180.0 + float(rng.normal(0.0, 4.0))
+        )
+        loops, miners = loop.run(16.0)
+        assert firing(loops) == firing(miners) == []
+
+
+def test_a_silent_site_is_not_hot() -> None:
+    loop = Loop()
+    loop.chip_c[:] = 96.0
+    for row in range(20):
+        loop.view.put_miss(row, loop.now + 200.0, Reach.SILENT)
+    later = loop.now + 300.0
+    assert firing(loop.loops.judge(loop.view, later)) == []
+    assert firing(loop.thermal.judge(loop.view, later)) == []
+
+
+def replace_reading(reading: CoolingReading, **shows: object) -> CoolingReading:
+    return replaced(reading, **shows)
