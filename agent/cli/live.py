@@ -155,8 +155,9 @@ class LiveView:
 
 def site_rate(view: SiteView) -> tuple[float, float]:
     """Return site hashrate and target in TH/s. A silent miner's rate is not counted."""
-    rate_th = np.where(view.reach == Reach.ANSWERED, view.hashrate_th.value, 0.0)
-    return float(np.nansum(rate_th)), float(view.target_th().sum())
+    rate_th = view.hashrate_th.value.copy()
+    np.copyto(rate_th, 0.0, where=(view.reach != int(Reach.ANSWERED)) | np.isnan(rate_th))
+    return float(rate_th.sum()), float(view.target_th().sum())
 
 
 def _state(incident: Incident) -> str:

@@ -145,7 +145,7 @@ async def _run(
     clock = Clock.virtual(loop, EPOCH_S)
     logs.configure(stream=log, now=clock.now)
     settings = with_logins(scenario.settings)
-    ledger = Ledger.open(path, clock, threaded=False)
+    ledger = Ledger.open(path, clock, threaded=False, synced=False)
     try:
         async with tier.stage(settings, clock, seed=scenario.seed, history=_surroundings(scenario.history)) as staged:
             agent = Agent(settings, ledger, clock, touch=staged.touch, simulated=True, on_auto=False)

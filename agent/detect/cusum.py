@@ -13,6 +13,7 @@ import numpy as np
 
 from agent.detect.screen import Rows
 from agent.model.columns import Bools, Floats
+from agent.model.site_view import EVERY, Places
 
 CAP = 1.5
 """The statistic stops at so many times the decision interval, so that the end of a long fault is seen in time: facts
@@ -89,12 +90,12 @@ class BernoulliCusum:
         self.bad += bad
         self.bad *= up
 
-    def alarms(self, least_events: float) -> Bools:
-        """Return the rows at or above the decision interval, after `least_events` or more since zero."""
-        alarms: Bools = (self.level >= self.shift.decision) & (self.events >= least_events)
+    def alarms(self, least_events: float, rows: Places = EVERY) -> Bools:
+        """Tell which rows are at or above the decision interval, after `least_events` or more since zero."""
+        alarms: Bools = (self.level[rows] >= self.shift.decision) & (self.events[rows] >= least_events)
         return alarms
 
-    def restart(self, rows: Bools | Rows) -> None:
+    def restart(self, rows: Rows) -> None:
         """Begin from zero in those rows."""
         for array in (self.level, self.events, self.bad):
             array[rows] = 0.0

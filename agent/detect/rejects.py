@@ -17,7 +17,7 @@ import numpy as np
 
 from agent.detect.cusum import CAP, BernoulliCusum, Shift
 from agent.detect.pool import EndpointView, PoolPlaces, endpoint_view, pool_domain, pool_name
-from agent.detect.screen import health
+from agent.detect.screen import Rows, health
 from agent.model.columns import Bools, Counter, Floats, Ints
 from agent.model.incident import Category, Evidence, Reason
 from agent.model.site_view import POOL_UNKNOWN, SiteView
@@ -118,11 +118,11 @@ class RejectDetector:
         shares = self._shares(view)
         if shares is not None:
             self._count(*shares, firing)
-            self._fire(view.watched() & ~firing, now)
-            if firing.any():
-                self._clear(*shares, firing, now)
-            firing = ~np.isnan(self._since)
         warned = self.in_warning
+        if shares is not None:
+            self._fire((warned & view.watched() & ~firing).nonzero()[0], now)
+            warned[self._clear(*shares, firing.nonzero()[0], now)] = False
+            firing = ~np.isnan(self._since)
         return Verdicts(
             self.category,
             health(len(firing), suspect=warned.nonzero()[0], firing=firing.nonzero()[0]),
@@ -186,36 +186,38 @@ class RejectDetector:
         self._sums[Kind.STALE].add(stale, accepted + rejected, cap)
         self._sums[Kind.LASTING].add(rejected + stale, accepted, cap)
 
-    def _fire(self, may: Bools, now: float) -> None:
-        new = np.zeros_like(may)
-        for cusum in self._sums.values():
-            new |= cusum.alarms(self._t.min_shares)
-        new &= may
-        if not new.any():
+    def _fire(self, rows: Rows, now: float) -> None:
+        """Begin a verdict for those of these rows whose statistic says so: some of the rows in warning."""
+        alarms = {kind: rows[cusum.alarms(self._t.min_shares, rows)] for kind, cusum in self._sums.items()}
+        new = np.unique(np.concatenate(list(alarms.values())))
+        if not new.size:
             return
         self._since[new] = now
         self._clear_shares[new] = self._clear_bad[new] = 0.0
         for kind in reversed(Kind):
-            self._kind[new & (self._sums[kind].level >= self._t.decision)] = kind
+            self._kind[new[self._sums[kind].level[new] >= self._t.decision]] = kind
 
-    def _clear(self, accepted: Floats, rejected: Floats, stale: Floats, firing: Bools, now: float) -> None:
-        """End verdicts whose window shows few enough bad shares and whose statistic is back at zero.
+    def _clear(self, accepted: Floats, rejected: Floats, stale: Floats, rows: Rows, now: float) -> Rows:
+        """End verdicts whose window shows few enough bad shares and whose statistic is back at zero; return their rows.
 
         The window begins anew as soon as it cannot become a good one, so that it holds nothing from before the cure.
         """
-        bad = rejected + stale
-        self._clear_bad += bad
-        self._clear_shares += bad
-        self._clear_shares += accepted
-        spoilt = self._clear_bad >= self._t.clear_ratio * np.maximum(self._clear_shares, self._t.clear_shares)
-        self._clear_shares[spoilt] = self._clear_bad[spoilt] = 0.0
-        good = firing & (self._clear_shares >= self._t.clear_shares)
-        self._clear_since = np.where(good, np.fmin(self._clear_since, now), np.nan)
-        level = np.choose(self._kind, [self._sums[kind].level for kind in Kind])
-        ended = good & (level <= 0.0)
+        if not rows.size:
+            return rows
+        bad = rejected[rows] + stale[rows]
+        clear_bad = self._clear_bad[rows] + bad
+        clear_shares = self._clear_shares[rows] + bad + accepted[rows]
+        spoilt = clear_bad >= self._t.clear_ratio * np.maximum(clear_shares, self._t.clear_shares)
+        clear_shares[spoilt] = clear_bad[spoilt] = 0.0
+        self._clear_bad[rows], self._clear_shares[rows] = clear_bad, clear_shares
+        good = clear_shares >= self._t.clear_shares
+        self._clear_since[rows] = np.where(good, np.fmin(self._clear_since[rows], now), np.nan)
+        level = np.choose(self._kind[rows], [self._sums[kind].level[rows] for kind in Kind])
+        ended = rows[good & (level <= 0.0)]
         self._since[ended] = self._clear_since[ended] = np.nan
         for cusum in self._sums.values():
             cusum.restart(ended)
+        return ended
 
 
 class RejectEvidence:

@@ -105,8 +105,13 @@ def claim(path: Path) -> TextIO:
     return lock
 
 
-def open_owned(path: Path, steps: Sequence[Migration]) -> apsw.Connection:
+def open_owned(path: Path, steps: Sequence[Migration], *, synced: bool = True) -> apsw.Connection:
     """Open for writing, create where missing, and bring the schema up to date. The caller owns the ledger already.
+
+    Args:
+        path: the file.
+        steps: the schema.
+        synced: a commit waits until the disk has it, so that it survives a loss of power too.
 
     Raises:
         LedgerError: anything that keeps the ledger from being safely written.
@@ -117,7 +122,7 @@ def open_owned(path: Path, steps: Sequence[Migration]) -> apsw.Connection:
     except apsw.Error as error:
         raise explain(path, error) from error
     try:
-        _prepare(connection, path, steps)
+        _prepare(connection, path, steps, synced=synced)
     except apsw.Error as error:
         connection.close()
         raise explain(path, error) from error
@@ -159,7 +164,7 @@ def _for_reading(path: Path) -> str:
     return f"{path.resolve().as_uri()}{'?immutable=1' if closed else ''}"
 
 
-def _prepare(connection: apsw.Connection, path: Path, steps: Sequence[Migration]) -> None:
+def _prepare(connection: apsw.Connection, path: Path, steps: Sequence[Migration], *, synced: bool) -> None:
     connection.set_busy_timeout(BUSY_MS)
     if connection.readonly("main"):  # SQLite falls back to that in silence
         raise apsw.ReadOnlyError("opened read-only")
@@ -169,7 +174,7 @@ def _prepare(connection: apsw.Connection, path: Path, steps: Sequence[Migration]
         raise LedgerError(
             f"ledger {path}: expected a write-ahead log, found journal mode {mode!r}: put it on a local disk"
         )
-    connection.pragma("synchronous", "FULL")
+    connection.pragma("synchronous", "FULL" if synced else "OFF")
     damage = connection.pragma("quick_check", 1)
     if damage != "ok":
         raise apsw.CorruptError(str(damage))

@@ -38,7 +38,7 @@ class Ledger:
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path, clock: Clock, *, threaded: bool) -> "Ledger":
+    def open(cls, path: Path, clock: Clock, *, threaded: bool, synced: bool = True) -> "Ledger":
         """Take ownership of the ledger at `path`, creating or migrating it.
 
         Args:
@@ -46,6 +46,8 @@ class Ledger:
             clock: stamps the events.
             threaded: commit in a writer thread (real time) or within `append` (virtual time, where waiting for a thread
                 would let the clock run).
+            synced: every commit survives a loss of power. Not for a simulation's ledger: its seed gives it again, and
+                waiting for the disk takes a tenth of the run.
 
         Raises:
             LedgerError: another daemon owns it, a later version wrote it, it is damaged or cannot be written.
@@ -53,7 +55,7 @@ class Ledger:
         path = path.resolve()
         lock = database.claim(path)
         try:
-            connection = database.open_owned(path, database.migrations())
+            connection = database.open_owned(path, database.migrations(), synced=synced)
             writer = Writer(connection, path)
         except BaseException:
             lock.close()

@@ -4,6 +4,7 @@ Two writers of the same columns: `put` takes one device's reading, `put_rows` a 
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ HISTORY_SPACING_S = 4.0
 """A counter's history reaches back samples x spacing = 384 s or more, whatever the poll interval."""
 
 
-def _cells(array: Floats) -> "memoryview[float]":
+def _cells(array: NDArray[Any]) -> "memoryview[Any]":
     """Return the same memory for access to single elements, at half of what numpy takes for one."""
     return memoryview(array)  # type: ignore[arg-type] # its element type is known at run time only
 
@@ -52,18 +53,19 @@ class Counter:
     """A device's counter, made monotone over restarts, with a short history where it is asked for.
 
     `total` only grows while the device counts; when the device's process restarts its counter begins again and the old
-    part is kept. `grew_at` is when a reading last showed growth. History is a ring of (time, total) per row, shape
-    (HISTORY_SAMPLES, n).
+    part is kept. `grew_at` is when a reading last showed growth. History is a ring of copies of the whole column, times
+    and totals of shape (HISTORY_SAMPLES, n): one is made before a reading is overwritten that none holds yet, so once a
+    poll period at most, and copying a column costs less than scattering its rows over the ring would.
     """
 
     __slots__ = (
         "_base",
         "_cells",
-        "_head",
-        "_noted_at",
-        "_rings",
+        "_copied_at",
+        "_next",
         "_times",
         "_totals",
+        "_uncopied",
         "at",
         "grew_at",
         "raw",
@@ -78,16 +80,18 @@ class Counter:
         self._base: Floats = np.zeros(n)
         self._times: Floats = np.full((HISTORY_SAMPLES if history else 0, n), np.nan)
         self._totals: Floats = np.full_like(self._times, np.nan)
-        self._noted_at: Floats = np.full(n, -math.inf if history else math.inf)
-        self._head: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
-        self._cells = tuple(map(_cells, (self.total, self.at, self.grew_at, self.raw, self._base, self._noted_at)))
-        self._rings = tuple(map(_cells, (self._times, self._totals)))
+        self._uncopied: Bools = np.zeros(n, dtype=np.bool_)
+        self._copied_at = -math.inf if history else math.inf
+        self._next = 0
+        self._cells = tuple(map(_cells, (self.total, self.at, self.grew_at, self.raw, self._base, self._uncopied)))
 
     def put(self, row: int, raw: float | None, now: float, *, restarted: bool) -> None:
         """Store a counter reading. `restarted`: the device's process is younger than at the reading before."""
         if raw is None or raw != raw:  # noqa: PLR0124 - NaN is; a call would take as long as the rest
             return
-        totals, at, grew_at, raws, base, noted_at = self._cells
+        totals, at, grew_at, raws, base, uncopied = self._cells
+        if uncopied[row] and now - self._copied_at >= HISTORY_SPACING_S:
+            self._copy(now)
         if restarted:
             base[row] += raws[row]
         raws[row] = raw
@@ -96,30 +100,27 @@ class Counter:
             grew_at[row] = now
         totals[row] = total
         at[row] = now
-        if now - noted_at[row] < HISTORY_SPACING_S:
-            return
-        noted_at[row] = now
-        head = self._head.item(row)
-        times, sums = self._rings
-        times[head, row] = now
-        sums[head, row] = total
-        self._head[row] = (head + 1) % HISTORY_SAMPLES
+        uncopied[row] = True
 
     def put_rows(self, where: Bools, raw: Floats, at: Floats) -> None:
         """Store the readings of the rows `where`, none of them NaN, each of the process that counted before."""
+        if self._times.size and (self._uncopied & where).any():
+            now = float(at.max(where=where, initial=-math.inf))
+            if now - self._copied_at >= HISTORY_SPACING_S:
+                self._copy(now)
         total = self._base + raw
         np.copyto(self.raw, raw, where=where)
         np.copyto(self.grew_at, at, where=where & ~(total <= self.total))
         np.copyto(self.total, total, where=where)
         np.copyto(self.at, at, where=where)
-        due = np.flatnonzero(where & ~(at - self._noted_at < HISTORY_SPACING_S))
-        if due.size and self._times.size:
-            heads = self._head[due]
-            cells = heads * len(at) + due
-            self._noted_at[due] = at[due]
-            self._times.put(cells, at[due])
-            self._totals.put(cells, total[due])
-            self._head[due] = (heads + 1) % HISTORY_SAMPLES
+        self._uncopied |= where
+
+    def _copy(self, now: float) -> None:
+        self._times[self._next] = self.at
+        self._totals[self._next] = self.total
+        self._next = (self._next + 1) % HISTORY_SAMPLES
+        self._uncopied.fill(False)
+        self._copied_at = now
 
     def over(self, row: int, window_s: float) -> tuple[float, float] | None:
         """Return (growth, seconds) between the newest reading and the latest one at least `window_s` before it.

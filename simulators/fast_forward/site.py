@@ -60,6 +60,7 @@ class ColumnFeed:
         names = [m.id for m in view.site.miners] + [p.id for p in view.site.pdus] + [s.id for s in view.site.switches]
         self._first_round_s = max(map(phase, names), default=0.0) * poll_s
         self._pools = PoolProbes(view, plant, epoch_s=epoch_s)
+        self._in_focus: list[MinerId] = []
         self._feeding: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -80,6 +81,9 @@ class ColumnFeed:
 
     def focus(self, miners: Collection[MinerId]) -> None:
         """Watch these miners, their PDUs and their switches, and no others, closely."""
+        if miners == self._in_focus:
+            return
+        self._in_focus = list(miners)
         rows = [self._site.rows[miner] for miner in miners if miner in self._site.rows]
         members = [self._site.miners[row] for row in rows]
         self._miners.focus(rows)

@@ -78,7 +78,9 @@ class SteadyRows:
 
     def advance(self, where: Bools, until: Floats) -> None:
         """Let the rows `where`, all of them members, hash on until their site time `until` in s."""
-        dt = np.maximum(np.where(where, until - self.at, 0.0), 0.0)
+        dt = np.zeros_like(until)
+        np.subtract(until, self.at, out=dt, where=where)
+        np.maximum(dt, 0.0, out=dt)
         now = float(until.max())
         sigma = self._sigma * self._history.noise_factor(now)[0]
         noise = self._rng.standard_normal((2, len(dt)))
@@ -112,7 +114,7 @@ class SteadyRows:
         sound_s = np.maximum(0.0, dt - stale_s)
         draw = self._rng.poisson
         rejected = draw(per_s * dt * self._reject).astype(np.float64)
-        stale = draw(per_s * stale_s).astype(np.float64)
+        stale = draw(per_s * stale_s).astype(np.float64) if stale_s.any() else stale_s  # most steps see no block
         accepted = draw(per_s * sound_s * (1.0 - self._reject)).astype(np.float64)
         sent = accepted + rejected + stale
         for name, shares in (("accepted", accepted), ("rejected", rejected), ("stale", stale)):

@@ -95,7 +95,7 @@ class Surroundings:
         self._polls = polls
         self._epoch_s = epoch_s
         self._pdus = {pdu.id: place for place, pdu in enumerate(site.pdus)}
-        self._pdu_ids = [pdu.id for pdu in site.pdus]
+        self._pdu_plants = [plant.power.pdu[pdu.id] for pdu in site.pdus]
         self._slow: list[tuple[float, int]] = []
         self._switches = {switch.id: place for place, switch in enumerate(site.switches)}
         first = plant.now
@@ -159,8 +159,8 @@ class Surroundings:
         """Write the outlets `due`: by column where nothing is going on, the others one by one."""
         single = due & self._restless()
         plain = due & ~single
-        watts = np.zeros(len(due))
-        np.add.at(watts, self._cord_outlet, self._polls.power_w[self._cord_miner] * self._cord_part)
+        drawn_w = self._polls.power_w[self._cord_miner] * self._cord_part
+        watts = np.bincount(self._cord_outlet, drawn_w, minlength=len(due)).astype(np.float64, copy=False)
         at = np.full(len(due), self._epoch_s + now)
         self._view.outlet_state.put_rows(plain, self._on, at)
         self._view.outlet_a.put_rows(plain, watts / self._volts, at)
@@ -169,11 +169,9 @@ class Surroundings:
         for place in np.flatnonzero(single).tolist():
             outlet: Outlet = self._outlets[place]
             state = OutletState.ON if power.relay_on(outlet) else OutletState.OFF
-            drawn_w = power.power_w(outlet)
-            told_w = drawn_w if self._tells_watts[place] else None
-            self._view.put_outlet(
-                outlet, self._epoch_s + now, OutletReading(state, drawn_w / self._volts[place], told_w)
-            )
+            own_w = power.power_w(outlet)
+            told_w = own_w if self._tells_watts[place] else None
+            self._view.put_outlet(outlet, self._epoch_s + now, OutletReading(state, own_w / self._volts[place], told_w))
 
     def _restless(self) -> Bools:
         """Return the outlets that feed a miner that is not steady, or whose relay, breaker or cord is not as usual."""
@@ -200,12 +198,11 @@ class Surroundings:
 
     def _answered(self, asked: Bools, now: float) -> Bools:
         """Return the PDUs whose read is complete by `now`: those just asked, and slow ones asked a while ago."""
-        for place in np.flatnonzero(asked).tolist():
-            takes_s = REQUESTS * self._plant.power.pdu[self._pdu_ids[place]].answers_in_s
-            if takes_s > PROMPT_S:
-                asked[place] = False
-                if takes_s < READ_S:
-                    heapq.heappush(self._slow, (now + takes_s, place))
+        takes_s = REQUESTS * np.array([pdu.answers_in_s for pdu in self._pdu_plants])
+        for place in (asked & (takes_s > PROMPT_S)).nonzero()[0].tolist():
+            asked[place] = False
+            if takes_s[place] < READ_S:
+                heapq.heappush(self._slow, (now + float(takes_s[place]), place))
         while self._slow and self._slow[0][0] <= now:
             asked[heapq.heappop(self._slow)[1]] = True
         return asked
@@ -216,40 +213,35 @@ class Surroundings:
         rows = {m.port: row for row, m in enumerate(self._view.site.miners) if m.port is not None}
         self._switch_of = np.array([self._switches[p.switch] for p in self._ports], dtype=np.int64)
         self._behind = np.array([rows.get(p, -1) for p in self._ports], dtype=np.int64)
+        self._fed: Bools = self._behind >= 0
+        self._one: Floats = np.ones(len(self._ports))
+        self._usual_pvid: Floats = np.full(len(self._ports), float(USUAL_VLAN))
         self._octets: Floats = np.zeros(len(self._ports))
         self._counted_at: Floats = np.full(len(self._ports), self._plant.now)
         self._own_octets: Floats = np.zeros(len(self._ports))
 
     def _read_ports(self, due: Bools, now: float) -> None:
         """Write the ports `due` of living switches: steady miners send evenly, the others what they have sent."""
-        if self._plant.network.dead:
-            due = due & np.array([self._plant.network.lives(port.switch) for port in self._ports])
-        fed = self._behind >= 0
-        steady = (
-            due
-            & fed
-            & self._polls.steady.member[self._behind]
-            & np.array(
-                [p not in self._plant.network.unplugged for p in self._ports] if self._plant.network.unplugged else True
-            )
-        )
-        at = np.full(len(due), self._epoch_s + now)
-        self._octets += np.where(
-            steady, (now - self._counted_at) * (CHATTER_OCTETS_PER_S + SHARES_PER_S * SHARE_OCTETS), 0.0
-        )
-        np.copyto(self._counted_at, now, where=due)
-        self._view.port_up.put_rows(steady, np.ones(len(due)), at)
-        self._view.port_octets.put_rows(steady, np.floor(self._octets), at)
-        self._view.port_admin.put_rows(steady, np.ones(len(due)), at)
-        self._view.port_pvid.put_rows(steady, np.full(len(due), float(USUAL_VLAN)), at)
-        self._own_octets[steady] = np.nan
         network = self._plant.network
+        if network.dead:
+            due = due & ~np.isin(self._switch_of, [self._switches[switch] for switch in network.dead])
+        steady = due & self._fed & self._polls.steady.member[self._behind]
+        steady[[self._view.port_rows[port] for port in network.unplugged if port in self._view.port_rows]] = False
+        at = np.full(len(due), self._epoch_s + now)
+        sent = (now - self._counted_at) * (CHATTER_OCTETS_PER_S + SHARES_PER_S * SHARE_OCTETS)
+        np.add(self._octets, sent, out=self._octets, where=steady)
+        np.copyto(self._counted_at, now, where=due)
+        self._view.port_up.put_rows(steady, self._one, at)
+        self._view.port_octets.put_rows(steady, np.floor(self._octets), at)
+        self._view.port_admin.put_rows(steady, self._one, at)
+        self._view.port_pvid.put_rows(steady, self._usual_pvid, at)
+        self._own_octets[steady] = np.nan
         for place in np.flatnonzero(due & ~steady).tolist():
             port = self._ports[place]
-            sent = float(network.in_octets(port))
+            own = float(network.in_octets(port))
             before = self._own_octets[place]
-            self._own_octets[place] = sent
-            self._octets[place] += max(0.0, sent - before) if before == before else 0.0  # noqa: PLR0124 - NaN: not known
+            self._own_octets[place] = own
+            self._octets[place] += max(0.0, own - before) if before == before else 0.0  # noqa: PLR0124 - NaN: not known
             reading = PortReading(
                 network.port_up(port),
                 int(self._octets[place]),

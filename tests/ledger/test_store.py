@@ -268,6 +268,12 @@ async def test_every_commit_is_synced_and_logged_ahead(ledger: Ledger) -> None:
     assert connection.pragma("synchronous") == 2, "FULL"
 
 
+async def test_only_who_asks_for_it_does_not_wait_for_the_disk(path: Path) -> None:
+    ledger = Ledger.open(path, HandClock().clock(), threaded=False, synced=False)
+    assert ledger._writer._connection.pragma("synchronous") == 0, "OFF"
+    await ledger.close()
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.model.columns import Counter, Signal
+from agent.model.columns import HISTORY_SPACING_S, Counter, Signal
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach, Telemetry
 from tests import factory
@@ -19,7 +19,7 @@ rounds = st.lists(
     st.tuples(
         st.lists(st.booleans(), min_size=ROWS, max_size=ROWS),
         st.lists(st.floats(0.0, 50.0), min_size=ROWS, max_size=ROWS),
-        st.floats(0.5, 60.0),
+        st.floats(HISTORY_SPACING_S, 60.0),
     ),
     max_size=12,
 )
