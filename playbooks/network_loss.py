@@ -39,8 +39,9 @@ STOCK_GIVES_UP_S = 660.0
 ERRORS_PER_S = 0.1
 """A sound cable has none for days. An estimate."""
 
-PROOF_S = 240.0
-"""Twelve polls, and what the slowest poll and the way back to the pool add to them."""
+PROOF_S = 780.0
+"""Twelve polls at 30 s each, twice over, as one that is lost on the way begins them anew; and what the slowest poll and
+the way back to the pool add to them."""
 
 
 def evidence_is_fresh(s: Situation) -> bool:

@@ -193,7 +193,7 @@ def _happenings(scenario: Scenario, plant: SitePlant) -> Iterator[Happening]:
             targets = shuffled(rng, fault.targets, fault.count)
             yield Happening(fault.at_s, fault.kind, targets, fault.count, fault.for_s, fault.params)
             continue
-        for at_s in arrivals(rng, fault.per_s, scenario.duration_s):
+        for at_s in arrivals(rng, fault.per_s, fault.until_s):
             kind, params = drawn(rng, fault.unfixable) if fault.kind == MIX else (fault.kind, dict(fault.params))
             # A target that is broken already cannot break again, so there is no second choice.
             yield Happening(at_s, kind, (rng.choice(fault.targets),), 1, fault.for_s, params, background=True)

@@ -53,6 +53,7 @@ class MinerPolls:
 
     Attributes:
         steady: the rows in which nothing goes on.
+        on_earlier: called when a poll of a single row is planned that is due before all others.
         power_w: what each miner drew when it was last polled, in W.
     """
 
@@ -76,6 +77,7 @@ class MinerPolls:
         self._chance = plant.rng("fast-forward/polls")
         self._noise = np.random.Generator(np.random.PCG64(plant.rng("fast-forward/noise").getrandbits(64)))
         self.steady = SteadyRows(plant)
+        self.on_earlier: Callable[[], None] | None = None
         self._origin_s: Floats = plant.now + np.array([phase(m.id) for m in view.site.miners]) * period_s
         self._slot: NDArray[np.int64] = np.full(n, -1, dtype=np.int64)
         self._next: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
@@ -254,7 +256,10 @@ class MinerPolls:
         over = int(self._view.misses[row]) - NEWLY_SILENT_MISSES
         waits = over >= 0 and self._view.reach[row] == Reach.SILENT and not self._focus[row]
         slot = self._slot_of(row, now) + (min(2 ** min(over + 1, 16), self._longest) if waits else 1)
-        heapq.heappush(self._singles, (float(self._origin_s[row] + slot * self._period_s), row))
+        due = float(self._origin_s[row] + slot * self._period_s), row
+        heapq.heappush(self._singles, due)
+        if self.on_earlier and self._singles[0] is due:
+            self.on_earlier()
 
     def _slot_of(self, row: int, now: float) -> int:
         return math.floor((now - float(self._origin_s[row])) / self._period_s + SLACK)

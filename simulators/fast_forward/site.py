@@ -61,6 +61,8 @@ class ColumnFeed:
         self._first_round_s = max(map(phase, names), default=0.0) * poll_s
         self._pools = PoolProbes(view, plant, epoch_s=epoch_s)
         self._in_focus: list[MinerId] = []
+        self._waiting: asyncio.Future[None] | None = None
+        self._miners.on_earlier = self._wake
         self._feeding: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -109,7 +111,7 @@ class ColumnFeed:
         begun_s, step = loop.time() + self._first_round_s, 0
         while True:
             step_at = begun_s + step * self._step_s
-            await asyncio.sleep(min(step_at, self._miners.next_single_s) - loop.time())
+            await self._wait_until(step_at)
             now = loop.time()
             self._plant.advance(now)
             self._miners.poll_singles(now)
@@ -119,6 +121,21 @@ class ColumnFeed:
                 self._rest.read(now)
                 self._pools.look(now)
                 step += 1
+
+    async def _wait_until(self, step_at: float) -> None:
+        """Return at the next step, or when a single row is due, which may be sooner than it was when the wait began."""
+        loop = asyncio.get_running_loop()
+        while (left_s := min(step_at, self._miners.next_single_s) - loop.time()) > 0:
+            self._waiting = loop.create_future()
+            timer = loop.call_later(left_s, self._wake)
+            try:
+                await self._waiting
+            finally:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 class FastForwardSite:

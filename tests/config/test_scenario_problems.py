@@ -63,6 +63,8 @@ FAULTS = [
     ("{rate: 0/miner/day, kind: mix}", "4:12: faults[0].rate", "above 0"),
     ("{rate: 1/miner/day, kind: wire.drop}", "4:5: faults[0]", "for: 10m"),
     ("{rate: 1/miner/day, kind: mix, unfixable: 3}", "4:47: faults[0].unfixable", "from 0 to 1"),
+    ("{rate: 1/miner/day, kind: mix, until: 2h}", "4:43: faults[0].until", "from 1s to 1h"),
+    ("{at: 1m, kind: miner.psu_dead, target: 'miner:*', until: 2m}", "4:55: faults[0].until", "'until'"),
     ("nothing", "4:5: faults[0]", "a mapping"),
     ("{at: .nan, kind: miner.psu_dead, target: 'miner:*'}", "4:10: faults[0].at", "a duration such as 90s"),
     ("{at: 1m, kind: miner.psu_dead, target: 'miner:*', count: .inf}", "4:62: faults[0].count", "a whole number"),

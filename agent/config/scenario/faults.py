@@ -9,10 +9,10 @@ from agent.config.scenario.targets import matching
 from agent.config.wording import choice, closest, converted, number_text, shown
 from agent.model.topology import Site
 
-COMMON = ("at", "rate", "kind", "target", "count", "for")
+COMMON = ("at", "rate", "kind", "target", "count", "for", "until")
 """Keys that mean the same for every kind; no parameter of a kind bears one of these names."""
 
-MIX_KEYS = ("rate", "kind", "target", "for", "unfixable")
+MIX_KEYS = ("rate", "kind", "target", "for", "until", "unfixable")
 PERIODS_S = {
     "hour": 3600.0,
     "day": 86_400.0,
@@ -53,7 +53,7 @@ def _read(entry: Entry, catalogue: Catalogue, site: Site | None, duration_s: flo
     if known is None:
         _refuse_kind(entry, kind, catalogue, rated=rated)
         return None
-    keys = ("rate", "kind", "target", "for") if rated else ("at", "kind", "target", "count", "for")
+    keys = ("rate", "kind", "target", "for", "until") if rated else ("at", "kind", "target", "count", "for")
     entry.check_keys((*keys, *known.knobs), required=("rate",) if rated else ("at", "target"))
     params = _params(entry, known)
     for_s = entry.duration("for", least_s=1.0)
@@ -63,7 +63,7 @@ def _read(entry: Entry, catalogue: Catalogue, site: Site | None, duration_s: flo
             entry.refuse(expected="for, because a disturbance does not end by itself", got="none", remedy=remedy)
         per_s, targets = _rate(entry, site, tuple(known.on), duration_s) if "rate" in entry.keys else (0.0, ())
         _check_fit(entry, known, site, targets, params)
-        return Rated(str(kind), per_s, targets, for_s, params, None)
+        return Rated(str(kind), per_s, targets, for_s, _until(entry, duration_s), params, None)
     at_s = entry.duration("at", most_s=duration_s)
     targets = matching(entry, "target", site, known.on) if "target" in entry.keys else ()
     count = _count(entry, len(targets))
@@ -76,7 +76,14 @@ def _read_mix(entry: Entry, catalogue: Catalogue, site: Site | None, duration_s:
     words = {word for kind in catalogue.kinds.values() if kind.counts for word in kind.on} & {"miner"}
     per_s, targets = _rate(entry, site, tuple(words), duration_s)
     unfixable = entry.number("unfixable", 0, 1, default=0.0) if "unfixable" in entry.keys else None
-    return Rated(MIX, per_s, targets, entry.duration("for", least_s=1.0), {}, unfixable)
+    for_s, until_s = entry.duration("for", least_s=1.0), _until(entry, duration_s)
+    return Rated(MIX, per_s, targets, for_s, until_s, {}, unfixable)
+
+
+def _until(entry: Entry, duration_s: float) -> float:
+    """Return the site time in s from which on none of them begins: the end where the file does not say."""
+    until_s = entry.duration("until", least_s=1.0, most_s=duration_s)
+    return duration_s if until_s is None else until_s
 
 
 def _refuse_kind(entry: Entry, kind: object, catalogue: Catalogue, *, rated: bool) -> None:

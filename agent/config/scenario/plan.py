@@ -133,6 +133,7 @@ class Rated:
     Attributes:
         kind: a fault kind, or MIX.
         per_s: expected number of them in a second on the whole site, over all targets.
+        until_s: site time in s from which on none begins any more.
         unfixable: share of faults that nothing remote can fix, in a mix; None for the mix's own figure.
     """
 
@@ -140,6 +141,7 @@ class Rated:
     per_s: float
     targets: tuple[str, ...]
     for_s: float | None
+    until_s: float
     params: Mapping[str, Value]
     unfixable: float | None
 
