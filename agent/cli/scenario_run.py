@@ -178,7 +178,7 @@ async def _watched(
     """Let site time pass and look now and then; what a task raises is raised."""
     loop = asyncio.get_running_loop()
     while loop.time() < until_s:
-        await asyncio.wait([tasks[0]], timeout=min(max(LOOK_S, tick_s), until_s - loop.time()))
+        await asyncio.sleep(min(max(LOOK_S, tick_s), until_s - loop.time()))
         for task in tasks:
             if task.done():
                 task.result()

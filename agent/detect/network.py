@@ -49,7 +49,7 @@ class NetworkThresholds:
 
 def cut_off(view: SiteView, now: float, thresholds: NetworkThresholds | None = None) -> Bools:
     """Return which rows are, by what is known at this moment, cut off by the network; shape (n,). `now` is UTC s."""
-    return _look(view, now, thresholds or NetworkThresholds()).cut_off
+    return _look(view, now, thresholds or NetworkThresholds(), _missing(view)).cut_off
 
 
 class NetworkDetector:
@@ -79,7 +79,9 @@ class NetworkDetector:
             view: the columns.
             now: UTC s.
         """
-        seen = _look(view, now, self._t, self._follow(view))
+        missing = _missing(view)
+        self._follow(view, missing)
+        seen = _look(view, now, self._t, missing, self._worked)
         self._since[view.asleep()] = np.nan
         self._since[seen.cut_off & np.isnan(self._since)] = now
         self._clear(view, now)
@@ -97,20 +99,18 @@ class NetworkDetector:
         """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
         self._since[row] = since
 
-    def _follow(self, view: SiteView) -> Bools:
-        """Return the rows that drew in full when they had fallen silent already, whatever they draw by now.
+    def _follow(self, view: SiteView, missing: "_Missing") -> None:
+        """Note which of the missing rows drew in full when they had fallen silent, whatever they draw by now.
 
         Their work runs out within minutes, on sites that are polled seldom before the silence is long enough to fire.
         """
-        missing = view.misses > 0
-        self._worked &= missing
-        rows = missing.nonzero()[0]
-        if rows.size:
-            draw_w, drawn_at = drawn(view, rows)
-            with np.errstate(invalid="ignore"):
-                full = (draw_w >= self._t.draw_share * view.nominal_w[rows]) & (drawn_at >= view.missing_since[rows])
-            self._worked[rows[full]] = True
-        return self._worked
+        rows = missing.rows
+        with np.errstate(invalid="ignore"):
+            full = missing.draw_w >= self._t.draw_share * view.nominal_w[rows]
+            full &= missing.drawn_at >= view.missing_since[rows]
+        worked = self._worked[rows] | full
+        self._worked.fill(False)
+        self._worked[rows] = worked
 
     def _clear(self, view: SiteView, now: float) -> None:
         """End verdicts whose miner has answered for the whole clear window and counted hashes within it."""
@@ -122,6 +122,15 @@ class NetworkDetector:
                 self._clear_since[row] = now
             if view.goods[row] >= self._t.clear_polls and view.work_gh.grew_at[row] > self._clear_since[row]:
                 self._since[row] = self._clear_since[row] = np.nan
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """The rows that do not answer, what each draws over all its outlets, and when that was read."""
+
+    rows: Rows
+    draw_w: Floats
+    drawn_at: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +147,21 @@ class _Seen:
     dark: Bools
 
 
-def _look(view: SiteView, now: float, t: NetworkThresholds, worked: Bools | None = None) -> _Seen:
-    """Weigh what is known of every row at this moment; `worked`: those that drew in full since they fell silent."""
-    n = len(view.misses)
-    seen = _Seen(*np.zeros((3, n), dtype=np.bool_))
-    rows = (view.watched() & (view.misses >= t.misses) & (view.reach == _SILENT)).nonzero()[0]
+def _missing(view: SiteView) -> _Missing:
+    rows = (view.misses > 0).nonzero()[0]
+    return _Missing(rows, *drawn(view, rows))
+
+
+def _look(view: SiteView, now: float, t: NetworkThresholds, missing: _Missing, worked: Bools | None = None) -> _Seen:
+    """Weigh what is known of every missing row at this moment; `worked`: who drew in full since it fell silent."""
+    seen = _Seen(*np.zeros((3, len(view.misses)), dtype=np.bool_))
+    silent = view.watched()[missing.rows] & (view.misses[missing.rows] >= t.misses)
+    silent &= view.reach[missing.rows] == _SILENT
+    rows = missing.rows[silent]
     if not rows.size:
         return seen
     wires, since = wiring(view), view.missing_since[rows]
-    draw_w, drawn_at = drawn(view, rows)
+    draw_w, drawn_at = missing.draw_w[silent], missing.drawn_at[silent]
     port = wires.port[rows]
     with np.errstate(invalid="ignore"):
         drew = draw_w >= t.draw_share * view.nominal_w[rows]

@@ -46,7 +46,7 @@ def drawn(view: SiteView, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
     Shapes as of `rows`; times are UTC s. A row without outlets draws 0 W, read at infinity.
     """
     wires = wiring(view)
-    if not wires.volts.size:
+    if not (rows.size and wires.volts.size):
         return np.zeros(len(rows)), np.full(len(rows), np.inf)
     outlets = wires.outlets[rows]
     none = outlets == wires.volts.size
