@@ -138,8 +138,8 @@ class Truth:
         chosen.check(self._plant.site, target, params)
         return chosen, chosen.victims(self._plant.site, target, params)
 
-    def inject(self, kind: str, target: str, now: float, *, for_s: float | None = None, **params: Value) -> None:
-        """Begin a fault, and end it `for_s` later where given.
+    def inject(self, kind: str, target: str, now: float, *, for_s: float | None = None, **params: Value) -> int:
+        """Begin a fault, and end it `for_s` later where given; return its place among all, counted from 0.
 
         Raises PolicyError for an unknown kind, target or parameter, and for a fault that cannot begin there now.
         """
@@ -159,6 +159,12 @@ class Truth:
             self._lasting.setdefault((kind, target), []).append(injected)
         if for_s is not None:
             self._plant.clockwork.plan(now + for_s, lambda at: self._end(injected, at))
+        return len(self._injected) - 1
+
+    def end(self, place: int, now: float) -> None:
+        """End the fault at that place, as a person's repair does or by its passing; one that is over stays so."""
+        self._plant.advance(now)
+        self._end(self._injected[place], now)
 
     def faults(self) -> tuple[FaultTruth, ...]:
         """Return every fault so far, in the order of injection."""

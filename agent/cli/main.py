@@ -28,6 +28,7 @@ COMMANDS = {
     "config": _Lazy("agent.cli.config", "config_group", "Check a configuration, or print its JSON Schema."),
     "demo": _Lazy("agent.cli.demo", "demo_command", "Watch the agent work on a simulated site of 48 miners."),
     "discover": _Lazy("agent.cli.discover", "discover_command", "Identify the miners of a network as an inventory."),
+    "drill": _Lazy("agent.cli.drill", "drill_group", "Let a fault loose on a running dry run, to train people."),
     "faults": _Lazy("agent.cli.faults", "faults_group", "Show the fault kinds that scenarios can use."),
     "images": _Lazy("agent.cli.images", "images_group", "List firmware images, or release one that is frozen."),
     "incidents": _Lazy("agent.cli.incidents", "incidents_group", "List incidents, or show one with all that was done."),

@@ -63,6 +63,11 @@ def ledger_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def dry_run_ledger(ledger: Path) -> Path:
+    """Return the path of the dry run's own ledger: simulated incidents never mix with real ones."""
+    return ledger.with_name(f"{ledger.stem}.dry-run{ledger.suffix}")
+
+
 def ledger_path(ledger: Path | None, config: Path | None) -> Path:
     """Return the ledger meant: what the command line says before what the environment says.
 

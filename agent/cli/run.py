@@ -9,8 +9,10 @@ from pathlib import Path
 import click
 import structlog
 
+from agent.api.socket import socket_beside
 from agent.app import Agent
 from agent.cli import logs
+from agent.cli.options import dry_run_ledger
 from agent.cli.redact import redact
 from agent.cli.systemd import Notifier, watchdog_period_s
 from agent.clock import Clock
@@ -66,7 +68,7 @@ def run_command(
     settings = load(config_path)
     if dry_run:
         settings = _rehearsed(settings)
-    kept = ledger or (_beside(settings.ledger) if dry_run else settings.ledger)
+    kept = ledger or (dry_run_ledger(settings.ledger) if dry_run else settings.ledger)
     clock = Clock.real()
     logs.configure(debug=debug_log, as_json=as_json, now=clock.now)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -77,7 +79,7 @@ async def _serve(settings: Settings, path: Path, clock: Clock, *, dry_run: bool,
     stop = _stop_signal()
     ledger = Ledger.open(path, clock, threaded=True)
     try:
-        async with _touch(settings, clock, dry_run=dry_run, faults=faults) as touch:
+        async with _touch(settings, clock, dry_run=dry_run, faults=faults, socket=socket_beside(path)) as touch:
             agent = Agent(settings, ledger, clock, touch=touch, simulated=dry_run)
             _log.info(
                 "agent_starting",
@@ -145,18 +147,25 @@ async def _watchdog(agent: Agent, notifier: Notifier) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _touch(settings: Settings, clock: Clock, *, dry_run: bool, faults: tuple[str, ...]) -> AsyncIterator[Touch]:
-    """Yield the devices: where they are, or a simulated copy of each on loopback."""
+async def _touch(
+    settings: Settings, clock: Clock, *, dry_run: bool, faults: tuple[str, ...], socket: Path
+) -> AsyncIterator[Touch]:
+    """Yield the devices: where they are, or a simulated copy of each on loopback, with its drills at `socket`."""
     if not dry_run:
         yield Wired(settings, clock, dialer=DirectDialer(), credentials=redact(SystemCredentials()))
         return
-    from agent.cli.simulated import (  # noqa: PLC0415 - only a dry run loads the simulators
+    from agent.cli.drills import drilling  # noqa: PLC0415 - only a dry run loads the simulators
+    from agent.cli.simulated import (  # noqa: PLC0415 - as above
         breaking,
         simulated_site,
         with_host_keys,
     )
 
-    async with simulated_site(settings, clock, seed=0) as simulated, breaking(simulated, faults):
+    async with (
+        simulated_site(settings, clock, seed=0) as simulated,
+        breaking(simulated, faults),
+        drilling(simulated.truth, socket),
+    ):
         yield Wired(
             with_host_keys(settings, seed=0),
             clock,
@@ -179,8 +188,3 @@ def _stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
-
-
-def _beside(ledger: Path) -> Path:
-    """Return the path of the dry run's own ledger: simulated incidents never mix with real ones."""
-    return ledger.with_name(f"{ledger.stem}.dry-run{ledger.suffix}")

@@ -96,6 +96,7 @@ class MinerPolls:
         self._warmth = SteadyWarmth(plant, self._miners)
         self._boards_up: Floats = np.array([float(m.profile.boards) for m in self._miners])
         self._chips_up: Floats = self._boards_up * [chips_per_board(m.spec, m.profile) for m in self._miners]
+        self._turn: Floats = np.ones(n)
         self._drops: Floats = np.zeros(n)
         self._pool_drops: Floats = np.zeros(n)
         self._names_pool: Bools = np.zeros(n, dtype=np.bool_)
@@ -180,7 +181,7 @@ class MinerPolls:
             "share_diff": rows.diff,
             "hw_errors": rows.hw_errors(self._hw_error_share),
             "chip_max_c": self._warmth.chip_c,
-            "fan_min_rpm": self._warmth.fan_rpm * flicker,
+            "fan_min_rpm": self._warmth.fan_rpm * flicker * self._turn,
             "boards_up": self._boards_up,
             "chips_up": self._chips_up,
             "power_w": self.power_w,
@@ -239,6 +240,9 @@ class MinerPolls:
             readings = miner.readings(now)
             self._target_gh[row], self._full_w[row] = miner.told_gh, miner.heat_w()
             self._warmth.admit(row, now)
+            answering = readings.parts.answering
+            self._boards_up[row], self._chips_up[row] = len(answering) - answering.count(0), sum(answering)
+            self._turn[row] = not readings.parts.still
             self._drops[row], self._pool_drops[row] = readings.pool_book.drops, readings.pool_book.pool_drops
             self._names_pool[row] = bool(readings.pool_url)
             self._pool[row], self._worker_ok[row] = self._view.named_pool(row, readings.pool_url, readings.pool_user)

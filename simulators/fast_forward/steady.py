@@ -74,7 +74,7 @@ class SteadyRows:
         self._last_share_at[row] = np.nan if totals.last_share_at is None else totals.last_share_at
         for name, column in self.totals.items():
             column[row] = getattr(totals, name)
-        self._reject[row], self._full_gh[row] = hashing.reject_share, hashing.full_gh
+        self._reject[row], self._full_gh[row] = hashing.reject_share, 0.0 if hashing.is_still else hashing.full_gh
 
     def advance(self, where: Bools, until: Floats) -> None:
         """Let the rows `where`, all of them members, hash on until their site time `until` in s."""

@@ -190,6 +190,11 @@ class Hashing:
         """Whether it computes at full rate, and has for SETTLED_S; its shares reach a pool."""
         return self._begun_at is not None and self._wanted and now - self.ramp_end >= SETTLED_S
 
+    @property
+    def is_still(self) -> bool:
+        """Whether it computes nothing, and its display shows that."""
+        return self._begun_at is None and self.rates_gh[0] < 1.0
+
     def totals(self, now: float) -> Totals:
         """Return the counters at `now`."""
         self.advance(now)
@@ -222,6 +227,9 @@ class Hashing:
         No chance is drawn for the gap: averages are where a constant full rate has brought them since the last look.
         """
         dt = max(0.0, now - self._t)
+        if self._begun_at is None:
+            self._rest(max(now, self._t))
+            dt = 0.0
         for i, tau in enumerate(TAUS_S):
             self.rates_gh[i] = self.full_gh + (self.rates_gh[i] - self.full_gh) * math.exp(-dt / tau)
         self.work_gh, self.hashing_s = totals.work_gh, totals.hashing_s

@@ -15,6 +15,9 @@ from simulators.plant.system import Cure
 
 SHARE_OCTETS = 220
 
+COLD = 0.01
+"""Heat, over that at full rate, below which hashboards count as cold."""
+
 
 class MinerPlant(MinerParts):
     """One simulated miner.
@@ -189,23 +192,35 @@ class MinerPlant(MinerParts):
         return self._hardware.heat
 
     def is_steady(self, now: float) -> bool:
-        """Whether nothing about it changes but counters: up, hashing in full for a while, and nothing wrong."""
+        """Whether nothing about it changes but counters: up, and hashing evenly for a while, or no longer.
+
+        Nothing else is wrong than parts that will stay as broken as they are.
+        """
         return (
             self.board is Board.UP
             and self.process is Process.RUNNING
-            and self.healthy
+            and (self.healthy or self._only_lacks_parts())
             and not self.suspended
             and not self.protection.tripped
-            and self._hardware.heat.is_settled(now)
             and self._wire is None
             and self.energised
-            and not self.fault.any()
             and self.system.is_sound
             and not self.system.is_busy
             and not self.system.codes(now)
             and self.lan.is_sound
-            and self.hashing.is_steady(now)
+            and self._is_even(now)
         )
+
+    def _only_lacks_parts(self) -> bool:
+        fault = self.fault
+        return fault.parts.any() and fault.parts.cuts_every_s is None and not fault.any_other() and self.client.earning
+
+    def _is_even(self, now: float) -> bool:
+        """Whether it hashes evenly and is as warm as that makes it, or does neither any more."""
+        heat = self._hardware.heat
+        if self.refuses_to_hash:
+            return self.hashing.is_still and heat.advance(now) < COLD and now >= self._hardware.boards_off_at
+        return self.hashing.is_steady(now) and heat.is_settled(now)
 
     def hashing_ratio(self) -> float:
         """Return the share of its target that it computes now, without chance."""

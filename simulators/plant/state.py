@@ -127,6 +127,10 @@ class MinerFaults:
 
     def any(self) -> bool:
         """Whether anything is broken."""
-        dead_or_off = self.psu_latched or self.psu_dead or self.parts.any()
+        return self.any_other() or self.parts.any()
+
+    def any_other(self) -> bool:
+        """Whether anything but parts is broken."""
+        dead_or_off = self.psu_latched or self.psu_dead
         stopped = self.process_dead or self.hashing_stopped or self.board_hung
         return stopped or dead_or_off or self.bad_shares > 0.0 or self.clogged

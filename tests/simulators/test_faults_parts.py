@@ -122,7 +122,7 @@ async def test_the_wire_and_fast_forward_tell_the_same(kind: Any, family: Family
         miner, now = site.miner(), site.plant.now
         kind.inject(site.plant, "miner:m1", now)
         wired = DRIVERS[family].decode((await ask_raw(site.host(), DRIVERS[family].request)).rstrip(b"\0"))
-        came, told, _ = poll(miner, site.plant.now, site.plant.rng("poll"), 0)
+        came, told, _ = poll(miner, miner.spec.host, site.plant.now, site.plant.rng("poll"), 0)
         assert came is Reach.ANSWERED
         assert told is not None
         assert parts_of(wired) == parts_of(told)

@@ -1,0 +1,111 @@
+"""Serves routes on a Unix socket: HTTP/1.1, one request a connection, everything bounded.
+
+The protocol is h11's; this reads and writes for it.
+"""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import h11
+import structlog
+
+from agent.api.routes import Reply, Routes, refusal
+from agent.api.socket import bound
+
+_log = structlog.get_logger(__name__)
+
+MAX_HEAD_BYTES = 8_192
+MAX_BODY_BYTES = 16_384
+MAX_CONNECTIONS = 8
+DEADLINE_S = 5.0
+READ_BYTES = 4_096
+
+
+class ApiServer:
+    """One server on one socket.
+
+    Args:
+        path: of the socket; it is there from `start` until `stop`.
+    """
+
+    def __init__(self, path: Path, routes: Routes) -> None:
+        self._path = path
+        self._routes = routes
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Begin to serve. Raises PolicyError where the socket cannot be had."""
+        self._server = await asyncio.start_unix_server(self._connected, sock=bound(self._path))
+
+    async def stop(self) -> None:
+        """Serve no more, and take the socket away."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None or len(self._open) >= MAX_CONNECTIONS:
+            writer.close()
+            return
+        self._open.add(task)
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await self._serve(reader, writer)
+        except (TimeoutError, ConnectionError, h11.LocalProtocolError):
+            pass  # whoever asked has gone, or does not say what it wants
+        finally:
+            self._open.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        try:
+            reply = await self._reply(connection, reader)
+        except h11.RemoteProtocolError as error:
+            reply = refusal(error.error_status_hint, f"expected a request in HTTP/1.1: {error}")
+        if reply is None:
+            return
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(reply.body))),
+            ("Connection", "close"),
+        ]
+        head = connection.send(h11.Response(status_code=reply.status, headers=headers))
+        body = connection.send(h11.Data(data=reply.body))
+        writer.write((head or b"") + (body or b"") + (connection.send(h11.EndOfMessage()) or b""))
+        await writer.drain()
+
+    async def _reply(self, connection: h11.Connection, reader: asyncio.StreamReader) -> Reply | None:
+        """Read one request and answer it; None where nobody asks for anything."""
+        request: h11.Request | None = None
+        body = bytearray()
+        while True:
+            event = connection.next_event()
+            if event is h11.NEED_DATA:
+                connection.receive_data(await reader.read(READ_BYTES))
+            elif isinstance(event, h11.Request):
+                request = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+                if len(body) > MAX_BODY_BYTES:
+                    return refusal(413, f"expected a body of at most {MAX_BODY_BYTES} bytes; more came")
+            elif isinstance(event, h11.EndOfMessage) and request is not None:
+                return self._answer(request, bytes(body))
+            else:
+                return None
+
+    def _answer(self, request: h11.Request, body: bytes) -> Reply:
+        try:
+            return self._routes.answer(request.method.decode(), request.target.decode(), body)
+        except Exception:
+            _log.exception("api_request_failed", method=request.method.decode())
+            return refusal(500, "an internal error; the log of the process that serves this has it")
