@@ -35,7 +35,13 @@ class PlantTouch:
         )
         self._addresses = site.addresses
         self.actor = Actor(
-            settings.site, site.miners, site.pdus, site.switches, settings.guard.on_spacing_s, finder=site.finder
+            settings.site,
+            site.miners,
+            site.pdus,
+            site.switches,
+            settings.guard.on_spacing_s,
+            firmware=site.firmware,
+            finder=site.finder,
         )
 
     def rebind(self, miner: Miner, host: str) -> None:

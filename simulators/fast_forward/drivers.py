@@ -47,39 +47,39 @@ class PlantMiners:
 
     async def restart(self, miner: Miner) -> None:
         """Restart the mining process."""
-        plant = await self._reached(miner)
+        plant = await self.reached(miner)
         if not plant.restart_process(self._now()):
             raise SilentError(f"{miner.id}: no answer")
 
     async def reboot(self, miner: Miner) -> None:
         """Reboot the control board."""
-        plant = await self._reached(miner)
+        plant = await self.reached(miner)
         if not plant.reboot(self._now()):
             raise SilentError(f"{miner.id}: no answer")
 
     async def switch_pool(self, miner: Miner, pools: Sequence[Pool], worker: str) -> None:
         """Have its pool list be these, in this order; nothing happens where it is so."""
-        plant = await self._reached(miner)
+        plant = await self.reached(miner)
         lines = [PoolLine(pool.url, worker) for pool in pools]
         if [(line.url, line.user) for line in plant.client.lines] != [(line.url, line.user) for line in lines]:
             plant.set_pools(self._now(), lines)
 
     async def derate(self, miner: Miner, share: float) -> None:
         """Have it run at that share of its power; nothing happens where it does."""
-        plant = await self._reached(miner)
+        plant = await self.reached(miner)
         plant.derate(self._now(), share)
 
     async def sleep(self, miner: Miner) -> None:
         """Have it stop hashing."""
-        plant = await self._reached(miner)
+        plant = await self.reached(miner)
         plant.suspend(self._now())
 
     async def wake(self, miner: Miner) -> None:
         """Have it hash again."""
-        plant = await self._reached(miner)
+        plant = await self.reached(miner)
         plant.resume(self._now())
 
-    async def _reached(self, miner: Miner) -> MinerPlant:
+    async def reached(self, miner: Miner) -> MinerPlant:
         """Return the miner if a command reaches its board; raises RefusedError or SilentError."""
         await asyncio.sleep(COMMAND_S)
         plant = self._plant.miners[miner.id]

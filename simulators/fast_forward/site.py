@@ -8,6 +8,7 @@ from agent.model.ids import MinerId, PduId, SwitchId
 from agent.model.site_view import SiteView
 from agent.model.topology import Family, Site
 from simulators.fast_forward.drivers import PlantFinder, PlantMiners, PlantPdu, PlantSwitch
+from simulators.fast_forward.firmware import PlantFirmware
 from simulators.fast_forward.polls import MinerPolls, Phase
 from simulators.fast_forward.pools import PoolProbes
 from simulators.fast_forward.surroundings import Surroundings
@@ -143,7 +144,7 @@ class FastForwardSite:
 
     Attributes:
         plant, truth: the simulated world and what is wrong with it.
-        miners, pdus, switches, finder: what the agent acts through.
+        miners, firmware, pdus, switches, finder: what the agent acts through.
         addresses: where the agent has found miners that are not where the inventory says.
     """
 
@@ -156,5 +157,6 @@ class FastForwardSite:
         self.addresses = control.addresses
         self.finder = PlantFinder(self.plant)
         self.miners: Mapping[Family, PlantMiners] = dict.fromkeys(Family, control)
+        self.firmware: Mapping[Family, PlantFirmware] = dict.fromkeys(Family, PlantFirmware(self.plant, control))
         self.pdus: Mapping[PduId, PlantPdu] = {pdu.id: PlantPdu(self.plant, pdu.id) for pdu in site.pdus}
         self.switches: Mapping[SwitchId, PlantSwitch] = {s.id: PlantSwitch(self.plant, s.id) for s in site.switches}
