@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from agent.model.errors import PolicyError
 from agent.model.ids import MinerId, SwitchId
 from agent.model.topology import Port, Site
 from simulators.plant.clockwork import Clockwork
@@ -184,13 +185,14 @@ class NetworkPlant:
                 self._follow(port, now)
 
     def _free_address(self, host: str, *, within: bool) -> str:
-        """Return the highest address of a network that nobody on the site has."""
-        try:
-            network = IPv4Network(f"{host}/24", strict=False) if within else FOREIGN_NETWORK
-        except ValueError:  # its address is a name
-            network = FOREIGN_NETWORK
+        """Return the highest free address of its own network, else of another of the site's; or of quite another."""
         taken = self._fixed | {miner.lan.host for miner in self._behind.values()}
-        return next(str(address) for address in reversed(list(network.hosts())) if str(address) not in taken)
+        own = [host, *(miner.spec.host for miner in self._behind.values())] if within else []
+        for network in (*dict.fromkeys(_network_of(at) for at in own), FOREIGN_NETWORK):
+            free = (str(address) for address in reversed(list(network.hosts())) if str(address) not in taken)
+            if (address := next(free, None)) is not None:
+                return address
+        raise PolicyError(f"{host}: expected a free address, found none on the site or off it; move fewer miners")
 
     # -- what follows ------------------------------------------------------------------------------------------------
 
@@ -219,3 +221,11 @@ class NetworkPlant:
         passes = self._has_line(port) and not t.hung and t.vlan == USUAL_VLAN
         t.cut_at = None if passes else now if t.cut_at is None else t.cut_at
         miner.lan.change(now, passes=passes, loss=t.loss)
+
+
+def _network_of(host: str) -> IPv4Network:
+    """Return the network that a miner's address is of; one whose address is a name is looked for anywhere."""
+    try:
+        return IPv4Network(f"{host}/24", strict=False)
+    except ValueError:
+        return FOREIGN_NETWORK

@@ -6,8 +6,9 @@ import pytest
 
 from agent.model.action import Verb
 from agent.model.errors import PolicyError
+from agent.model.ids import MinerId
 from agent.model.incident import Category, Reason
-from agent.model.topology import Family, Miner, Site
+from agent.model.topology import Family, Miner, Port, Site
 from simulators.devices.host import MinerHost, Presence, Service, Timing
 from simulators.faults import FAULT_KINDS
 from simulators.faults.network import NETWORK_FAULTS
@@ -351,3 +352,12 @@ def test_a_bad_cable_loses_most_polls_but_not_all() -> None:
 
 def _host(farm: Farm) -> MinerHost:
     return MinerHost(farm.miner, farm.miner.spec.host, Timing(), farm.plant.advance, farm.plant.rng("host"))
+
+
+def test_where_a_network_is_full_an_address_moves_to_another_of_the_sites() -> None:
+    full = [replace(miner(1), host=f"10.9.0.{k}", id=MinerId(f"f{k}"), port=Port(SWITCH, k)) for k in range(1, 255)]
+    apart = replace(miner(2), host="10.9.1.1", id=MinerId("apart"), port=Port(SWITCH, 255))
+    plant = SitePlant(site((*full, apart)), seed=3)
+    truth = Truth(plant)
+    truth.inject("network.address_moved", "miner:f1", plant.now)
+    assert plant.miners[MinerId("f1")].lan.host == "10.9.1.254"
