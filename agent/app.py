@@ -45,7 +45,7 @@ from agent.model.events import (
     Rebound,
     Settled,
 )
-from agent.model.incident import Phase
+from agent.model.incident import Phase, Reason
 from agent.model.loops import SAME
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Detector
@@ -339,6 +339,9 @@ def _modes(settings: Settings, *, on_auto: bool) -> Mapping[str, Mapping[Risk, M
 def _announce(event: AnyEvent) -> None:
     match event:
         case IncidentOpened():
+            if event.cause is Reason.FOREIGN_POOL:
+                seen = {key: event.evidence.get(key) for key in ("foreign_pool", "foreign_worker")}
+                _log.critical("security_incident", incident=event.incident, miners=list(event.members), **seen)
             _log.warning("incident_opened", incident=event.incident, cause=event.cause, miners=list(event.members))
         case Intended():
             _log.info("action_intended", incident=event.incident, verb=event.action.verb, miner=event.action.miner)

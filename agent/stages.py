@@ -24,7 +24,7 @@ from agent.model.events import (
 )
 from agent.model.guard import Allow, Defer, Refuse
 from agent.model.ids import RunId
-from agent.model.incident import Evidence, Health, Incident, Phase
+from agent.model.incident import Evidence, Incident, Phase
 from agent.model.memory import Memory
 from agent.model.playbook import Situation
 from agent.model.site_view import SiteView
@@ -34,6 +34,7 @@ from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
 from agent.remediate.tables import Tables
 from agent.triage.correlate import Correlator
+from agent.triage.evidence import evidence_of
 from agent.triage.expected import ExpectedState
 from agent.triage.lifecycle import Triage, triage
 from agent.triage.limits import TriageLimits
@@ -153,16 +154,16 @@ class Stages:
                         trigger=decision.trigger,
                         from_state=run.state,
                         to_state=decision.to_state,
-                        evidence=self._evidence(incident, tick.verdicts),
+                        evidence=evidence_of(self._view, incident, tick.verdicts),
                     )
                 ]
             case Perform() if run is not None:
                 return self._ask(incident, decision, run.id, tick)
             case Close():
-                evidence = self._evidence(incident, tick.verdicts)
+                evidence = evidence_of(self._view, incident, tick.verdicts)
                 return [Closed(incident=incident.id, outcome=decision.outcome, evidence=evidence)]
             case HandOver() if incident.phase is not Phase.ESCALATED:
-                return [self._escalated(incident, decision.reason, self._evidence(incident, tick.verdicts))]
+                return [self._escalated(incident, decision.reason, evidence_of(self._view, incident, tick.verdicts))]
             case Hold() | HandOver() | Move() | Perform():
                 return []
 
@@ -197,14 +198,6 @@ class Stages:
     def _escalated(self, incident: Incident, reason: str, evidence: Evidence) -> Escalated:
         tried = tuple(f"{a.verb} {a.result or 'in flight'}: {a.detail}" for a in incident.attempts)
         return Escalated(incident=incident.id, reason=reason, tried=tried, evidence=evidence)
-
-    def _evidence(self, incident: Incident, verdicts: Sequence[Verdicts]) -> Evidence:
-        row = self._view.site.rows.get(incident.members[0])
-        own = [verdict for verdict in verdicts if verdict.category is incident.category]
-        if row is None or not own:
-            return {}
-        firing = (verdict for verdict in own if verdict.health[row] == Health.FIRING)
-        return next(firing, own[0]).evidence.of(row)
 
 
 def _is_anothers(incident: Incident, table: Table) -> bool:

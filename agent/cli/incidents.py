@@ -11,7 +11,7 @@ from agent.ledger.queries import History
 from agent.model.ids import IncidentId
 from agent.model.incident import Category, Incident
 from agent.report.table import Table, show, write_json
-from agent.report.text import NOTHING, duration, instant, pairs
+from agent.report.text import NOTHING, duration, instant, named, pairs
 from agent.report.timeline import tell
 
 MILLISECOND_S = 0.001
@@ -107,7 +107,7 @@ def _standing(incident: Incident) -> Table:
     run = incident.run
     rows = [
         ("category", f"{incident.category}, {incident.cause}, severity {incident.severity.value}"),
-        ("miners", ", ".join(incident.members)),
+        ("miners", named(incident.members)),
         ("state", _state(incident)),
         ("detected", instant(incident.detected_at)),
         ("first action", _after(incident, incident.remediation_started_at)),

@@ -4,6 +4,7 @@ Source: facts "failures", row 29. The allow-list is the site's: its pools, and t
 it. Where the configuration lists no pools the view calls none foreign. What a pool is worth is not looked at here.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,15 @@ from agent.model.site_view import POOL_FOREIGN, POOL_UNKNOWN, SiteView
 from agent.model.verdicts import Verdicts
 
 Polls = NDArray[np.int32]
+
+
+BREAK_IN = "it works for somebody else: take it for a break-in until you know better"
+"""What a person is told first."""
+
+MAX_SHOWN = 100
+"""Characters that are kept of what a device says; it may be hostile."""
+
+_PASSWORD = re.compile(r"[:,;].*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,23 @@ class ForeignPoolDetector:
         self._read_at[rows[news]] = told_at[news]
 
 
+def shown_pool(url: str) -> str:
+    """Return where a pool's address leads, fit to be kept and shown: scheme, host and port, no login, no path."""
+    scheme, separator, rest = url.rpartition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    return _shown(f"{scheme}{separator}{host}")
+
+
+def shown_worker(name: str) -> str:
+    """Return a worker's name, fit to be kept and shown: some write the password behind a colon or a comma."""
+    return _shown(_PASSWORD.sub(":…", name, count=1))
+
+
+def _shown(text: str) -> str:
+    clean = "".join(char if char.isprintable() else "?" for char in text)
+    return clean if len(clean) <= MAX_SHOWN else f"{clean[: MAX_SHOWN - 1]}…"
+
+
 class ForeignPoolEvidence:
     """Explains a verdict, for the few rows that need it."""
 
@@ -119,7 +146,11 @@ class ForeignPoolEvidence:
         """Return what was seen of that row, units in the keys; None where never measured."""
         view = self._view
         worker_ok, told_s = view.worker_ok.value[row], self._now - view.pool_at[row]
+        url, worker = view.foreign_work.get(row, (None, None))
         return {
+            "security": BREAK_IN,
+            "foreign_pool": None if url is None else shown_pool(url),
+            "foreign_worker": None if worker is None else shown_worker(worker),
             "pool": pool_name(view, int(view.pool[row])),
             "worker_ok": None if np.isnan(worker_ok) else bool(worker_ok),
             "pool_told_s": None if np.isnan(told_s) else round(float(told_s), 1),

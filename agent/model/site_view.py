@@ -93,6 +93,7 @@ class SiteView:
         self.pool: NDArray[np.int16] = np.full(n, POOL_UNKNOWN, dtype=np.int16)
         self.pool_at: Floats = np.full(n, np.nan)
         self.worker_ok = Signal(n)
+        self.foreign_work: dict[int, tuple[str, str | None]] = {}
         self.suspended, self.tuned = Signal(n), Signal(n)
         self.work_gh = Counter(n, history=True)
         self.accepted = Counter(n, history=True)
@@ -159,6 +160,8 @@ class SiteView:
             self.pool[row], worker_ok = self.named_pool(row, t.pool_url, t.pool_user)
             self.pool_at[row] = now
             self.worker_ok.put(row, worker_ok, now)
+            if self.pool[row] == POOL_FOREIGN or worker_ok == 0.0:
+                self.foreign_work[row] = (t.pool_url, t.pool_user)
         self.work_gh.put(row, t.work_gh, now, restarted=restarted)
         self.accepted.put(row, t.accepted, now, restarted=restarted)
         self.rejected.put(row, t.rejected, now, restarted=restarted)

@@ -1,7 +1,10 @@
 """Words for figures: times, durations, rates. Whatever prints, prints them alike."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+
+MOST_NAMED = 12
+"""So many miners are named; whoever wants all of thousands asks for JSON."""
 
 NOTHING = "-"
 """What stands where there is no figure."""
@@ -40,6 +43,12 @@ def percent(share: float | None) -> str:
 def interval(bounds: tuple[float, float] | None) -> str:
     """Return the bounds of an interval of shares, such as `88.2..91.9 %`."""
     return NOTHING if bounds is None else f"{bounds[0] * 100:.1f}..{bounds[1] * 100:.1f} %"
+
+
+def named(names: Sequence[str]) -> str:
+    """Return names in a row, the first MOST_NAMED of many and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def pairs(evidence: Mapping[str, object]) -> str:

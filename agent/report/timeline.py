@@ -25,7 +25,7 @@ from agent.model.events import (
     Settled,
 )
 from agent.model.incident import LOGS, Evidence
-from agent.report.text import instant, pairs
+from agent.report.text import instant, named, pairs
 
 
 def tell(event: AnyEvent) -> str:
@@ -43,12 +43,12 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
         case AgentStopped():
             return event.reason
         case IncidentOpened():
-            members = ", ".join(event.members)
+            members = named(event.members)
             since = instant(event.detected_at)
             where = f" at {event.domain}" if event.domain else ""
             return f"{event.category}, {event.cause}{where}, severity {event.severity:d}: {members}; detected {since}"
         case IncidentJoined():
-            return f"{len(event.members)} more, severity {event.severity:d}: {', '.join(event.members)}"
+            return f"{len(event.members)} more, severity {event.severity:d}: {named(event.members)}"
         case IncidentAbsorbed():
             return f"part of {event.parent}"
         case IncidentReclassified():
@@ -88,5 +88,5 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
 
 def _action(action: Action) -> str:
     where = [*map(str, action.outlets), *filter(None, (action.pool, action.image and action.image[:12]))]
-    told = f"{action.verb} {', '.join(action.targets)}"
+    told = f"{action.verb} {named(action.targets)}"
     return f"{told} [{' '.join(where)}]" if where else told

@@ -63,7 +63,7 @@ def test_list_shows_every_incident_on_a_line(terrahash: Terrahash) -> None:
     assert result.exit_code == 0, result.output
     header, first, second, note = result.output.splitlines()
     assert header.split()[:3] == ["incident", "detected", "category"]
-    for words in ("inc-000001", "stuck", "r1-m07", "auto_resolved", "6 min 02 s", "power_off ok"):
+    for words in ("inc-000001", "stuck", "r1-m07", "auto_resolved", "6 min 32 s", "power_off ok"):
         assert words in first
     for words in ("inc-000002", "2026-03-02 12:00:00Z", "pool", "r1-m01 +2", "open"):
         assert words in second
@@ -117,7 +117,7 @@ def test_show_tells_the_whole_story_in_order(terrahash: Terrahash) -> None:
 def test_show_as_json_holds_the_incident_and_its_records(terrahash: Terrahash) -> None:
     shown = json.loads(terrahash("incidents", "show", "inc-000001", "--json").stdout)
     assert shown["incident"]["outcome"] == "auto_resolved"
-    assert [record["seq"] for record in shown["timeline"]] == list(range(2, 14))
+    assert [record["seq"] for record in shown["timeline"]] == list(range(2, 15))
     assert shown["timeline"][0]["event"]["kind"] == "incident_opened"
 
 

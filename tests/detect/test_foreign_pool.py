@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from agent.detect.foreign_pool import ForeignPoolDetector, ForeignPoolThresholds
+from agent.detect.foreign_pool import (
+    BREAK_IN,
+    MAX_SHOWN,
+    ForeignPoolDetector,
+    ForeignPoolThresholds,
+    shown_pool,
+    shown_worker,
+)
 from agent.model.incident import Category, Health, Reason
 from agent.model.site_view import Expected, SiteView
 from agent.model.telemetry import Telemetry
@@ -103,7 +110,40 @@ def test_a_restored_verdict_ends_only_by_its_clear_condition() -> None:
 def test_evidence_says_what_was_told() -> None:
     watch = Watch()
     watch.poll(3, THEIRS, "thief.1")
-    assert watch.verdicts.evidence.of(0) == {"pool": "foreign", "worker_ok": False, "pool_told_s": 0.0}
+    assert watch.verdicts.evidence.of(0) == {
+        "security": BREAK_IN,
+        "foreign_pool": THEIRS,
+        "foreign_worker": "thief.1",
+        "pool": "foreign",
+        "worker_ok": False,
+        "pool_told_s": 0.0,
+    }
+    watch.poll(3)
+    assert watch.verdicts.evidence.of(0)["foreign_pool"] == THEIRS, "who it was is told when it is over, too"
+    assert watch.verdicts.evidence.of(0)["pool"] == "alpha"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("stratum+tcp://eu.pool.example.net:3333", "stratum+tcp://eu.pool.example.net:3333"),
+        ("stratum+tcp://thief:s3cret@eu.pool.example.net:3333/x?p=s3cret", "stratum+tcp://eu.pool.example.net:3333"),
+        ("thief:s3cret@eu.pool.example.net:3333", "eu.pool.example.net:3333"),
+        ("stratum+tcp://a@b@host:1", "stratum+tcp://host:1"),
+        ("http://x\x1b[31m\n:1", "http://x?[31m?:1"),
+        ("x" * 500, "x" * (MAX_SHOWN - 1) + "…"),
+    ],
+)
+def test_a_foreign_address_is_shown_without_its_login_and_in_bounds(url: str, shown: str) -> None:
+    assert shown_pool(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("bc1qforeign.1", "bc1qforeign.1"), ("thief.1:s3cret", "thief.1:…"), ("thief,s3cret", "thief:…"), ("\x00a", "?a")],
+)
+def test_a_foreign_name_is_shown_without_a_password(name: str, shown: str) -> None:
+    assert shown_worker(name) == shown
 
 
 def test_thresholds_are_figures_of_the_facts() -> None:
