@@ -35,11 +35,13 @@ from agent.ledger.store import Ledger
 from agent.model.action import Action, Repeat, Result, Risk, Verb
 from agent.model.errors import InvariantError
 from agent.model.events import (
+    Actor,
     AgentStarted,
     AgentStopped,
     AnyEvent,
     Closed,
     Escalated,
+    HoldChanged,
     IncidentOpened,
     Intended,
     Rebound,
@@ -49,6 +51,7 @@ from agent.model.incident import Phase, Reason
 from agent.model.loops import SAME
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Detector
+from agent.observe.hold import HoldFile
 from agent.remediate.settle import settled
 from agent.remediate.tables import Tables
 from agent.stages import Stages
@@ -81,6 +84,7 @@ class Agent:
     Args:
         touch: its devices.
         simulated: what the ledger says about the site.
+        hold: what tells that a person wants the agent to keep its hands off; None where nobody can.
         on_auto: act within the guards whatever the settings' mode is; by default on a simulated site, and only there.
 
     Attributes:
@@ -98,6 +102,7 @@ class Agent:
         touch: Touch,
         simulated: bool,
         on_auto: bool | None = None,
+        hold: HoldFile | None = None,
     ) -> None:
         self.view = touch.view
         self.observer = touch.observer
@@ -108,6 +113,7 @@ class Agent:
         self._ledger = ledger
         self._clock = clock
         self._simulated = simulated
+        self._hold = hold
         self._on_auto = simulated if on_auto is None else on_auto
         self._tables = load_playbooks()
         self._stages = Stages(
@@ -158,6 +164,7 @@ class Agent:
 
     async def tick(self) -> None:
         """Decide once, commit, and set in motion what was decided."""
+        await self._follow_hold()
         records = await self._commit(self._stages.tick(self._clock.now()))
         for event in records:
             if isinstance(event, Intended):
@@ -165,6 +172,12 @@ class Agent:
         watched = [i for i in self.memory.open_incidents if i.phase is not Phase.ESCALATED]
         self.observer.focus([miner for incident in watched for miner in incident.members])
         self.ticks += 1
+
+    async def _follow_hold(self) -> None:
+        """Put on record that a person held the agent, or let it go on."""
+        why = None if self._hold is None else self._hold.why()
+        if why != self.memory.held:
+            await self._commit([HoldChanged(why=why)], Actor.OPERATOR)
 
     async def heartbeat(self) -> int:
         """Make the ledger's writer prove that it lives; return the number of ticks so far."""
@@ -196,11 +209,11 @@ class Agent:
             simulated=self._simulated,
         )
 
-    async def _commit(self, events: Sequence[AnyEvent]) -> Sequence[AnyEvent]:
+    async def _commit(self, events: Sequence[AnyEvent], actor: Actor = Actor.AGENT) -> Sequence[AnyEvent]:
         if not events:
             return events
         async with self._commit_lock:
-            for record in await self._ledger.append(events):
+            for record in await self._ledger.append(events, actor):
                 self.memory.apply(record)
         for event in events:
             _announce(event)
@@ -338,6 +351,8 @@ def _modes(settings: Settings, *, on_auto: bool) -> Mapping[str, Mapping[Risk, M
 
 def _announce(event: AnyEvent) -> None:
     match event:
+        case HoldChanged():
+            _log.warning("held" if event.why is not None else "released", why=event.why)
         case IncidentOpened():
             if event.cause is Reason.FOREIGN_POOL:
                 seen = {key: event.evidence.get(key) for key in ("foreign_pool", "foreign_worker")}

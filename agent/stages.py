@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from agent.guard.limits import GuardLimits, Mode
 from agent.guard.order import judge
 from agent.guard.request import Request
+from agent.guard.storm import is_stormy
 from agent.model.action import Action, Risk
 from agent.model.columns import Bools
 from agent.model.events import (
@@ -77,13 +78,16 @@ class Stages:
         self._guard = guard
         self._limits = limits
         self._expected = ExpectedState(view)
-        self._correlator = Correlator(view.site)
+        self._correlator = Correlator(view.domains)
+        self._calm_at = 0.0
 
     def tick(self, now: float) -> list[AnyEvent]:
         """Return everything this tick decided, to be committed together. `now` is UTC s."""
         self._expected.update(self._view, self._memory, now)
         verdicts = [detector.judge(self._view, now) for detector in self._detectors]
         triaged = triage(self._view, self._memory, verdicts, self._limits, now, correlator=self._correlator)
+        if is_stormy(self._memory.down, len(self._view.site.miners), self._guard.storm_share):
+            self._calm_at = now + self._guard.storm_calm_s
         tick = _Tick(now, verdicts, triaged.braked)
         events = triaged.events
         anew = {e.incident for e in events if isinstance(e, IncidentReclassified | IncidentAbsorbed)}
@@ -171,7 +175,16 @@ class Stages:
         """Ask the guards; return the intent, or the verdict where it is news."""
         action, modes = move.action, self._modes[incident.run.playbook if incident.run else ""]
         request = Request(
-            action, incident, tick.now, self._view, self._memory, tick.wanted, self._guard, modes, tick.braked
+            action,
+            incident,
+            tick.now,
+            self._view,
+            self._memory,
+            tick.wanted,
+            self._guard,
+            modes,
+            braked=tick.braked,
+            calm_at=self._calm_at,
         )
         gate, verdict = judge(request)
         if isinstance(verdict, Allow):

@@ -20,6 +20,7 @@ from agent.config import Settings, load
 from agent.config.credentials import SystemCredentials
 from agent.drivers.net import DirectDialer
 from agent.ledger.store import Ledger
+from agent.observe.hold import HoldFile, hold_path
 from agent.touch import Touch, Wired
 
 _log = structlog.get_logger(__name__)
@@ -80,7 +81,7 @@ async def _serve(settings: Settings, path: Path, clock: Clock, *, dry_run: bool,
     ledger = Ledger.open(path, clock, threaded=True)
     try:
         async with _touch(settings, clock, dry_run=dry_run, faults=faults, socket=socket_beside(path)) as touch:
-            agent = Agent(settings, ledger, clock, touch=touch, simulated=dry_run)
+            agent = Agent(settings, ledger, clock, touch=touch, simulated=dry_run, hold=HoldFile(hold_path(path)))
             _log.info(
                 "agent_starting",
                 site=settings.site.name,

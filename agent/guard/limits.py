@@ -23,6 +23,11 @@ class GuardLimits:
         on_spacing_s: least time between two switch-ons of one bank (inrush).
         bank_share: share of a bank's rating that continuous load may reach.
         flashes_at_once: most firmware flashes that may be under way on the site.
+        at_once_share, site_at_once_share: share of a PDU's, rack's or switch's miners, and of the site's, that the
+            agent may have out of service at the same time.
+        hour_share, site_hour_share, site_day_share: the same for an hour, and for a day: rate budgets.
+        storm_share: share of the site's miners with an incident from which on nothing new is begun.
+        storm_calm_s: for so long after fewer have one.
     """
 
     cooldown_s: float = 1200.0
@@ -30,3 +35,10 @@ class GuardLimits:
     on_spacing_s: float = 5.0
     bank_share: float = 0.8
     flashes_at_once: int = 1
+    at_once_share: float = 0.25
+    site_at_once_share: float = 0.10
+    hour_share: float = 0.5
+    site_hour_share: float = 0.15
+    site_day_share: float = 0.30
+    storm_share: float = 0.4
+    storm_calm_s: float = 600.0

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 
 from agent.guard.bank import bank
+from agent.guard.blast_radius import blast_radius
 from agent.guard.brake import brake
+from agent.guard.budget import budget
 from agent.guard.cooldown import cooldown
 from agent.guard.flash import flash
+from agent.guard.hold import hold
 from agent.guard.in_flight import in_flight
 from agent.guard.mode import mode
 from agent.guard.moved import moved
@@ -15,6 +18,7 @@ from agent.guard.request import Request
 from agent.guard.setpoint import setpoint
 from agent.guard.shared import shared
 from agent.guard.step import step
+from agent.guard.storm import storm
 from agent.guard.target import target
 from agent.guard.unit import unit
 from agent.model.guard import Allow, Verdict
@@ -31,11 +35,15 @@ GATES: tuple[Gate, ...] = (
     moved,
     one_writer,
     setpoint,
+    hold,
+    storm,
     brake,
     in_flight,
     step,
     cooldown,
     bank,
+    blast_radius,
+    budget,
 )
 """What can never be allowed comes first, what only has to wait comes last: a refusal is not hidden behind a wait."""
 

@@ -20,6 +20,7 @@ class Request:
         now: UTC s.
         wanted: actions already allowed in this very tick, not yet committed.
         mode: the mode in force for each risk of the playbook that asks.
+        calm_at: UTC s until which a storm is not over; 0 where there is none.
         braked: miners to which nothing is done alone for now, shape (n,); None where there are none.
     """
 
@@ -32,6 +33,7 @@ class Request:
     limits: GuardLimits
     mode: Mapping[Risk, Mode]
     braked: Bools | None = None
+    calm_at: float = 0.0
 
     @property
     def busy(self) -> list[Action]:

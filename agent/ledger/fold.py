@@ -11,6 +11,7 @@ from agent.model.events import (
     AnyEvent,
     Closed,
     Escalated,
+    HoldChanged,
     ImageReleased,
     IncidentAbsorbed,
     IncidentJoined,
@@ -37,7 +38,7 @@ DAY_S = 86_400.0
 class State(Memory):
     """The memory with the one thing that changes it."""
 
-    def apply(self, record: Record) -> None:  # noqa: PLR0912 - one arm for each member of a closed union
+    def apply(self, record: Record) -> None:  # noqa: PLR0912, PLR0915 - one arm for each member of a closed union
         """Take one more record in, in the order of `seq`."""
         self.seq = record.seq
         at = record.at
@@ -45,6 +46,8 @@ class State(Memory):
         match event:
             case AgentStarted() | AgentStopped():
                 pass
+            case HoldChanged():
+                self.held = event.why
             case IncidentOpened():
                 self._opened(event, at)
             case IncidentJoined():
@@ -179,6 +182,10 @@ class State(Memory):
             attempts=(*incident.attempts, attempt),
             remediation_started_at=at if first is None else first,
         )
+        if action.disrupts:
+            self.disruptions.append((at, action))
+            while at - self.disruptions[0][0] >= DAY_S:
+                self.disruptions.popleft()
         if action.verb is Verb.POWER_OFF:
             recent = (t for t in self.power_offs.get(action.miner, ()) if at - t < DAY_S)
             self.power_offs[action.miner] = (*recent, at)

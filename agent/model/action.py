@@ -97,6 +97,10 @@ VERB_TRAITS: Mapping[Verb, VerbTraits] = {
 }
 
 
+DISRUPTIVE = frozenset({Verb.REBOOT, Verb.POWER_OFF, Verb.FLASH})
+"""What takes a miner out of service for minutes, whether or not it was in service."""
+
+
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing to do to one miner, or to many.
 
@@ -129,6 +133,11 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     def targets(self) -> tuple[MinerId, ...]:
         """Every miner it is done to; none where it is done to a cooling unit."""
         return () if self.unit is not None else (self.miner, *self.others)
+
+    @property
+    def disrupts(self) -> bool:
+        """Whether it takes its miners out of service for a while."""
+        return self.verb in DISRUPTIVE
 
     @property
     def traits(self) -> VerbTraits:

@@ -41,6 +41,16 @@ class AgentStopped(Event, frozen=True, kw_only=True, tag="agent_stopped"):
     reason: str
 
 
+class HoldChanged(Event, frozen=True, kw_only=True, tag="hold_changed"):
+    """A person told the agent to keep its hands off, or let it go on.
+
+    Attributes:
+        why: what the person wrote; None where the agent may act again.
+    """
+
+    why: str | None
+
+
 class IncidentOpened(Event, frozen=True, kw_only=True, tag="incident_opened"):
     """A symptom became an incident, and was announced by this very event.
 
@@ -208,6 +218,7 @@ class ImageReleased(Event, frozen=True, kw_only=True, tag="image_released"):
 AnyEvent = (
     AgentStarted
     | AgentStopped
+    | HoldChanged
     | IncidentOpened
     | IncidentJoined
     | IncidentAbsorbed

@@ -8,6 +8,10 @@ class GuardReason(StrEnum):
     """Why an action was deferred or refused."""
 
     OBSERVE_MODE = "observe_mode"
+    HELD = "held"
+    STORM = "storm"
+    TOO_MANY_AT_ONCE = "too_many_at_once"
+    RATE_BUDGET = "rate_budget"
     SHARED_CAUSE = "shared_cause"
     IN_FLIGHT = "in_flight"
     COOLDOWN = "cooldown"

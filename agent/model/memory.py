@@ -1,5 +1,6 @@
 """What the agent remembers, as the fold over the ledger yields it: data and look-ups, no way to change it."""
 
+from collections import deque
 from dataclasses import dataclass
 
 from agent.model.action import Action, Verb
@@ -64,6 +65,8 @@ class Memory:
         supply_moves: UTC s and K of each change of a unit's supply temperature of the last 24 h that may have happened.
         derated: the miners told to run at less than their nominal power: the share, the incident, UTC s.
         asleep: the miners told to sleep and not yet told to wake: the incident, UTC s.
+        disruptions: what took a miner out of service for a while in the last 24 h, with the UTC s of its intent.
+        held: why a person told the agent to keep its hands off; None while it may act.
         judged: the last guard verdict of each incident, so that only changes are recorded.
     """
 
@@ -85,6 +88,8 @@ class Memory:
         self.supply_moves: dict[CoolingUnitId, tuple[tuple[float, float], ...]] = {}
         self.derated: dict[MinerId, tuple[float, IncidentId, float]] = {}
         self.asleep: dict[MinerId, tuple[IncidentId, float]] = {}
+        self.disruptions: deque[tuple[float, Action]] = deque()
+        self.held: str | None = None
         self.judged: dict[IncidentId, Judged] = {}
         self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
         self._open: dict[IncidentId, None] = {}
@@ -117,6 +122,11 @@ class Memory:
     def is_down(self, miner: MinerId) -> bool:
         """Whether any open incident has this miner as a member."""
         return miner in self._owner
+
+    @property
+    def down(self) -> int:
+        """How many miners are members of open incidents."""
+        return len(self._owner)
 
     def incident_id(self, ahead: int) -> IncidentId:
         """Return the id of the incident to be opened after `ahead` others that are not committed yet."""

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Counter, Floats, Ints, Signal
 from agent.model.cooling import CoolingColumns
+from agent.model.domains import Domains
 from agent.model.hardware import HardwareColumns
 from agent.model.ids import CoolingUnitId, MinerId, PoolId, SwitchId
 from agent.model.probe import ProbeResult, Verdict
@@ -129,6 +131,11 @@ class SiteView:
         """Return the columns that `put_answer` writes itself, for access to single elements."""
         stamps = self.polled_at, self.answered_at, self.misses, self.goods, self.missing_since, self.mute_since
         return tuple([_cells(column) for column in (*stamps, self.elapsed_s.value)])
+
+    @cached_property
+    def domains(self) -> Domains:
+        """Return what its miners share."""
+        return Domains(self.site)
 
     # -- written by observe ------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from agent.model.events import (
     AnyEvent,
     Closed,
     Escalated,
+    HoldChanged,
     ImageReleased,
     IncidentAbsorbed,
     IncidentJoined,
@@ -49,6 +50,8 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
             return f"{event.category}, {event.cause}{where}, severity {event.severity:d}: {members}; detected {since}"
         case IncidentJoined():
             return f"{len(event.members)} more, severity {event.severity:d}: {named(event.members)}"
+        case HoldChanged():
+            return "the agent may act again" if event.why is None else f"the agent is held: {event.why}"
         case IncidentAbsorbed():
             return f"part of {event.parent}"
         case IncidentReclassified():

@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Floats
+from agent.model.domains import Domains
 from agent.model.incident import Category, Evidence, Incident, Reason
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
-from agent.model.topology import Site
 from agent.model.verdicts import Verdicts
 from agent.model.wiring import drawn, wiring
 from agent.triage.cover import Cover, Group, Symptom
-from agent.triage.domains import Domains
 
 HOLD_S = 60.0
 """From the first symptom until a shared cause is named: three polls of 10 s, and their jitter."""
@@ -91,8 +90,8 @@ class Correlation:
 class Correlator:
     """Explains what the miners of one site show together."""
 
-    def __init__(self, site: Site) -> None:
-        self._domains = Domains(site)
+    def __init__(self, domains: Domains) -> None:
+        self._domains = domains
         self._cover = Cover(self._domains)
 
     def look(self, view: SiteView, memory: Memory, claims: Mapping[int, Verdicts], now: float) -> Correlation:

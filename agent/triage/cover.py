@@ -17,7 +17,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.triage.domains import Domain, Domains, Kind
+from agent.model.domains import Domain, Domains, Kind
 
 P0 = 1e-3
 """Chance that a miner shows a symptom within the window when nothing it shares has failed."""

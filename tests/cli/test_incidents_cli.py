@@ -54,7 +54,7 @@ def write(path: Path, *events: AnyEvent) -> None:
 def terrahash(tmp_path: Path) -> Terrahash:
     """Return the command on a ledger with one incident resolved and one open."""
     path = tmp_path / "ledger.sqlite3"
-    write(path, *LIFE[:-4], POOL_DOWN)
+    write(path, *LIFE[:-5], POOL_DOWN)
     return Terrahash(path)
 
 

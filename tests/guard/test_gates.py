@@ -161,7 +161,7 @@ def test_an_unmetered_or_ramping_neighbour_counts_with_its_nominal() -> None:
 def test_refusals_come_before_waits() -> None:
     names = [gate.__name__ for gate in GATES]
     of_units = ["unit", "moved", "one_writer", "setpoint"]
-    last = ["brake", "in_flight", "step", "cooldown", "bank"]
+    last = ["hold", "storm", "brake", "in_flight", "step", "cooldown", "bank", "blast_radius", "budget"]
     assert names == ["target", "protected", "mode", "shared", "flash", *of_units, *last]
 
 

@@ -164,8 +164,8 @@ def test_a_missing_event_is_named(events: list[AnyEvent], data: st.DataObject) -
         ("DELETE FROM events WHERE seq < 3", Broken(1, Flaw.GAP)),
         ("UPDATE events SET prev = hash WHERE seq = 8", Broken(8, Flaw.WRONG_PREV)),
         (
-            "INSERT INTO events SELECT 19, at_ms, actor, kind, incident, body, prev, hash FROM events WHERE seq = 18",
-            Broken(19, Flaw.WRONG_PREV),
+            "INSERT INTO events SELECT 20, at_ms, actor, kind, incident, body, prev, hash FROM events WHERE seq = 19",
+            Broken(20, Flaw.WRONG_PREV),
         ),
     ],
 )

@@ -37,7 +37,7 @@ def other(event: AnyEvent) -> AnyEvent:
 async def path(tmp_path: Path) -> Path:
     """Return a ledger with two interleaved incidents: the first closed, the second on its way."""
     path = tmp_path / "ledger.sqlite3"
-    lived = [event for event in LIFE[1:-4] for event in (event, other(event))]
+    lived = [event for event in LIFE[1:-5] for event in (event, other(event))]
     await write(path, LIFE[0], *lived[:-1])
     return path
 

@@ -50,7 +50,7 @@ class World:
     def __init__(self) -> None:
         self.view = SiteView(site(MINERS))
         self.state = State()
-        self.correlator = Correlator(self.view.site)
+        self.correlator = Correlator(self.view.domains)
         self.since: Floats = np.full(MINERS, np.nan)
         self.now = EPOCH
         put_outlets(self.view, EPOCH - 60.0, power_w=NOMINAL_W)

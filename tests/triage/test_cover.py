@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from agent.model.domains import Domains, Kind
 from agent.model.ids import MinerId, PduId, PoolGroupId, PoolId, SwitchId
 from agent.model.topology import Bank, Family, Miner, Outlet, Pdu, Pool, PoolGroup, Port, Site, Switch
 from agent.triage.cover import BRAKE_AT, P0, Cover, Symptom
-from agent.triage.domains import Domains, Kind
 
 CONTAINERS, RACKS, PER_RACK = 5, 5, 48
 BANK = 6

@@ -49,7 +49,7 @@ class Says:
 
 
 def judged(view: SiteView, memory: Memory, verdicts: Sequence[Verdicts], limits: TriageLimits, now: float) -> Triage:
-    return triage(view, memory, verdicts, limits, now, correlator=Correlator(view.site))
+    return triage(view, memory, verdicts, limits, now, correlator=Correlator(view.domains))
 
 
 def firing(

@@ -5,7 +5,7 @@ network, pool endpoint, coolant loop, rack, the site. Ids read `kind:name`, as i
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -71,6 +71,12 @@ class Domains:
         self.row: NDArray[np.int64] = rows[order]
         self.node: NDArray[np.int64] = nodes[order]
         self._by_id: Mapping[str, int] = {str(domain): place for place, domain in enumerate(self.all)}
+
+    def of(self, row: int) -> Iterator[Domain]:
+        """Yield the domains a miner is under, the smallest first."""
+        first, last = np.searchsorted(self.row, (row, row + 1)).tolist()
+        for place in sorted(self.node[first:last].tolist()):
+            yield self.all[place]
 
     def get(self, domain_id: str) -> Domain | None:
         """Return the domain of that id; None if the site has none such."""
