@@ -34,6 +34,7 @@ from agent.remediate import duty, failback, restore
 from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
 from agent.remediate.tables import Tables
+from agent.remediate.ticket import ticket
 from agent.triage.correlate import Correlator
 from agent.triage.evidence import evidence_of
 from agent.triage.expected import ExpectedState
@@ -167,7 +168,8 @@ class Stages:
                 evidence = evidence_of(self._view, incident, tick.verdicts)
                 return [Closed(incident=incident.id, outcome=decision.outcome, evidence=evidence)]
             case HandOver() if incident.phase is not Phase.ESCALATED:
-                return [self._escalated(incident, decision.reason, evidence_of(self._view, incident, tick.verdicts))]
+                evidence = evidence_of(self._view, incident, tick.verdicts)
+                return [self._escalated(incident, decision.reason, evidence, tick.now)]
             case Hold() | HandOver() | Move() | Perform():
                 return []
 
@@ -205,10 +207,14 @@ class Stages:
         if _is_news(self._memory.judged.get(incident.id), judged):
             events.append(judged)
         if isinstance(verdict, Refuse) and incident.phase in (Phase.OPEN, Phase.REMEDIATING):
-            events.append(self._escalated(incident, verdict.reason, {"refused": action.verb.value, "gate": gate}))
+            events.append(
+                self._escalated(incident, verdict.reason, {"refused": action.verb.value, "gate": gate}, tick.now)
+            )
         return events
 
-    def _escalated(self, incident: Incident, reason: str, evidence: Evidence) -> Escalated:
+    def _escalated(self, incident: Incident, reason: str, evidence: Evidence, now: float) -> Escalated:
+        """Return the event that asks a person, with all that is needed to mend a single miner."""
+        evidence = {**ticket(self._view, self._memory, incident, now), **evidence}
         tried = tuple(f"{a.verb} {a.result or 'in flight'}: {a.detail}" for a in incident.attempts)
         return Escalated(incident=incident.id, reason=reason, tried=tried, evidence=evidence)
 

@@ -8,10 +8,11 @@ import click
 from agent.cli.options import ledger_options, ledger_path, since_option
 from agent.ledger import queries
 from agent.ledger.queries import History
+from agent.model.events import Escalated
 from agent.model.ids import IncidentId
-from agent.model.incident import Category, Incident
+from agent.model.incident import LOGS, Category, Incident
 from agent.report.table import Table, show, write_json
-from agent.report.text import NOTHING, duration, instant, named, pairs
+from agent.report.text import NOTHING, duration, instant, named, pairs, spelt
 from agent.report.timeline import tell
 
 MILLISECOND_S = 0.001
@@ -77,9 +78,9 @@ def show_command(
         click.echo(f"no incident {incident_id!r} in {path}: terrahash incidents list shows the ids", err=True)
         ctx.exit(1)
     if as_json:
-        write_json({"incident": found.incident, "timeline": found.records}, sys.stdout)
+        write_json({"incident": found.incident, "ticket": _asked(found), "timeline": found.records}, sys.stdout)
     else:
-        show([_standing(found.incident), _timeline(found)], sys.stdout)
+        show([_standing(found.incident), *_ticket(found), _timeline(found)], sys.stdout)
 
 
 def _listing(found: list[Incident]) -> Table:
@@ -122,6 +123,26 @@ def _standing(incident: Incident) -> Table:
     if incident.escalated_at is not None:
         rows.insert(5, ("escalated", f"{_after(incident, incident.escalated_at)}: {incident.escalation_reason}"))
     return Table(f"Incident {incident.id}", ("", ""), rows)
+
+
+def _asked(found: History) -> Escalated | None:
+    """Return the event that last asked a person; None if none did."""
+    events = [record.event for record in found.records]
+    return next((event for event in reversed(events) if isinstance(event, Escalated)), None)
+
+
+def _ticket(found: History) -> list[Table]:
+    """Return what a person was asked for and told, an entry a line; nothing that is not known."""
+    asked = _asked(found)
+    if asked is None:
+        return []
+    known = {key: value for key, value in asked.evidence.items() if value is not None and key != LOGS}
+    rows = [
+        ("asked for", asked.reason),
+        *((f"tried {place}", words) for place, words in enumerate(asked.tried, start=1)),
+        *((key, spelt(value)) for key, value in known.items()),
+    ]
+    return [Table("Ticket", ("", ""), rows)]
 
 
 def _timeline(found: History) -> Table:

@@ -53,10 +53,11 @@ def named(names: Sequence[str]) -> str:
 
 def pairs(evidence: Mapping[str, object]) -> str:
     """Return evidence as `key=value` in the order of its keys, numbers short, booleans and None in JSON's words."""
-    return " ".join(f"{key}={_value(evidence[key])}" for key in sorted(evidence))
+    return " ".join(f"{key}={spelt(evidence[key])}" for key in sorted(evidence))
 
 
-def _value(value: object) -> str:
+def spelt(value: object) -> str:
+    """Return one value of evidence: numbers short, booleans and None in JSON's words."""
     match value:
         case None:
             return "null"

@@ -30,9 +30,10 @@ from agent.report.text import instant, named, pairs
 
 
 def tell(event: AnyEvent) -> str:
-    """Return what the event says, on one line, its evidence last; of a miner's logs only that they are kept."""
+    """Return what the event says, on one line, its evidence last: of a miner's logs nothing, of a ticket its reason."""
     found: Evidence = getattr(event, "evidence", {})
-    evidence = pairs({key: value for key, value in found.items() if key != LOGS})
+    hidden = set(found) if isinstance(event, Escalated) else {LOGS}
+    evidence = pairs({key: value for key, value in found.items() if key not in hidden})
     told = _tell(event)
     return f"{told}; {evidence}" if evidence else told
 

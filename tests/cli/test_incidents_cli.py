@@ -104,13 +104,15 @@ def test_show_tells_the_whole_story_in_order(terrahash: Terrahash) -> None:
         "power_off r1-m07 [pdu-a/7 pdu-b/7] in power_off: defer until 2026-03-01 12:00:05Z by gate cooldown (cooldown)",
         "power_off r1-m07 [pdu-a/7 pdu-b/7] in power_off, attempt 1",
         "power_off r1-m07 [pdu-a/7 pdu-b/7]: ok (0.0 A); power_off → dwell; current_a=0",
-        "a person is asked: no_recovery; tried power_off ok; outlet_w=2",
+        "a person is asked: no_recovery; tried power_off ok",
         "the clear condition holds",
         "auto_resolved; shares=24",
     )
     places = [story.index(words) for words in told]
     assert places == sorted(places)
     assert "agent_started" not in story
+    ticket = result.output[result.output.index("Ticket") : result.output.index("Timeline")].split()
+    assert ticket == ["Ticket", "asked", "for", "no_recovery", "tried", "1", "power_off", "ok", "outlet_w", "2"]
     assert "gather → power_off → dwell" in result.output
 
 

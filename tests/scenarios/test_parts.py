@@ -9,8 +9,10 @@ from rich.console import Console
 
 from agent.cli.scenario_run import EPOCH_S, Played, play_scenario, read_scenario
 from agent.config.scenario import TierName
+from agent.ledger import queries
 from agent.model.action import Verb
-from agent.model.incident import Category, Incident, Outcome, Reason
+from agent.model.events import Escalated
+from agent.model.incident import Category, Evidence, Incident, Outcome, Reason
 
 NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
 CYCLE = [Verb.POWER_OFF, Verb.POWER_ON]
@@ -63,6 +65,14 @@ def parts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return play(tmp_path_factory.mktemp("parts"), PARTS, tier)
 
 
+def asked(played: Played, miner: str) -> Evidence:
+    """What a person was told when asked about that miner."""
+    found = queries.history(played.scenario.path.with_suffix(".sqlite3"), of(played, miner).id)
+    assert found is not None
+    (event,) = [record.event for record in found.records if isinstance(record.event, Escalated)]
+    return event.evidence
+
+
 def of(played: Played, miner: str) -> Incident:
     (found,) = [incident for incident in played.incidents if miner in incident.members]
     return found
@@ -77,6 +87,17 @@ def test_each_part_is_found_named_and_treated_once(parts: Played, miner: str) ->
     assert [attempt.verb for attempt in incident.attempts] == verbs
     assert incident.escalation_reason == reason
     assert incident.outcome is (Outcome.OPEN if reason else Outcome.AUTO_RESOLVED)
+
+
+def test_the_ticket_says_which_part_and_where(parts: Played) -> None:
+    board, fan, worn = asked(parts, "r1-02"), asked(parts, "r1-04"), asked(parts, "r1-05")
+    whole = [board[key] for key in board if key.startswith("board_")]
+    assert sum(str(text).startswith("0 of ") for text in whole) == 1
+    assert board["boards_up"] == 2
+    assert all(ticket["outlets"] and ticket["port"] and ticket["rack"] for ticket in (board, fan, worn))
+    assert "0 rpm" in str(fan["fans"])
+    assert float(str(worn["work_share"])) < 0.9
+    assert asked(parts, "r1-08")["hiccups_24h"]
 
 
 def test_no_harm_is_done_and_nobody_else_is_touched(parts: Played) -> None:
