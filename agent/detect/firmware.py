@@ -39,7 +39,8 @@ class FirmwareThresholds:
 
     Attributes:
         restarts: so many restarts that nobody ordered make a boot loop ...
-        window_s: ... within this time.
+        window_s: ... within this time, and one boot: what loops lives for up to 15 min at a time (facts "failures", row
+            4), and two such lives and the boots between them are longer than D4's half hour.
         together, together_s: so many miners of one PDU that start anew within this time had no power, or were told to.
         code_s: how long a crash code must stand in a miner that falls short of its rate: some come back by themselves.
         held_s: how long after a restart of our own an API that is still down shows that it did not hold.
@@ -70,6 +71,7 @@ class FirmwareDetector:
         n = len(site.miners)
         self._t = thresholds or FirmwareThresholds()
         self._grace_s: Floats = np.array([FAMILY_TRAITS[m.family].boot_grace_s for m in site.miners])
+        self._window_s = self._t.window_s + self._grace_s
         self._group = _groups(site)
         self._outlets = [m.outlets for m in site.miners]
         self._seen_at: Floats = np.full(n, np.nan)
@@ -98,7 +100,7 @@ class FirmwareDetector:
         np.copyto(self._seen_at, view.elapsed_s.at)
         np.copyto(self._age_s, view.elapsed_s.value)
         np.equal(view.suspended.value, 1.0, out=self._slept)
-        looping = self._starts[-1] >= now - self._t.window_s
+        looping = self._starts[-1] >= now - self._window_s
         crashed = self._coded(view, now) | self._unheld(view, now)
         rows = let_through(looping, crashed)
         rows = rows[(view.expected[rows] != Expected.SUSPENDED) & (view.expected[rows] != Expected.ACTING)]
@@ -109,9 +111,9 @@ class FirmwareDetector:
         if self.claims.any():
             self._clear(view, now)
             self.claims = self._since > 0.0
-        suspect = let_through(self._starts[0] >= now - self._t.window_s, self._coded_since > 0.0)
+        suspect = let_through(self._starts[0] >= now - self._window_s, self._coded_since > 0.0)
         verdict = health(len(self._since), suspect=suspect, firing=self.claims.nonzero()[0])
-        evidence = FirmwareEvidence(view, self._starts, self._reason.copy(), now - self._t.window_s)
+        evidence = FirmwareEvidence(view, self._starts, self._reason.copy(), now - self._window_s)
         return Verdicts(self.category, verdict, self._since.copy(), self._clear_since.copy(), evidence)
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
@@ -236,7 +238,7 @@ class FirmwareEvidence:
 
     __slots__ = ("_from", "_reason", "_starts", "_view")
 
-    def __init__(self, view: SiteView, starts: Floats, reason: Ints, since: float) -> None:
+    def __init__(self, view: SiteView, starts: Floats, reason: Ints, since: Floats) -> None:
         self._view = view
         self._starts = starts
         self._reason = reason
@@ -256,7 +258,7 @@ class FirmwareEvidence:
         age_s, rate_th = float(view.elapsed_s.value[row]), float(view.hashrate_th.value[row])
         return {
             "reach": Reach(int(view.reach[row])).name.lower(),
-            "restarts": int((self._starts[:, row] >= self._from).sum()),
+            "restarts": int((self._starts[:, row] >= self._from[row]).sum()),
             "codes": ", ".join(view.hardware.codes[row]),
             "process_age_s": None if np.isnan(age_s) else round(age_s, 1),
             "hashrate_th": None if np.isnan(rate_th) else round(rate_th, 1),

@@ -166,12 +166,24 @@ class WhatsminerFirmware:
         data = read_image(image)
         try:
             board = await self._api.field(miner, "get_version", "platform")
-            model = await self._api.field(miner, "devdetails", "Model")
+            model = await self._model(miner)
         except AgentError as error:
             raise DeviceError(f"{miner.id}: {error}; nothing was flashed") from error
         _fits(miner, image, model, board)
         await self._adapter.whatsminer_update(miner, self._login.credential, data)
         return "it took all of the image"
+
+    async def _model(self, miner: Miner) -> str:
+        """Return its model. Its mining process tells it; where that is dead, the hardware address must be the site's.
+
+        Raises what asking raises where neither tells.
+        """
+        try:
+            return await self._api.field(miner, "devdetails", "Model")
+        except DeviceError:
+            if miner.mac is None or (await self._api.field(miner, "get_miner_info", "mac")).lower() != miner.mac:
+                raise
+        return miner.model
 
     async def verify(self, miner: Miner, image: Image) -> str:
         """Compare what `get_version` tells."""

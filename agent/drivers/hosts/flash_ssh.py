@@ -33,6 +33,11 @@ GONE = frozenset({1, 2})
 """Exit statuses of `ls` where there is no such file: BusyBox's, and GNU's."""
 RESTARTED = "the board has restarted by itself after the flash was begun"
 
+LINGER_S = 20
+"""How long the board waits with its restart, so that the marker can be read."""
+PATIENT_POLLS = 4
+"""So often the marker may say that all is written before the board is told to restart."""
+
 SPARE_KB = 4096
 BOARD, MODEL = "/tmp/sysinfo/board_name", "/tmp/sysinfo/model"  # noqa: S108 - where the device keeps them
 LOCK = "/tmp/terrahash-flash"  # noqa: S108 - on the device, and made atomically
@@ -56,9 +61,10 @@ async def flash(host: SshHost, miner: Miner, image: Image, data: bytes) -> str:
 
 
 def start_line(path: str) -> str:
-    """Return the command that takes the lock and has the image written by itself, whoever stays connected."""
+    """Return the command that takes the lock and has the image written and started, whoever stays connected."""
+    done = f"{{ echo 0 >{LOCK}/rc; sleep {LINGER_S}; reboot; }}"
     return (
-        f"mkdir {LOCK} && {{ (sysupgrade {path} >{LOCK}/log 2>&1; echo $? >{LOCK}/rc) "
+        f"mkdir {LOCK} && {{ (sysupgrade {path} >{LOCK}/log 2>&1 && {done} || echo $? >{LOCK}/rc) "
         "</dev/null >/dev/null 2>&1 & echo started; }"
     )
 
@@ -132,10 +138,12 @@ async def _follow(host: SshHost, *, begun: bool) -> str:
         begun = begun or said.status == 0
         if "rc" in said.text.split() and await _is_written(host):
             told += 1
+            if told <= PATIENT_POLLS:
+                continue
             with contextlib.suppress(AgentError):  # the connection breaks with the restart; the marker tells
                 await host.run("reboot", deadline_s=STEP_S)
     if told:
-        raise SilentError(f"{host.name}: written, told to restart {told} times, and not seen to have done so")
+        raise SilentError(f"{host.name}: written, and not seen to have restarted")
     raise SilentError(
         f"{host.name}: expected the flash to end within {FOLLOW_S:g} s, it was not seen to: leave it alone"
     )
