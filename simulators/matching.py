@@ -149,5 +149,5 @@ def _carries(sighting: Sighting, fault: FaultTruth, epoch_s: float) -> bool:
 
 
 def _seen_until(fault: FaultTruth, incident: Incident) -> float:
-    until = fault.gone_at if fault.of_pool and incident.category is fault.category else fault.over_at
+    until = fault.gone_at if fault.is_shared and incident.category is fault.category else fault.over_at
     return math.inf if until is None else until + MATCH_SLACK_S

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from agent.model.errors import PolicyError
 from agent.model.ids import MinerId, PduId, SwitchId
 from agent.model.topology import Family, Site
+from simulators.devices.cooling_units import CoolingServers
 from simulators.devices.dns import DnsServer, names_of
 from simulators.devices.host import Timing
 from simulators.devices.miners import MinerServers
@@ -61,6 +62,7 @@ class SimulatedSite:
             advance=self.plant.advance,
             blocks_between=self.plant.history.blocks_between,
         )
+        self._cooling = CoolingServers(self.plant)
         self._names = DnsServer(
             f"dns.{site.name}.{site.miners[0].host}", names_of(pool.host for pool in site.pools), self._pools.dns_fault
         )
@@ -75,6 +77,7 @@ class SimulatedSite:
         try:
             await self._miners.start()
             await self._snmp.start()
+            await self._cooling.start()
             if self.plant.site.pools:
                 await self._pools.start()
                 await self._names.start()
@@ -105,6 +108,7 @@ class SimulatedSite:
                 await self._advancing
         self._names.stop()
         await self._pools.stop()
+        await self._cooling.stop()
         await self._snmp.stop()
         await self._miners.stop()
 

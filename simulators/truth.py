@@ -31,9 +31,9 @@ class FaultTruth:
         counts, fixable, causes: as its kind declares.
         miners: whom it hits.
         over_at: its miners really healthy again, or the disturbance ended; None while it lasts.
-        gone_at: when a pool was itself again; that may be long after its miners were well with another. None before,
+        gone_at: when a pool or a loop was itself again; that may be long after its miners were well. None before,
             and for all faults of anything else.
-        of_pool: it is a pool that is broken.
+        is_shared: it is a pool or a loop that is broken.
     """
 
     kind: str
@@ -45,11 +45,11 @@ class FaultTruth:
     started_at: float
     over_at: float | None
     gone_at: float | None = None
-    of_pool: bool = False
+    is_shared: bool = False
 
     def lasted_at(self, at: float) -> bool:
         """Whether there was something broken at site time `at`."""
-        until = self.gone_at if self.of_pool else self.over_at
+        until = self.gone_at if self.is_shared else self.over_at
         return self.started_at <= at and (until is None or at < until)
 
 
@@ -63,6 +63,9 @@ class Budget:
     bank_share: float = 0.8
 
 
+DRY_S = 60.0
+"""Boards with power and without flow bear it for no longer; an estimate."""
+
 DWELL_S = 180.0
 """No power cycle keeps an outlet off for longer: a minute's dwell, and what a slow PDU adds."""
 
@@ -72,7 +75,8 @@ class Harm:
     """What was done to the plant that should not have been.
 
     Attributes:
-        actions_on_healthy: restarts, reboots, flashes and outlets switched off of miners that hashed well just then.
+        actions_on_healthy: restarts, reboots, flashes and outlets switched off of miners that hashed well just then,
+            and derates and sleeps of such as were neither hot nor on a loop that was out of order.
         useless_power_cycles: cycles after which the miner was no better than before. The first on a fault that only a
             cycle can tell from one that a cycle fixes is not counted; the second is.
         outlets_left_off: relays that were closed at the beginning and are open at the end, but for those that have been
@@ -85,6 +89,10 @@ class Harm:
         flashes_twice: flashes of an image onto a miner that had it already, or was getting it; nothing new was wrong.
         power_cuts_while_flashing: flashes that a relay or a reboot, each by command, put an end to.
         wrong_images: flashes begun with an image that is not, as far as anybody can know, for that miner.
+        overheated_minutes: minutes in which miners' hottest chips were at the temperature that stops them, or above.
+        dry_boards: hashboards that had power for DRY_S or longer while the liquid on their cold plates stood still.
+        setpoints_below_dew_point: supply temperatures written, and taken, below the dew point of that moment.
+        cooling_writes: writes that coolant units took; their memory wears out by them.
     """
 
     actions_on_healthy: int = 0
@@ -97,6 +105,10 @@ class Harm:
     flashes_twice: int = 0
     power_cuts_while_flashing: int = 0
     wrong_images: int = 0
+    overheated_minutes: float = 0.0
+    dry_boards: int = 0
+    setpoints_below_dew_point: int = 0
+    cooling_writes: int = 0
 
 
 @dataclass(slots=True)
@@ -183,7 +195,7 @@ class Truth:
         on = What.RELAY_ON
         closings = list({(e.outlet, e.at): e for e in entries if e.what is on and e.outlet is not None}.values())
         return Harm(
-            actions_on_healthy=sum(e.healthy for e in entries if e.what in _HARMFUL),
+            actions_on_healthy=sum(e.healthy for e in entries if e.what in _HARMFUL | _SLOWING),
             useless_power_cycles=sum(
                 self._useless(cycle, by_miner[cycle.miner], now)
                 for place, cycle in enumerate(cycles)
@@ -203,6 +215,14 @@ class Truth:
             flashes_twice=self._flashes_twice(),
             power_cuts_while_flashing=sum(_cut_by_command(f, by_miner) for f in self._plant.journal.flashes),
             wrong_images=sum(not flash.fits for flash in self._plant.journal.flashes),
+            overheated_minutes=sum(m.protection.over_s for m in self._plant.miners.values()) / 60.0,
+            dry_boards=sum(m.profile.boards for m in self._plant.miners.values() if m.protection.dry_s >= DRY_S),
+            setpoints_below_dew_point=sum(
+                move.what == "supply_c" and move.value < move.dew_point_c
+                for unit in self._plant.units.values()
+                for move in unit.moved
+            ),
+            cooling_writes=sum(unit.writes for unit in self._plant.units.values()),
         )
 
     def _end(self, injected: _Injected, at: float) -> None:
@@ -217,7 +237,7 @@ class Truth:
     def _told(self, injected: _Injected, by_miner: Mapping[MinerId, Sequence[Entry]]) -> FaultTruth:
         kind = injected.kind
         over_at = injected.ended_at
-        of_pool = injected.target.startswith(f"{On.POOL}:")
+        is_shared = injected.target.partition(":")[0] in (On.POOL, On.LOOP)
         if (kind.counts or kind.passes) and injected.target.startswith(f"{On.MINER}:"):
             over_at = _healed_at(by_miner.get(injected.miners[0], ()), injected.started_at)
         elif kind.counts:
@@ -232,8 +252,8 @@ class Truth:
             injected.miners,
             injected.started_at,
             over_at,
-            gone_at=injected.ended_at if of_pool else None,
-            of_pool=of_pool,
+            gone_at=injected.ended_at if is_shared else None,
+            is_shared=is_shared,
         )
 
     def _telling(self, cycles: Sequence[_Cycle]) -> frozenset[int]:
@@ -295,7 +315,8 @@ class Truth:
         for entry in entries:
             if entry.miner is None:
                 continue
-            if entry.healthy and (entry.what in _HARMFUL or entry.what is What.BREAKER_TRIP):
+            stops = entry.what in _HARMFUL or entry.what in {What.BREAKER_TRIP, What.SUSPEND}
+            if entry.healthy and stops:
                 since.setdefault(entry.miner, entry.at)
             elif entry.what is What.HEALTHY and entry.miner in since:
                 lost_s += entry.at - since.pop(entry.miner)
@@ -303,6 +324,7 @@ class Truth:
 
 
 _HARMFUL = frozenset({What.RELAY_OFF, What.RESTART, What.REBOOT, What.FLASH})
+_SLOWING = frozenset({What.SUSPEND, What.DERATE})
 _CUTS = frozenset({What.RELAY_OFF, What.REBOOT})
 
 

@@ -42,6 +42,7 @@ class PlantTouch:
             settings.guard.on_spacing_s,
             firmware=site.firmware,
             finder=site.finder,
+            cooling_drivers=site.cooling,
         )
 
     def rebind(self, miner: Miner, host: str) -> None:

@@ -13,6 +13,7 @@ from agent.detect.screen import Rows, health, let_through
 from agent.model.columns import Bools, Floats, Ints
 from agent.model.incident import Category, Evidence, Reason
 from agent.model.site_view import SiteView
+from agent.model.topology import Cooling
 from agent.model.verdicts import Verdicts
 
 _BOARD, _FAN = 1, 2
@@ -48,6 +49,7 @@ class HardwareDetector:
         self._board_since: Floats = np.full(rows, np.nan)
         self._fan_since: Floats = np.full(rows, np.nan)
         self._reason: Ints = np.zeros(rows, dtype=np.int8)
+        self._fanned: Bools | None = None
 
     def judge(self, view: SiteView, now: float) -> Verdicts:
         """Return this tick's verdict for every row.
@@ -61,7 +63,7 @@ class HardwareDetector:
             return self._verdicts(view, now, rows, rows)
         answers = view.misses[rows] == 0
         lost = self._board_lost(view, rows)
-        stands = ~view.asleep()[rows] & (view.fan_min_rpm.value[rows] == 0.0)
+        stands = ~view.asleep()[rows] & self._stands(view)[rows]
         # While nothing is heard, what was heard last neither lasts nor ends.
         for since, seen in ((self._board_since, lost), (self._fan_since, stands)):
             since[rows] = np.where(answers, np.where(seen, np.fmin(since[rows], now), np.nan), since[rows])
@@ -88,7 +90,14 @@ class HardwareDetector:
         with np.errstate(invalid="ignore"):
             fewer = view.boards_up.value < view.hardware.boards_most
         followed = ~(np.isnan(self._since) & np.isnan(self._board_since) & np.isnan(self._fan_since))
-        return let_through(fewer, view.fan_min_rpm.value == 0.0, followed)
+        return let_through(fewer, self._stands(view), followed)
+
+    def _stands(self, view: SiteView) -> Bools:
+        """Tell who has a fan at 0 rpm; some firmware tells that of fans which a liquid-cooled miner does not have."""
+        if self._fanned is None:
+            self._fanned = np.array([miner.cooling is Cooling.AIR for miner in view.site.miners], dtype=np.bool_)
+        stands: Bools = self._fanned & (view.fan_min_rpm.value == 0.0)
+        return stands
 
     def _board_lost(self, view: SiteView, rows: Rows) -> Bools:
         """Tell which rows hash with fewer boards than they have, and by about as much slower."""

@@ -66,19 +66,25 @@ def figures(r: Readings, when: int, own: Mapping[str, object], epoch_s: float) -
     for (rate, hw), rate_gh in zip(_CHAINS, rates_gh, strict=False):
         found[rate] = rate_gh
         found[hw] = hw_errors
-    found.update(_sensors(r.pcb_temp_c, r.chip_temp_c))
+    liquid_c = None if r.build.fan_rpm else (round(r.warmth.inlet_c), round(r.warmth.outlet_c))
+    found.update(_sensors(r.pcb_temp_c, r.chip_temp_c, liquid_c))
     return found
 
 
 @lru_cache(4096)
-def _sensors(pcb_c: tuple[float, ...], chip_c: tuple[float, ...]) -> Mapping[str, object]:
-    """Return every figure about temperatures; they seldom change, and spelling them takes a while."""
+def _sensors(
+    pcb_c: tuple[float, ...], chip_c: tuple[float, ...], liquid_c: tuple[int, int] | None
+) -> Mapping[str, object]:
+    """Return every figure about temperatures; they seldom change, and spelling them takes a while.
+
+    A liquid-cooled miner tells its inlet and its outlet in place of the two cooler corners of its chips.
+    """
     found: dict[str, object] = {}
     for (pcb, chip, pcbs, chips, pics), at_pcb_c, at_chip_c in zip(_SENSORS, pcb_c, chip_c, strict=False):
         found[pcb] = round(at_pcb_c)
         found[chip] = round(at_chip_c)
         found[pcbs] = _four(round(at_pcb_c))
-        found[chips] = _four(round(at_chip_c))
+        found[chips] = _four(round(at_chip_c), liquid_c)
         found[pics] = _four(round(at_pcb_c - 10.0))
     return found
 
@@ -215,9 +221,9 @@ def _empty_slot(slot: int) -> Section:
 
 
 @lru_cache(256)
-def _four(hot: int) -> str:
+def _four(hot: int, cool: tuple[int, int] | None = None) -> str:
     """Return four sensors as the firmware lists them, the hottest being `hot`: two at the cool end, two at the hot."""
-    return "-".join(str(max(0, value)) for value in (hot - 27, hot - 24, hot - 1, hot))
+    return "-".join(str(max(0, value)) for value in (*(cool or (hot - 27, hot - 24)), hot - 1, hot))
 
 
 def chip_map(chips: int, answering: int, group: int = 3) -> str:

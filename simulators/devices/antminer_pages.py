@@ -15,6 +15,7 @@ from simulators.devices.board_box import kernel_lines, kernel_of, log_lines
 from simulators.devices.figures import antminer_type, best_share, mac, serial, share_age
 from simulators.devices.host import MinerHost
 from simulators.plant.image import ImageShelf, board_name
+from simulators.plant.limits import LEAST_LEVEL
 from simulators.plant.pools import PoolLine
 from simulators.plant.readings import PoolReading, Readings
 from simulators.plant.state import Process
@@ -38,7 +39,12 @@ FACTORY_SETTINGS: Mapping[str, object] = {
 ALIASES: Mapping[str, str] = {"miner-mode": "bitmain-work-mode", "freq-level": "bitmain-freq-level"}
 """Names the firmware's own page posts for what get_miner_conf calls otherwise."""
 SLEEP_MODE = "1"
-WORK_MODES = frozenset({"0", SLEEP_MODE, "3"})
+LOW_POWER_MODE = "3"
+WORK_MODES = frozenset({"0", SLEEP_MODE, LOW_POWER_MODE})
+LOW_POWER_SHARE = 0.8
+LOW_POWER_MODELS = ("s19 xp", "s21", "t21")
+"""Which models have a mode of low power, and what that leaves of the rate. Estimates."""
+
 MAX_TEXT = 256
 POOL_SLOTS = 3
 CLEARING_PAGE = "/cgi-bin/upgrade_clear.cgi"
@@ -134,6 +140,7 @@ class AntminerPages:
         try:
             posted = msgspec.json.decode(body, type=dict[str, object])
             settings, pools = _settings(posted), _pools(posted)
+            self._check_power(settings)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _verdict("error", "M001", "Invalid JSON")
         except InvalidSettingsError as bad:
@@ -147,10 +154,29 @@ class AntminerPages:
         changed = _lines(self._saved) != plant.client.lines[:POOL_SLOTS]
         if changed:
             self._host.set_pools(_lines(self._saved))
+        share = self._share()
         if self._settings["bitmain-work-mode"] == SLEEP_MODE:
             plant.suspend(now)
+        elif share != plant.derated:
+            plant.derate(now, share, restarts=True)
+            plant.resume(now, restarts=True)
+        elif plant.suspended:
+            plant.resume(now, restarts=True)
         elif not changed or plant.process is not Process.STARTING:
             plant.restart_process(now)
+
+    def _check_power(self, settings: Mapping[str, object]) -> None:
+        """Refuse a mode that the model does not have, and too low a clock."""
+        model = self._host.spec.model.casefold().removeprefix("antminer ")
+        if settings["bitmain-work-mode"] == LOW_POWER_MODE and not model.startswith(LOW_POWER_MODELS):
+            raise InvalidSettingsError("miner-mode invalid!")
+        if int(str(settings["bitmain-freq-level"])) < LEAST_LEVEL:
+            raise InvalidSettingsError("freq-level invalid!")
+
+    def _share(self) -> float:
+        """Return the share of the full rate that the saved configuration leaves."""
+        low = self._settings["bitmain-work-mode"] == LOW_POWER_MODE
+        return int(str(self._settings["bitmain-freq-level"])) / 100.0 * (LOW_POWER_SHARE if low else 1.0)
 
     def _slots(self) -> list[Pool]:
         """Return the configured pools as saved, or as somebody else configured them since."""
@@ -260,6 +286,7 @@ class AntminerPages:
     def _chain(self, r: Readings, index: int) -> object:
         answering = r.parts.answering[index]
         pcb, chip = round(r.pcb_temp_c[index]), round(r.chip_temp_c[index])
+        cool = (chip - 27, chip - 24) if r.build.fan_rpm else (round(r.warmth.inlet_c), round(r.warmth.outlet_c))
         return {
             "index": index,
             "freq_avg": 525,
@@ -269,7 +296,7 @@ class AntminerPages:
             "asic": "o" * answering + "x" * (r.parts.chips - answering),
             "temp_pic": [pcb - 37, pcb - 34, pcb - 11, pcb - 10],
             "temp_pcb": [pcb - 27, pcb - 24, pcb - 1, pcb],
-            "temp_chip": [chip - 27, chip - 24, chip - 1, chip],
+            "temp_chip": [*cool, chip - 1, chip],
             "hw": r.hw_errors // len(r.board_rates_gh),
             "eeprom_loaded": True,
             "sn": serial(self._host.spec.id, f"board{index}").upper(),

@@ -13,6 +13,7 @@ from simulators.devices.cgminer_api import INVALID_COMMAND, Answer, Reply, Reque
 from simulators.devices.host import MinerHost
 from simulators.devices.luxos_pools import LuxosPools
 from simulators.devices.luxos_telemetry import LuxosTelemetry
+from simulators.plant.luxos_profiles import share_of, step_called
 from simulators.plant.readings import Readings
 
 SESSION_S = 60.0
@@ -40,6 +41,7 @@ class LuxosApi:
             "resetminer": self._resetminer,
             "rebootdevice": self._rebootdevice,
             "curtail": self._curtail,
+            "profileset": self._profileset,
             "ledset": self._ledset,
         }
 
@@ -120,12 +122,28 @@ class LuxosApi:
 
     def _curtail(self, arguments: Sequence[str]) -> Answer:
         mode = arguments[0] if arguments else ""
-        actions = {"sleep": ("sleep mode", self._host.plant.suspend), "wakeup": ("wake up", self._host.plant.resume)}
-        if mode not in actions:
+        words = {"sleep": "sleep mode", "wakeup": "wake up"}.get(mode)
+        if words is None:
             return Answer(self.error(INVALID_COMMAND, "Invalid curtail action"))
-        words, act = actions[mode]
         content = self._telemetry.reply("CURTAIL", [{"Action": words}], 335, "Curtailment command sent")
-        return Answer(content, effect=lambda: act(self._host.now()))
+        return Answer(content, effect=lambda: self._sleep(mode == "sleep"))
+
+    def _sleep(self, sleeps: bool) -> None:
+        plant, now = self._host.plant, self._host.now()
+        if sleeps:
+            plant.suspend(now)
+        else:
+            plant.resume(now)
+
+    def _profileset(self, arguments: Sequence[str]) -> Answer:
+        step = step_called(arguments[0]) if len(arguments) == 1 else None
+        if step is None:
+            return Answer(self.error(INVALID_COMMAND, "Invalid profile"))
+        content = self._telemetry.reply("PROFILE", [{"Profile": arguments[0]}], 314, "Profile set")
+        return Answer(content, effect=lambda: self._run_at(step))
+
+    def _run_at(self, step: int) -> None:
+        self._host.plant.derate(self._host.now(), share_of(step))
 
     def _ledset(self, arguments: Sequence[str]) -> Answer:
         if len(arguments) != 2 or arguments[0] != "red" or arguments[1] not in {"auto", "on", "off", "blink"}:

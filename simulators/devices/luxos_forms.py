@@ -22,11 +22,11 @@ from simulators.devices.figures import (
     short_difficulty,
 )
 from simulators.devices.forms import TRUTH, Form, PoolsForm, fixed, plain, text, text_fixed, whole
+from simulators.plant.luxos_profiles import clock_mhz, profile_name, step_of
 from simulators.plant.readings import PoolReading, Readings
 
 COMPILED = "Tue Apr  8 22:05:35 UTC 2025"
 SLOTS = 4
-MHZ = 290
 
 
 def ordered(name: str, head: Section, items: Sequence[Section]) -> Section:
@@ -64,7 +64,7 @@ def figures(r: Readings, when: int, own: Mapping[str, object], epoch_s: float) -
         epoch_s: Unix time at loop time zero.
     """
     rates_gh, hottest_c = r.board_rates_gh, r.pcb_temp_c
-    elapsed = max(r.elapsed_s, 1)
+    elapsed, step = max(r.elapsed_s, 1), step_of(r.share)
     shares = max(r.accepted + r.rejected + r.stale, 1)
     found: dict[str, object] = {
         **own,
@@ -101,6 +101,9 @@ def figures(r: Readings, when: int, own: Mapping[str, object], epoch_s: float) -
         "pool_count": len(r.pool_book.pools),
         "curtail_mode": "Sleep" if r.suspended else "None",
         "supply_on": TRUTH[not r.suspended],
+        "mhz": clock_mhz(step),
+        "profile": profile_name(step),
+        "step": step,
     }
     now = when - epoch_s
     found.update(
@@ -111,28 +114,29 @@ def figures(r: Readings, when: int, own: Mapping[str, object], epoch_s: float) -
     for (rate, hw), rate_gh in zip(_CHAINS, rates_gh, strict=False):
         found[rate] = rate_gh
         found[hw] = hw_errors
-    found.update(_sensors(hottest_c))
+    found.update(_sensors(hottest_c, round(r.warmth.inlet_c)))
     return found
 
 
 @lru_cache(4096)
-def _sensors(hottest_c: tuple[float, ...]) -> Mapping[str, object]:
+def _sensors(hottest_c: tuple[float, ...], inlet_c: float) -> Mapping[str, object]:
     """Return every figure about temperatures; they seldom change, and spelling them takes a while."""
     found: dict[str, object] = {}
     for (hot, corners), hot_c in zip(_SENSORS, hottest_c, strict=False):
         found[hot] = hot_c
-        found[corners] = _corners(hot_c)
+        found[corners] = _corners(hot_c, inlet_c)
     return found
 
 
-def intake(exhaust_c: float) -> float:
-    """Return the temperature at a board's intake from the one at its exhaust, both in °C."""
-    return round(25.0 + (exhaust_c - 25.0) * 0.4, 1)
+def intake(exhaust_c: float, inlet_c: float) -> float:
+    """Return the temperature at a board's intake from the one at its exhaust and of what comes in, in °C."""
+    return round(inlet_c + (exhaust_c - inlet_c) * 0.4, 1)
 
 
 @lru_cache(1024)
-def _corners(hot_c: float) -> str:
-    return f"{hot_c:.0f}-{intake(hot_c):.0f}-{intake(hot_c):.0f}-{hot_c:.0f}"
+def _corners(hot_c: float, inlet_c: float) -> str:
+    cold_c = intake(hot_c, inlet_c)
+    return f"{hot_c:.0f}-{cold_c:.0f}-{cold_c:.0f}-{hot_c:.0f}"
 
 
 _FANS = tuple(f"fan{n}" for n in range(1, 9))
@@ -265,7 +269,7 @@ def stats_form(boards: Boards, fans: int, chips: int) -> Form:
         "Wait": 0,
         **{name: whole(name) for name in _FANS[:fans]},
         "fan_num": fans,
-        "frequency": MHZ,
+        "frequency": whole("mhz"),
         "miner_count": found,
         "miner_id": text("board_id"),
         "miner_version": text("version"),
@@ -276,7 +280,7 @@ def stats_form(boards: Boards, fans: int, chips: int) -> Form:
         "temp_num": found,
         "total rate": fixed("rate"),
         "total_acn": found * chips,
-        "total_freqavg": float(MHZ),
+        "total_freqavg": fixed("mhz", 1),
         "total_rateideal": fixed("rate_ideal"),
     }
     for slot, answering in enumerate((*boards, *(None,) * (SLOTS - len(boards))), start=1):
@@ -291,7 +295,7 @@ def _chain(slot: int, chips: int, answering: int) -> Section:
         f"chain_acs{slot}": chip_map(chips, answering, group=4),
         f"chain_hw{slot}": whole(f"hw{slot}"),
         f"chain_rate{slot}": text_fixed(f"rate{slot}"),
-        f"freq{slot}": float(MHZ),
+        f"freq{slot}": fixed("mhz", 1),
         f"temp{slot}": fixed(f"hot{slot}", 1),
         f"temp2_{slot}": fixed(f"hot{slot}", 1),
         f"temp_chip{slot}": corners,
@@ -340,8 +344,8 @@ def config_form(boards: int) -> Form:
         "OS": "LuxOS",
         "PGA Count": 0,
         "Pool Count": whole("pool_count"),
-        "Profile": f"{MHZ}MHz",
-        "ProfileStep": "0",
+        "Profile": text("profile"),
+        "ProfileStep": text("step"),
         "RedLed": text("led"),
         "SerialNumber": text("serial"),
         "Strategy": "Failover",

@@ -6,6 +6,7 @@ What the polled replies look like is in `luxos_forms`.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from agent.model.topology import Family
 from simulators.devices.cgminer_api import Reply, Section, status
 from simulators.devices.figures import (
     antminer_type,
@@ -15,7 +16,6 @@ from simulators.devices.forms import Latest
 from simulators.devices.host import MinerHost
 from simulators.devices.luxos_forms import (
     COMPILED,
-    MHZ,
     POWER,
     SUMMARY,
     config_form,
@@ -27,6 +27,8 @@ from simulators.devices.luxos_forms import (
     speaker,
     stats_form,
 )
+from simulators.plant.limits import LUXOS_DANGEROUS_C, RULES
+from simulators.plant.luxos_profiles import STEPS, clock_mhz, profile_name, share_of, step_of
 from simulators.plant.readings import Readings
 
 
@@ -138,7 +140,7 @@ class LuxosTelemetry:
                     "MHS av": r.rate_av * share * 1000.0,
                     "Name": "",
                     "Nominal MHS": r.target_gh * 1000.0 / boards,
-                    "Profile": f"{MHZ}MHz",
+                    "Profile": profile_name(step_of(r.share)),
                     "Rejected": r.rejected // boards,
                     "SerialNumber": serial(self._host.spec.id, f"board{number}").upper(),
                     "Status": "Alive" if r.parts.answering[number] else "Dead",
@@ -156,8 +158,8 @@ class LuxosTelemetry:
                 "TEMP": n,
                 "BottomLeft": hot,
                 "TopLeft": hot,
-                "BottomRight": intake(hot),
-                "TopRight": intake(hot),
+                "BottomRight": intake(hot, r.warmth.inlet_c),
+                "TopRight": intake(hot, r.warmth.inlet_c),
             }
             for n, hot in enumerate(r.pcb_temp_c)
         ]
@@ -179,31 +181,33 @@ class LuxosTelemetry:
     def _groups(self, _reading: Readings, _when: int) -> Section:
         return self.reply("GROUPS", [{"GROUP": 0, "Name": "default", "Quota": 1}], 302, "1 Group(s)")
 
-    def _profiles(self, r: Readings, _when: int) -> Section:
+    def _profiles(self, _reading: Readings, _when: int) -> Section:
+        spec = self._host.spec
         profiles: list[Section] = [
             {
                 "CanRestore": True,
-                "Frequency": MHZ + 25 * step,
+                "Frequency": clock_mhz(step),
                 "HasOverrides": False,
-                "Hashrate": round(r.target_gh / 1000.0 * (MHZ + 25 * step) / MHZ, 1),
+                "Hashrate": round(spec.hashrate_th * share_of(step), 1),
                 "IsDynamic": True,
                 "IsTuned": step == 0,
-                "Profile Name": f"{MHZ + 25 * step}MHz",
+                "Profile Name": profile_name(step),
                 "Step": str(step),
                 "Voltage": 11.88,
-                "Watts": round(self._host.spec.power_w * (MHZ + 25 * step) / MHZ),
+                "Watts": round(spec.power_w * share_of(step)),
             }
-            for step in range(-2, 3)
+            for step in STEPS
         ]
         return self.reply("PROFILES", profiles, 313, f"{len(profiles)} Profile(s)")
 
     def _tempctrl(self, _reading: Readings, _when: int) -> Section:
-        limits: Section = {"Dangerous": 75, "Hot": 70, "Mode": "Automatic", "Target": 60}
+        hot_c = LUXOS_DANGEROUS_C - (RULES[Family.LUXOS].steps_before_k or 0.0)
+        limits: Section = {"Dangerous": LUXOS_DANGEROUS_C, "Hot": hot_c, "Mode": "Automatic", "Target": hot_c - 10}
         return self.reply("TEMPCTRL", [limits], 329, "Temperature control")
 
     def _atm(self, _reading: Readings, _when: int) -> Section:
         atm: Section = {
-            "Enabled": False,
+            "Enabled": True,
             "MaxProfile": "",
             "MinProfile": "",
             "PostRampMinutes": 15,
@@ -221,4 +225,10 @@ class LuxosTelemetry:
         for code, words, at in self._host.plant.system.codes(r.at):
             created = datetime.fromtimestamp(self._host.utc(at), UTC).isoformat()
             events.append({"Code": code, "CreatedAt": created, "Description": words, "Target": "MINER"})
+        if r.overheated:
+            created = datetime.fromtimestamp(when, UTC).isoformat()
+            words = "Miner is stopped: a board is dangerously hot."
+            events.append(
+                {"Code": "OVERTEMP_PROTECTION", "CreatedAt": created, "Description": words, "Target": "MINER"}
+            )
         return self.reply("EVENTS", events, 357, "Miner Events")

@@ -47,6 +47,9 @@ WRITING_OFF = "can't access write cmd"
 UPDATES = frozenset({"update_firmware", "upgrade_firmware"})
 """The command that announces an image: facts "miners", section 6, has both names."""
 
+LEAST_PERCENT, LEAST_LIMIT, MOST_LIMIT_W = 1, 0.3, 99_999
+"""What the power can be set to: per cent of the usual, and a limit over the usual power and in W. Estimates."""
+
 POOL_SLOTS = 3
 MAX_TEXT = 256
 
@@ -75,6 +78,7 @@ class WhatsminerApi:
         self._images = images
         self._vault = vault
         self._led = "auto"
+        self._limit = round(host.spec.power_w * 1.05)
         self._own = own_figures(host.spec, host.plant.profile.boards)
         self._latest = Latest(self._figures)
         self._pools_form = pools_form()
@@ -97,6 +101,8 @@ class WhatsminerApi:
             "reboot": self._reboot,
             "power_off": self._power_off,
             "power_on": self._power_on,
+            "set_power_pct": self._set_power_share,
+            "adjust_power_limit": self._adjust_power_limit,
             "set_led": self._set_led,
             "update_pools": self._update_pools,
         }
@@ -162,7 +168,9 @@ class WhatsminerApi:
             return Answer(self.error(PERMISSION_DENIED, WRITING_OFF))
         if perform is None:
             return Answer(self._vault.seal(self._flat("S", COMMAND_OK, "ready")), upload=self._update_firmware)
-        if name == "update_pools" and _pool_lines(command) is None:
+        asked = {"set_power_pct": self._percent, "adjust_power_limit": self._limit_w}.get(str(name))
+        refused = asked is not None and asked(command) is None
+        if refused or (name == "update_pools" and _pool_lines(command) is None):
             return Answer(self._vault.seal(self.error(COMMAND_ERROR, "API command ERROR")))
         done = self._vault.seal(self._flat("S", COMMAND_OK, "API command OK"))
         return Answer(done, effect=lambda: perform(command))
@@ -179,6 +187,24 @@ class WhatsminerApi:
 
     def _power_on(self, _command: Mapping[str, object]) -> None:
         self._host.plant.resume(self._host.now())
+
+    def _set_power_share(self, command: Mapping[str, object]) -> None:
+        """Run at a share of the usual power, at once and until btminer starts afresh."""
+        self._host.plant.derate(self._host.now(), (self._percent(command) or 100) / 100.0, lasts=False)
+
+    def _adjust_power_limit(self, command: Mapping[str, object]) -> None:
+        """Keep below that power from now on; btminer starts afresh for it."""
+        self._limit = self._limit_w(command) or self._limit
+        share = min(1.0, self._limit / self._host.spec.power_w)
+        self._host.plant.derate(self._host.now(), share, restarts=True)
+
+    def _percent(self, command: Mapping[str, object]) -> int | None:
+        """Return the percentage that is asked for; None where the firmware refuses it."""
+        return _whole(command.get("percent"), LEAST_PERCENT, 100)
+
+    def _limit_w(self, command: Mapping[str, object]) -> int | None:
+        """Return the power limit that is asked for, in W; None where the firmware refuses it."""
+        return _whole(command.get("power_limit"), round(LEAST_LIMIT * self._host.spec.power_w), MOST_LIMIT_W)
 
     def _set_led(self, command: Mapping[str, object]) -> None:
         self._led = "auto" if command.get("param") == "auto" else "manual"
@@ -257,7 +283,7 @@ class WhatsminerApi:
         ready = self._host.plant.process is Process.RUNNING and r.upfreq_complete
         system = self._host.plant.system
         own = self._own | {"version": f"'{system.version}'", "platform": system.control_board.value}
-        return figures(r, when, own, ready=ready, last_share=self._share_time)
+        return figures(r, when, own, power_limit_w=self._limit, ready=ready, last_share=self._share_time)
 
     def _share_time(self, at: float | None) -> int:
         return 0 if at is None else self._host.utc(at)
@@ -270,6 +296,13 @@ class WhatsminerApi:
         ]
         head = status("S", when, 69, "Device Details", BTMINER)
         return {"STATUS": [head], "DEVDETAILS": boards, "id": 1}
+
+
+def _whole(value: object, least: int, most: int) -> int | None:
+    """Return a whole number given as text, if it is within bounds."""
+    if not isinstance(value, str) or not value.isascii() or not value.isdigit() or len(value) > 6:
+        return None
+    return int(value) if least <= int(value) <= most else None
 
 
 def _pool_lines(command: Mapping[str, object]) -> tuple[PoolLine, ...] | None:

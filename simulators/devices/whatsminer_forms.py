@@ -6,7 +6,7 @@ Field names and types follow the captured replies of facts "miners", section 5.
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from agent.model.topology import Miner
+from agent.model.topology import Cooling, Miner
 from simulators.devices.cgminer_api import Section, status
 from simulators.devices.figures import address_of, best_share, mac, pool_figures, serial
 from simulators.devices.forms import TRUTH, Form, PoolsForm, fixed, plain, text, whole
@@ -19,7 +19,7 @@ def own_figures(spec: Miner, boards: int) -> dict[str, object]:
     """Return the figures that are that miner's own and never change."""
     return {
         "mac": mac(spec.id, spec.mac),
-        "power_limit": round(spec.power_w * 1.05),
+        "liquid": TRUTH[spec.cooling is not Cooling.AIR],
         **{f"pcb_serial{n}": board_serial(spec, n) for n in range(boards)},
     }
 
@@ -34,6 +34,7 @@ def figures(
     when: int,
     own: Mapping[str, object],
     *,
+    power_limit_w: float,
     ready: bool,
     last_share: Callable[[float | None], int],
 ) -> dict[str, object]:
@@ -43,6 +44,7 @@ def figures(
         r: what the miner measures.
         when: Unix time of it.
         own: figures that never change.
+        power_limit_w: what it may draw at most.
         ready: btminer is past its start.
         last_share: turns a share's loop time in s into Unix time, 0 before the first.
     """
@@ -52,6 +54,7 @@ def figures(
     elapsed = max(r.elapsed_s, 1)
     found: dict[str, object] = {
         **own,
+        "power_limit": round(power_limit_w),
         "when": when,
         "elapsed": r.elapsed_s,
         "uptime": r.uptime_s,
@@ -83,7 +86,8 @@ def figures(
         "chip_min": min(chips_c) - 18.0,
         "chip_max": max(chips_c),
         "chip_avg": sum(chips_c) / len(chips_c) - 8.0,
-        "mhz": 0 if r.suspended else 648,
+        "mhz": 0 if r.suspended or r.overheated else round(648 * r.share),
+        "env_c": r.warmth.inlet_c,
         "fan_in": fans_rpm[0],
         "fan_out": fans_rpm[-1],
         "power": round(r.power_w),
@@ -185,7 +189,7 @@ _SUMMARY: Section = {
     "Hash Deviation%": 0.1,
     "Target Freq": 625,
     "Target MHS": fixed("mhs_target", 0),
-    "Env Temp": 25.0,
+    "Env Temp": fixed("env_c", 1),
     "Power Mode": "Normal",
     "Factory GHS": fixed("ghs_target", 0),
     "Power Limit": whole("power_limit"),
@@ -194,7 +198,7 @@ _SUMMARY: Section = {
     "Chip Temp Avg": fixed("chip_avg"),
     "Error Code Count": 0,
     "Factory Error Code Count": 0,
-    "Liquid Cooling": False,
+    "Liquid Cooling": plain("liquid"),
     "Power Fanspeed": 9000,
     "Btminer Fast Boot": "disable",
     "CB Platform": text("platform"),

@@ -4,11 +4,14 @@ Outcomes are those of the agent's drivers on the wire: an error where a person w
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 from agent.model.errors import DeviceError, PolicyError, RefusedError, SilentError, TransportError
 from agent.model.ids import MinerId, PduId, SwitchId
 from agent.model.topology import Family, Miner, Outlet, Pool, Port
+from simulators.plant.limits import LEAST_LEVEL
+from simulators.plant.luxos_profiles import share_of, step_within
 from simulators.plant.miner import MinerPlant
 from simulators.plant.pools import PoolLine
 from simulators.plant.site import SitePlant
@@ -65,9 +68,15 @@ class PlantMiners:
             plant.set_pools(self._now(), lines)
 
     async def derate(self, miner: Miner, share: float) -> None:
-        """Have it run at that share of its power; nothing happens where it does."""
+        """Have it run at that share of its power, or a little less where its family knows steps.
+
+        Raises PolicyError where there is no such step. Nothing happens where it runs so already.
+        """
+        wanted = _settable(miner.family, share)
+        if wanted is None:
+            raise PolicyError(f"{miner.id}: expected a step of at most {share:.0%} of its power, it has none")
         plant = await self.reached(miner)
-        plant.derate(self._now(), share)
+        plant.derate(self._now(), wanted, restarts=miner.family is not Family.LUXOS)
 
     async def sleep(self, miner: Miner) -> None:
         """Have it stop hashing."""
@@ -77,7 +86,7 @@ class PlantMiners:
     async def wake(self, miner: Miner) -> None:
         """Have it hash again."""
         plant = await self.reached(miner)
-        plant.resume(self._now())
+        plant.resume(self._now(), restarts=miner.family is Family.ANTMINER_STOCK)
 
     async def reached(self, miner: Miner) -> MinerPlant:
         """Return the miner if a command reaches its board; raises RefusedError or SilentError."""
@@ -97,6 +106,15 @@ class PlantMiners:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _settable(family: Family, share: float) -> float | None:
+    """Return the share of its power that a family can be set to for one that is wanted; None where there is none."""
+    if family is Family.LUXOS:
+        step = 0 if share >= 1.0 else step_within(share)
+        return None if step is None else share_of(step)
+    percent = math.floor(100.0 * share + 1e-6)
+    return share if family is Family.WHATSMINER else percent / 100.0 if percent >= LEAST_LEVEL else None
 
 
 class PlantFinder:

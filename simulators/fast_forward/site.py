@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Mapping
 
-from agent.model.ids import MinerId, PduId, SwitchId
+from agent.model.ids import CoolingUnitId, MinerId, PduId, SwitchId
 from agent.model.site_view import SiteView
 from agent.model.topology import Family, Site
+from simulators.fast_forward.cooling import CoolingReads, PlantCooling
 from simulators.fast_forward.drivers import PlantFinder, PlantMiners, PlantPdu, PlantSwitch
 from simulators.fast_forward.firmware import PlantFirmware
 from simulators.fast_forward.polls import MinerPolls, Phase
@@ -15,6 +16,9 @@ from simulators.fast_forward.surroundings import Surroundings
 from simulators.plant.history import HistorySettings
 from simulators.plant.site import SitePlant
 from simulators.truth import Truth
+
+COOLING_S = 10.0
+"""How often coolant units are read where nobody says."""
 
 SETTLE_S = 0.05
 """Every tick comes so long after the columns were written."""
@@ -42,6 +46,7 @@ class ColumnFeed:
         switch_s: float,
         focus_s: float,
         phase: Phase,
+        cooling_s: float = COOLING_S,
     ) -> None:
         self._site = view.site
         self._plant = plant
@@ -64,6 +69,14 @@ class ColumnFeed:
         self._in_focus: list[MinerId] = []
         self._waiting: asyncio.Future[None] | None = None
         self._miners.on_earlier = self._wake
+        self._cooling = CoolingReads(
+            view,
+            plant,
+            epoch_s=epoch_s,
+            period_s=cooling_s,
+            focus_s=focus_s,
+            first_s={unit.id: plant.now + phase(unit.id) * poll_s for unit in view.site.cooling_units},
+        )
         self._feeding: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -95,6 +108,8 @@ class ColumnFeed:
             {miner.port.switch for miner in members if miner.port is not None},
             self._plant.now,
         )
+        units = {unit.id for m in members if (unit := self._site.unit_of_loop.get(m.loop or "")) is not None}
+        self._cooling.focus(units, self._plant.now)
         self._pools.focus({pool.id for miner in members for pool in self._site.pools_of(miner)}, self._plant.now)
 
     def rehost(self, miner: MinerId, host: str) -> None:
@@ -120,6 +135,7 @@ class ColumnFeed:
                 self._miners.poll(now)
                 self._rest.hurry(self._miners.newly_silent(), now)
                 self._rest.read(now)
+                self._cooling.read(now)
                 self._pools.look(now)
                 step += 1
 
@@ -144,7 +160,7 @@ class FastForwardSite:
 
     Attributes:
         plant, truth: the simulated world and what is wrong with it.
-        miners, firmware, pdus, switches, finder: what the agent acts through.
+        miners, firmware, pdus, switches, cooling, finder: what the agent acts through.
         addresses: where the agent has found miners that are not where the inventory says.
     """
 
@@ -159,4 +175,7 @@ class FastForwardSite:
         self.miners: Mapping[Family, PlantMiners] = dict.fromkeys(Family, control)
         self.firmware: Mapping[Family, PlantFirmware] = dict.fromkeys(Family, PlantFirmware(self.plant, control))
         self.pdus: Mapping[PduId, PlantPdu] = {pdu.id: PlantPdu(self.plant, pdu.id) for pdu in site.pdus}
+        self.cooling: Mapping[CoolingUnitId, PlantCooling] = {
+            name: PlantCooling(self.plant, unit) for name, unit in self.plant.units.items()
+        }
         self.switches: Mapping[SwitchId, PlantSwitch] = {s.id: PlantSwitch(self.plant, s.id) for s in site.switches}

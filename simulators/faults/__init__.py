@@ -9,6 +9,7 @@ from simulators.faults.network import NETWORK_FAULTS
 from simulators.faults.parts import PART_FAULTS
 from simulators.faults.pdu import PDU_FAULTS
 from simulators.faults.pool import POOL_FAULTS, WORK_FAULTS
+from simulators.faults.thermal import HEAT_FAULTS
 from simulators.faults.wire import WIRE_FAULTS
 
 __all__ = ["FAULT_KINDS", "FaultKind", "Knob", "On", "miners_of"]
@@ -19,6 +20,7 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         MINER_FAULTS,
         PART_FAULTS,
         FIRMWARE_FAULTS,
+        HEAT_FAULTS,
         NETWORK_FAULTS,
         PDU_FAULTS,
         POOL_FAULTS,

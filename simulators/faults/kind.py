@@ -9,7 +9,7 @@ from typing import assert_never
 
 from agent.model.action import Verb
 from agent.model.errors import InvariantError, PolicyError
-from agent.model.ids import ImageId, MinerId, PduId, PoolId, SwitchId
+from agent.model.ids import CoolingUnitId, ImageId, MinerId, PduId, PoolId, SwitchId
 from agent.model.incident import Category, Reason
 from agent.model.topology import Outlet, Port, Site
 from simulators.plant.miner import MinerPlant
@@ -34,6 +34,12 @@ class On(StrEnum):
     """`switch:c1-sw`"""
     PORT = "port"
     """`port:c1-sw/12`"""
+    LOOP = "loop"
+    """`loop:c1-loop`, a coolant loop as the inventory names it"""
+    CDU = "cdu"
+    """`cdu:c1-cdu`, a coolant unit"""
+    SITE = "site"
+    """`site:NAME`, the site itself, by its name"""
     IMAGE = "image"
     """`image:9f86d081…`, an allowed firmware image by its SHA-256"""
 
@@ -256,12 +262,31 @@ def miners_of(site: Site, target: str, on: frozenset[On] = frozenset(On)) -> tup
         case On.SWITCH | On.PORT:
             ports = frozenset(ports_of(site, target))
             return tuple(miner.id for miner in site.miners if miner.port in ports)
+        case On.LOOP | On.CDU | On.SITE:
+            return _cooled_together(site, On(word), name)
         case On.IMAGE:
             if ImageId(name) not in site.image:
                 raise PolicyError(f"the site has no image {name!r}: name one of its configuration")
             return tuple(miner.id for miner in site.miners if site.image[ImageId(name)].may_be_for(miner))
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _cooled_together(site: Site, on: On, name: str) -> tuple[MinerId, ...]:
+    """Return the miners of a loop, of a unit's loop, or of the site; PolicyError if there is none such."""
+    loop: str | None = name
+    if on is On.SITE:
+        if name != site.name:
+            raise PolicyError(f"the site is called {site.name!r}; got {name!r}")
+        return tuple(miner.id for miner in site.miners)
+    if on is On.CDU:
+        unit = site.cooling_unit.get(CoolingUnitId(name))
+        loop = None if unit is None else unit.loop
+    found = tuple(miner.id for miner in site.miners if loop is not None and miner.loop == loop)
+    if not found:
+        what = "cooling unit" if on is On.CDU else "loop"
+        raise PolicyError(f"the site has no {what} {name!r} with miners: name one of its configuration")
+    return found
 
 
 def outlets_of(site: Site, target: str) -> tuple[Outlet, ...]:

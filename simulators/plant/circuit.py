@@ -52,6 +52,7 @@ class Circuit:
         figures: what it is like.
         supply_c: temperature of what goes to the miners.
         setpoint_c: what its controller aims at.
+        droop_k: how far above the setpoint its controller leaves it.
         health: share of its coolers' conductance that is there; 0 where no heat is rejected.
         rejected_w: heat rejected now.
     """
@@ -59,6 +60,7 @@ class Circuit:
     def __init__(self, figures: CircuitFigures, setpoint_c: float, heat_w: float) -> None:
         self.figures = figures
         self.supply_c = self.setpoint_c = setpoint_c
+        self.droop_k = 0.0
         self.health = 1.0
         self.rejected_w = heat_w
         self._standing_w = heat_w
@@ -76,7 +78,7 @@ class Circuit:
         rejected_j, left = 0.0, dt
         while left > 1e-9:
             step = min(STEP_S, left)
-            error_k = self.supply_c - self.setpoint_c
+            error_k = self.supply_c - self.setpoint_c - self.droop_k
             most_w = self.most_w(sink_c)
             wanted_w = min(max(0.0, self._standing_w + gain_w * error_k), most_w)
             if not (error_k > 0.0 and wanted_w >= most_w):  # no winding up against the stop
@@ -93,7 +95,8 @@ class Circuit:
         conductance = self.figures.conductance_w_per_k * self.health
         if conductance <= 0.0:
             return math.inf if heat_w > 0.0 else self.supply_c
-        return max(self.setpoint_c if heat_w > 0.0 else self.supply_c, sink_c + heat_w / conductance)
+        held_c = self.setpoint_c + self.droop_k if heat_w > 0.0 else self.supply_c
+        return max(held_c, sink_c + heat_w / conductance)
 
     def is_settled(self, heat_w: float, sink_c: float) -> bool:
         """Whether nothing moves any more."""

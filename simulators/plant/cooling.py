@@ -85,7 +85,7 @@ class Coolant:
         self._watched: set[int] = set()
         self._endures_c: Floats = np.zeros(0)
         self._coldest_c = math.inf
-        self._beats = False
+        self._beats = self._strides = False
 
     def supply_c(self, now: float) -> float:
         """Return the temperature at which it comes to the miners, in °C."""
@@ -105,7 +105,13 @@ class Coolant:
         """Begin to live: all members are there."""
         self._endures_c = np.array([member.endures_c() for member in self.members])
         self._coldest_c = min(self._endures_c, default=math.inf)
-        if not self._weather.is_constant and self.members:
+        if not self._weather.is_constant:
+            self.follow_weather()
+
+    def follow_weather(self) -> None:
+        """Look at the weather from now on, every now and then."""
+        if not self._strides and self.members:
+            self._strides = True
             self._clock.plan(self._clock.now + STRIDE_S, self._stride)
 
     def stir(self) -> None:
@@ -252,9 +258,11 @@ class Loop(Coolant):
         self._flow_setpoint = flow_setpoint
         self._follow_flow(now)
 
-    def foul(self, now: float, share: float) -> None:
-        """Let so much of the coolers' conductance be lost."""
+    def foul(self, now: float, *, share: float, droop_k: float) -> None:
+        """Let so much of the coolers' conductance be lost, and the controller leave the supply above its setpoint."""
         self._fouling = share
+        self._move(now)
+        self.circuit.droop_k = droop_k
         self._follow_flow(now)
 
     def wear(self, now: float, share: float) -> None:
@@ -315,6 +323,7 @@ class CoolingPlant:
     """
 
     def __init__(self, site: Site, clockwork: Clockwork, weather: Weather) -> None:
+        self._weather = weather
         self.air = Air(clockwork, weather)
         specs: dict[str, list[Miner]] = {}
         for spec in site.miners:
@@ -324,6 +333,12 @@ class CoolingPlant:
             name: Loop(name, of_loop, site.unit_of_loop.get(name), clockwork, weather)
             for name, of_loop in specs.items()
         }
+
+    def heat_up(self, now: float, extra_k: float, within_s: float) -> None:
+        """Let it become that much hotter than the climate has it, within so long; 0 ends that."""
+        self._weather.heat_up(now, extra_k, within_s)
+        for coolant in (self.air, *self.loops.values()):
+            coolant.follow_weather()
 
     def of(self, spec: Miner) -> Coolant:
         """Return what cools a miner."""

@@ -217,6 +217,6 @@ class MinerHeat:
         inlet_c, heat = self.coolant.supply_c(now), self.advance(now)
         return inlet_c + self.rise_k * self.resistance(inlet_c, heat) * heat
 
-    def safe_below_c(self, chip_c: float) -> float:
-        """Return the coolant's temperature below which chips stay under that one at full rate, in the long run."""
-        return chip_c - self.rise_k * self._clog * self.least * self._carried
+    def safe_below_c(self, chip_c: float, share: float = 1.0) -> float:
+        """Return the coolant's temperature below which chips stay under that one at a share of the rate, for good."""
+        return chip_c - self.rise_k * self._clog * self.least * self._carried * share

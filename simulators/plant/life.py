@@ -91,7 +91,7 @@ class MinerLife:
         self.process = Process.RUNNING
         self.healthy = True
         self.suspended = False
-        self.derated = 1.0
+        self.derated = self._lasting_share = 1.0
         self._clock = clockwork
         self._journal = journal
         self._rng = rng
@@ -191,6 +191,10 @@ class MinerLife:
             self._halt(now)
             self._hardware.boards_off_at = now
             self.suspended = True
+
+    def _be_derated(self, share: float) -> None:
+        self.derated = share
+        self.target_gh = self.spec.hashrate_th * 1000.0 * share
 
     @property
     def energised(self) -> bool:
@@ -332,6 +336,7 @@ class MinerLife:
     def _mend_by_restart(self) -> None:
         self.fault.process_dead = self.fault.hashing_stopped = False
         self.suspended = False
+        self._be_derated(self._lasting_share)
         self.protection.reset()
         if self.fault.bad_until_restart:
             self.fault.bad_shares, self.fault.bad_until_restart = 0.0, False
@@ -399,6 +404,7 @@ class MinerLife:
         useful = self.client.earning and self.lan.reaches_pools and self.fault.bad_shares < HIGH_REJECTS
         found = self.lan.host == self.lan.known_at
         sound = self.system.is_sound and not self.fault.parts.any()
+        sound = sound and (not self.fault.clogged or self.protection.holds(now, self.derated))
         healthy = self.process is Process.RUNNING and sound and useful and found and level >= HEALTHY_LEVEL - ROUNDING
         if healthy != self.healthy:
             what = What.HEALTHY if healthy else What.UNHEALTHY

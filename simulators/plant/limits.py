@@ -36,11 +36,14 @@ class Rules:
 
 RULES: Mapping[Family, Rules] = {
     Family.ANTMINER_STOCK: Rules(None, 0.0, 60.0, 1.0, 600.0, restarts=True, tells_steps=False),
-    Family.LUXOS: Rules(5.0, 0.05, 60.0, 0.5, 300.0, restarts=False, tells_steps=True),
+    Family.LUXOS: Rules(5.0, 25.0 / 590.0, 60.0, 0.5, 300.0, restarts=False, tells_steps=True),
     Family.WHATSMINER: Rules(3.0, 0.05, 60.0, 0.6, 300.0, restarts=False, tells_steps=False),
 }
 """Stock: a cliff, then a run of 5 to 30 min, a stop, a start. LuxOS: profile steps from `hot` to `dangerous`.
 Whatsminer: less power, then a stop. Facts "detection", section 1.3."""
+
+LEAST_LEVEL = 50
+"""Least per cent of the clock that a stock Antminer's configuration may ask for. An estimate."""
 
 LUXOS_DANGEROUS_C = 70.0
 """On board sensors, as LuxOS is delivered; `hot` is 5 K below, the fans' target 15 K. Facts "detection", section 0."""

@@ -3,7 +3,9 @@
 What it says on the wire is not here; servers ask `board`, `process`, `wire` and `readings`.
 """
 
+import math
 from collections.abc import Sequence
+from functools import partial
 
 from simulators.plant.heat import MinerHeat
 from simulators.plant.journal import What
@@ -17,6 +19,9 @@ SHARE_OCTETS = 220
 
 COLD = 0.01
 """Heat, over that at full rate, below which hashboards count as cold."""
+
+CLOG_STEP_S = 60.0
+"""A clog that grows does so in steps of this length."""
 
 
 class MinerPlant(MinerParts):
@@ -45,25 +50,40 @@ class MinerPlant(MinerParts):
             self._start_process(now)
         return True
 
-    def resume(self, now: float) -> None:
-        """Wake a sleeping miner; one that is too hot hashes once it is not."""
+    def resume(self, now: float, *, restarts: bool = False) -> None:
+        """Wake a sleeping miner, or have it start a new process; one that is too hot hashes once it is not."""
         self._clock.advance(now)
         if self.suspended:
             self._journal.note(now, What.RESUME, miner=self.spec.id, healthy=self.healthy)
             self._changed()
             self.suspended = False
-            self._work(now)
+            if restarts:
+                self._start_process(now)
+            else:
+                self._work(now)
 
-    def derate(self, now: float, share: float) -> bool:
-        """Have it run at that share of its rate; return whether that reached a living control board."""
+    def derate(self, now: float, share: float, *, restarts: bool = False, lasts: bool = True) -> bool:
+        """Have it run at that share of its rate; return whether that reached a living control board.
+
+        Args:
+            now: site s.
+            share: 1 for in full.
+            restarts: it starts a new process for that.
+            lasts: it outlives the mining process.
+        """
         self._clock.advance(now)
         if self.board is not Board.UP:
             return False
         if share != self.derated:
-            self._journal.note(now, What.DERATE, miner=self.spec.id, healthy=self._is_cool(now))
-            self.derated = share
-            self.target_gh = self.spec.hashrate_th * 1000.0 * share
-            self.aim(now)
+            slows = share < self.derated
+            self._journal.note(now, What.DERATE, miner=self.spec.id, healthy=slows and self._is_cool(now))
+            self._lasting_share = share if lasts else self._lasting_share
+            self._be_derated(share)
+            self.protection.share = 1.0
+            if restarts and self.process in {Process.RUNNING, Process.STARTING} and not self.suspended:
+                self._start_process(now)
+            else:
+                self.aim(now)
         return True
 
     def set_pools(self, now: float, lines: Sequence[PoolLine]) -> bool:
@@ -144,16 +164,27 @@ class MinerPlant(MinerParts):
         self.fault.bad_until_restart = until_restart
         self.pool_changed(now)
 
-    def clog_up(self, now: float, *, over_k: float) -> None:
-        """Let dust or scale hinder its cooling.
+    def clog_up(self, now: float, *, over_k: float, within_s: float = 0.0) -> None:
+        """Let dust or scale hinder its cooling more and more, within so long.
 
         At full rate, with its fans at full speed, its hottest chip then comes to `over_k` above where it stops.
         """
         self._clock.advance(now)
         self._changed()
         self.fault.clogged = True
-        self.warmth.clog_up(now, self.protection.clog_for(now, over_k))
-        self._coolant.reconsider(self._place)
+        faults, steps = self.fault, max(1, math.ceil(within_s / CLOG_STEP_S))
+        before, most = self.warmth.clog, self.protection.clog_for(now, over_k)
+
+        def clog(at: float, *, step: int) -> None:
+            if faults is self.fault:  # nobody has cleaned it
+                self._changed()
+                self.warmth.clog_up(at, before + (most - before) * step / steps)
+                self._coolant.reconsider(self._place)
+                self._judge(at)
+
+        clog(now, step=1)
+        for step in range(2, steps + 1):
+            self._clock.plan(now + (step - 1) * within_s / steps, partial(clog, step=step))
 
     def hijack(self, now: float, lines: Sequence[PoolLine]) -> None:
         """Let somebody who has no business there give it another list of pools."""
@@ -277,6 +308,8 @@ class MinerPlant(MinerParts):
             target_gh=self.told_gh,
             upfreq_complete=h.level(now) >= 1.0,
             suspended=self.suspended,
+            share=self.derated * self.protection.share,
+            overheated=self.protection.tripped,
             pool_url=line.url if line is not None else "",
             pool_user=line.user if line is not None else "",
             pool_alive=self.client.alive,

@@ -120,6 +120,7 @@ class MinerParts(MinerLife):
         if self.spec.family is not Family.WHATSMINER:
             return ()
         codes = [f"11{fan}" for fan in sorted(faults.fans)]
+        codes += ["350"] if self.protection.tripped else []
         codes += ["238"] if faults.cuts_every_s is not None else []
         codes += [f"{41 if error == 'eeprom' else 53}{board}" for board, error in sorted(faults.boards.items())]
         codes += [f"55{board}" for board in sorted(faults.chips)]

@@ -40,9 +40,9 @@ class Protection:
     """One miner's protection against heat.
 
     Attributes:
-        share: of its full rate that it allows now. tripped: it has stopped for heat.
+        share: of the rate it was told to run at that it allows now. tripped: it has stopped for heat.
         stop_c: hottest chip at which it stops, in °C.
-        over_s: seconds for which it was hotter than that, powered or not.
+        over_s: seconds for which its chips were as hot as that or hotter, powered or not.
         dry_s: seconds for which its hashboards had power and no coolant moved.
     """
 
@@ -81,6 +81,11 @@ class Protection:
         rise_k = self.stop_c + over_k - self._heat.warmth(now).inlet_c
         return max(1.0, rise_k / (self._heat.rise_k * self._heat.least))
 
+    def holds(self, now: float, share: float) -> bool:
+        """Whether, at that share of its full rate, it can go on for good without doing anything about its heat."""
+        safe_c = self._heat.safe_below_c(self.acts_from_c, share)
+        return self._heat.warmth(now).inlet_c < min(safe_c, self.limits.inlet_c)
+
     def reset(self) -> None:
         """Forget what was: a new process begins."""
         self.tripped, self._heat.fans_full = False, False
@@ -95,7 +100,7 @@ class Protection:
         dt, self._looked_at = now - self._looked_at, now
         margin_k = self.margin_k(now)
         if dt <= LOOKS_APART_S:
-            self.over_s += dt * (margin_k <= 0.0)
+            self.over_s += dt * (self._heat.chip_c(now) >= self.stop_c)
             self.dry_s += dt * (hashes and self._heat.is_stalled)
         if self.tripped:
             cool = margin_k >= COOLER_K or (

@@ -173,7 +173,8 @@ class Readings(NamedTuple):
         parts: hashboards, fans and error codes.
         target_gh: the rate the device itself aims at, in GH/s.
         upfreq_complete: the start-up ramp is over.
-        suspended: told to sleep.
+        suspended: told to sleep. share: of its full rate that it was told to run at, and its protection allows.
+        overheated: it has stopped for heat.
         pool_url, pool_user, pool_alive: of the pool worked for.
         build, warmth, flicker, fans_on: what temperatures and fans follow from.
         pool_book: what `pools` follows from.
@@ -203,6 +204,8 @@ class Readings(NamedTuple):
     target_gh: float
     upfreq_complete: bool
     suspended: bool
+    share: float
+    overheated: bool
     pool_url: str
     pool_user: str
     pool_alive: bool

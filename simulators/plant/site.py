@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 
-from agent.model.ids import MinerId
+from agent.model.ids import CoolingUnitId, MinerId
 from agent.model.topology import Site
 from simulators.plant.clockwork import Clockwork
 from simulators.plant.cooling import CoolingPlant
@@ -16,6 +16,7 @@ from simulators.plant.miner import MinerPlant
 from simulators.plant.network import NetworkPlant
 from simulators.plant.pools import PoolsPlant
 from simulators.plant.power import PowerPlant
+from simulators.plant.unit import UnitPlant
 from simulators.plant.weather import Weather
 
 
@@ -26,7 +27,7 @@ class SitePlant:
     loop). Everything random follows from `seed`, each part from a stream of its own.
 
     Attributes:
-        site: the inventory. miners, power, network, pools, cooling: the parts.
+        site: the inventory. miners, power, network, pools, cooling: the parts. units: those that drive its loops.
         journal: what was done to the plant, and who was healthy when.
         clockwork: what the plant will do by itself.
         history: the surroundings: blocks, share difficulties, shifts. weather: over the site.
@@ -42,6 +43,11 @@ class SitePlant:
         self.images = ImageShelf(site.images)
         self.weather = Weather(self.history.settings.climate, seed=seed)
         self.cooling = CoolingPlant(site, self.clockwork, self.weather)
+        self.units: dict[CoolingUnitId, UnitPlant] = {
+            spec.id: UnitPlant(spec, self.cooling.loops[spec.loop], self.weather)
+            for spec in site.cooling_units
+            if spec.loop in self.cooling.loops
+        }
         self.pools = PoolsPlant(site, self.clockwork)
         self.miners: dict[MinerId, MinerPlant] = {
             spec.id: MinerPlant(

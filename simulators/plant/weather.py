@@ -71,22 +71,23 @@ class Weather:
     """The weather of one site.
 
     Attributes:
-        is_constant: nothing about it ever changes.
+        is_constant: nothing about it ever changes by itself.
     """
 
     def __init__(self, climate: Climate, *, seed: int) -> None:
         self._figures = CLIMATES[climate]
         self._key = f"{seed}/weather"
-        self._extra_k = 0.0
+        self._from_k = self._to_k = 0.0
+        self._begun_at, self._done_at = -math.inf, -math.inf
         self.is_constant = self._figures.is_constant
 
     def outdoor_c(self, now: float) -> float:
         """Return the outdoor temperature in °C (dry bulb)."""
         f = self._figures
         if f.is_constant:
-            return f.mean_c + self._extra_k
+            return f.mean_c + self.extra_k(now)
         sun = f.swing_k * math.cos(2.0 * math.pi * (now - PEAK_S) / DAY_S)
-        return f.mean_c + sun + self._between_noons(now, 0) + self._extra_k
+        return f.mean_c + sun + self._between_noons(now, 0) + self.extra_k(now)
 
     def dew_point_c(self, now: float) -> float:
         """Return the outdoor dew point in °C; never above the temperature."""
@@ -102,9 +103,17 @@ class Weather:
         """Return the wet-bulb temperature in °C: what evaporation can cool down to."""
         return wet_bulb_c(self.outdoor_c(now), self.humidity(now))
 
-    def heat_up(self, extra_k: float) -> None:
-        """Let it be that much hotter than the climate has it, from now on; 0 ends that."""
-        self._extra_k = extra_k
+    def extra_k(self, now: float) -> float:
+        """Return how much hotter it is than the climate has it."""
+        if now >= self._done_at:
+            return self._to_k
+        part = max(0.0, now - self._begun_at) / (self._done_at - self._begun_at)
+        return self._from_k + (self._to_k - self._from_k) * part
+
+    def heat_up(self, now: float, extra_k: float, within_s: float) -> None:
+        """Let it become that much hotter than the climate has it, within so long; 0 ends that."""
+        self._from_k, self._to_k = self.extra_k(now), extra_k
+        self._begun_at, self._done_at = now, now + within_s
 
     def _between_noons(self, now: float, which: int) -> float:
         """Return the deviation of the day, passing evenly from noon to noon: 0 of the temperature, 1 of the dew."""

@@ -13,6 +13,7 @@ from agent.detect.hiccup import HiccupDetector
 from agent.model.incident import Health, Reason
 from agent.model.site_view import Expected, SiteView
 from agent.model.telemetry import BoardReading, OutletReading, OutletState, Reach, Telemetry
+from agent.model.topology import Cooling
 from agent.model.verdicts import Detector
 from tests.detect.fleet import Fleet
 from tests.factory import EPOCH, NOMINAL_TH, healthy, site
@@ -154,6 +155,14 @@ def test_a_standing_fan_fires_after_a_minute_and_ends_when_it_turns_and_hashes()
     assert watch.poll(200.0) is Health.FIRING
     assert not np.isnan(watch.clear_since[0])
     assert watch.poll(200.0) is Health.HEALTHY
+
+
+def test_a_liquid_cooled_miner_that_tells_of_fans_at_rest_has_lost_none() -> None:
+    watch = Watch(HardwareDetector)
+    miners = tuple(replace(miner, cooling=Cooling.HYDRO) for miner in watch.view.site.miners)
+    watch.view = SiteView(replace(watch.view.site, miners=miners))
+    watch.told[0] = {"fans_rpm": (0.0, 0.0)}
+    assert watch.poll(300.0) is Health.HEALTHY
 
 
 def test_a_verdict_taken_up_after_a_restart_ends_only_by_its_clear_condition() -> None:

@@ -70,8 +70,17 @@ def heat_site(cooling: Cooling, miners: int = 6, *, profile: str = "ocp_rpu2") -
 class HeatPlant:
     """A plant of such a site that is advanced in steps, as an agent's ticks would."""
 
-    def __init__(self, cooling: Cooling, miners: int = 6, *, climate: Climate = Climate.MILD, seed: int = 1) -> None:
-        self.plant = SitePlant(heat_site(cooling, miners), seed=seed, history=HistorySettings(climate=climate))
+    def __init__(
+        self,
+        cooling: Cooling,
+        miners: int = 6,
+        *,
+        climate: Climate = Climate.MILD,
+        seed: int = 1,
+        profile: str = "ocp_rpu2",
+    ) -> None:
+        site = heat_site(cooling, miners, profile=profile)
+        self.plant = SitePlant(site, seed=seed, history=HistorySettings(climate=climate))
 
     @property
     def now(self) -> float:

@@ -21,6 +21,8 @@ NAMES: Mapping[str, Callable[[Site], list[str]]] = {
     "port": lambda site: [f"{switch.id}/{k}" for switch in site.switches for k in range(1, switch.port_count + 1)],
     "rack": lambda site: _distinct(miner.rack for miner in site.miners),
     "loop": lambda site: _distinct(miner.loop for miner in site.miners),
+    "cdu": lambda site: [unit.id for unit in site.cooling_units],
+    "site": lambda site: [site.name],
     "pool": lambda site: [pool.id for pool in site.pools],
     "image": lambda site: [image.sha256 for image in site.images],
 }
