@@ -7,7 +7,7 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from agent.model.action import Action, Result, Verb
+from agent.model.action import TOGETHER, Action, Result, Verb
 from agent.model.errors import AgentError, DeviceError, PolicyError, RefusedError, SilentError
 from agent.model.ids import CoolingUnitId, MinerId, PduId, SwitchId
 from agent.model.incident import LOGS, Evidence
@@ -111,18 +111,10 @@ Errand = Callable[[Miner], Awaitable[None]]
 """What is done to each of several miners."""
 
 VERIFIED = "verified at the outlet"
-TOGETHER = 64
-"""Miners that are told something at the same time."""
 LOG_CHARS = 16_000
 """What is kept of a miner's logs in the ledger."""
 NAMED = 5
 """Targets that are named, with what they said, when an action on many did not reach all of them."""
-
-
-def limit_of(action: Action) -> float:
-    """Return how long an action may take, in s: its verb's time for each outlet, or for each batch of targets."""
-    batches = -(-len(action.targets) // TOGETHER)
-    return action.traits.timeout_s * max(1, len(action.outlets), batches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +165,7 @@ class Actor:
 
     async def perform(self, action: Action) -> Outcome:
         """Perform the action and say how it went. Never raises but on cancellation; a lost wire is `unknown`."""
-        limit_s = limit_of(action)
+        limit_s = action.limit_s
         try:
             async with asyncio.timeout(limit_s):
                 return await self._do(action)

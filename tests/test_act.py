@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as replaced
 
-from agent.act import Actor, Outcome, limit_of
+from agent.act import Actor, Outcome
 from agent.model.action import Action, Result, Verb
 from agent.model.errors import AgentError, CodecError, DeviceError, RefusedError, SilentError, TransportError
 from agent.model.ids import MinerId, PduId, PoolGroupId, PoolId
@@ -260,9 +260,9 @@ def test_a_crowd_is_told_in_batches_within_a_time_that_grows_with_it() -> None:
     board = Board(hangs=True)
     began = perform(actor(board, at=pooled(20)), to_backup(20))
     assert began.result is Result.UNKNOWN
-    assert limit_of(to_backup(24)) == 60.0
+    assert to_backup(24).limit_s == 60.0
     many = Action(Verb.SWITCH_POOL, MinerId("m1"), others=tuple(MinerId(f"x{k}") for k in range(2000)), pool=BACKUP.id)
-    assert limit_of(many) == 60.0 * 32
+    assert many.limit_s == 60.0 * 32
 
 
 def test_a_pool_that_is_not_the_miners_is_refused_before_anything_is_sent() -> None:

@@ -206,6 +206,14 @@ def _word(faulty: bool) -> str:
     return "FAILS" if faulty else "holds"
 
 
+def _group_notes(bound: Bounds) -> tuple[str, ...]:
+    """Return how long a run about many can take, where it does something to many."""
+    if all(group_s == bound.longest_s for group_s in bound.group_s.values()):
+        return ()
+    told = ", ".join(f"{duration(group_s)} for {members:,}" for members, group_s in bound.group_s.items())
+    return (f"about many miners, every one of them silent when it is told: {told}",)
+
+
 def _bound_notes(bound: Bounds, book: Summary) -> tuple[str, ...]:
     does = ", ".join(f"{v.verb} {v.most} ({v.states} written)" for v in bound.verbs)
     slowest = max(bound.ends, key=lambda end: end.longest_s)
@@ -215,6 +223,7 @@ def _bound_notes(bound: Bounds, book: Summary) -> tuple[str, ...]:
         f"in one run at most: {does or 'no action'}",
         f"in one run at most: {duration(bound.longest_s)}; {duration(bound.guards_s)} more where the guards put off "
         f"each action ({bound.actions}) for as long as they may",
+        *_group_notes(bound),
         f"slowest ({slowest.family}): {' > '.join(state for state, _ in slowest.slowest)}",
         "runs: every outcome of every action, every short cut and every hand-over told apart",
     )

@@ -101,6 +101,10 @@ DISRUPTIVE = frozenset({Verb.REBOOT, Verb.POWER_OFF, Verb.FLASH})
 """What takes a miner out of service for minutes, whether or not it was in service."""
 
 
+TOGETHER = 64
+"""Miners that are told something at the same time."""
+
+
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing to do to one miner, or to many.
 
@@ -143,6 +147,12 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     def traits(self) -> VerbTraits:
         """The verb's declared properties."""
         return VERB_TRAITS[self.verb]
+
+    @property
+    def limit_s(self) -> float:
+        """How long it may take, in s: its verb's time for each outlet, or for each batch of targets."""
+        batches = -(-len(self.targets) // TOGETHER)
+        return self.traits.timeout_s * max(1, len(self.outlets), batches)
 
 
 class Result(StrEnum):

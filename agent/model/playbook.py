@@ -45,6 +45,8 @@ Condition = Callable[[Situation], bool]
 class Act:
     """Do something to the incident's miner (power verbs: to all its outlets), or what `on` works out.
 
+    A computed action that may be on many has an attribute `reaches_many`, for the bounds of a run.
+
     The outcome picks the trigger. An unknown outcome counts as failed where the action may be repeated, and as done
     where it may not: the state that follows looks for its effect.
     """

@@ -7,6 +7,7 @@ go home again as soon as he thinks that home is good.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ class Told(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ToBest:
     """The computed action on some members: the best other pool. Its text is part of the fingerprint."""
+
+    reaches_many: ClassVar[bool] = True
 
     told: Told
 

@@ -6,6 +6,7 @@ Pure functions of a Situation. What a loop bears is in agent.model.loops.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -113,6 +114,8 @@ class DerateMiner:
 class DerateNear:
     """Derate the loop's miners that are close to their limits."""
 
+    reaches_many: ClassVar[bool] = True
+
     def __call__(self, s: Situation) -> Action:
         """Return the action; the incident's first miner where nobody is close any more."""
         rows = near_limit(s) or [s.row.index]
@@ -123,6 +126,8 @@ class DerateNear:
 @dataclass(frozen=True, slots=True)
 class SleepLoop:
     """Put every miner of the loop to sleep, the hottest first."""
+
+    reaches_many: ClassVar[bool] = True
 
     def __call__(self, s: Situation) -> Action:
         """Return the action."""

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 import numpy as np
 
@@ -75,6 +76,8 @@ class Wave(StrEnum):
 @dataclass(frozen=True, slots=True)
 class SwitchPool:
     """The computed action of a wave. An object and no function: its text, with the wave, is part of a fingerprint."""
+
+    reaches_many: ClassVar[bool] = True
 
     wave: Wave
 

@@ -5,14 +5,19 @@ family. What the guards may add is told apart: they put off each action by so mu
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+import msgspec
 
 from agent.model.action import VERB_TRAITS, Verb
 from agent.model.playbook import Act, Check, Escalate, Step, Wait
 from agent.model.topology import Family, Miner
 from agent.remediate.graph import REFERENCE_MINERS, End, Graph, Trail, triggers
 from agent.remediate.reconcile import action_of, deferred_s
+
+MEMBERS = (2_000, 14_000)
+"""Sizes of incidents for which the longest run is told: a usual site, and the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +55,14 @@ class Bounds:
 
     Attributes:
         moves: the most transitions in one run.
+        longest_s: the longest run about one miner; group_s: about as many as MEMBERS says, all told and none answering.
         actions: the most actions in one run; guards_s: what the guards can add to it by putting each of them off.
     """
 
     paths: int
     moves: int
     longest_s: float
+    group_s: Mapping[int, float]
     actions: int
     guards_s: float
     ends: tuple[EndBound, ...]
@@ -80,6 +87,7 @@ def bounds(graph: Graph) -> Bounds | None:
         paths=sum(end.paths for end in told),
         moves=int(max(_longest(graph, lambda _, __: 1.0)[state][0] for state in ends)),
         longest_s=max(end.longest_s for end in told),
+        group_s={members: _group_s(graph, ends, members) for members in MEMBERS},
         actions=actions,
         guards_s=max(_longest(graph, lambda state, trigger: _waits_s(graph, state, trigger))[end][0] for end in ends),
         ends=told,
@@ -90,22 +98,32 @@ def bounds(graph: Graph) -> Bounds | None:
     )
 
 
-def limit_s(step: Step, miner: Miner) -> float:
-    """Return how long a run of that miner can stay in a step, in s; an action's waiting for the guards is not in it.
+def limit_s(step: Step, miner: Miner, members: int = 1) -> float:
+    """Return how long a run can stay in a step, in s; an action's waiting for the guards is not in it.
 
-    An action on many miners counts as one on a single one: they are told together, and who is silent when a wave begins
-    is not among them.
+    Args:
+        step: the step.
+        miner: whose run it is, the first member of its incident.
+        members: how many the incident has; an act whose computed action says `reaches_many` may be on all of them.
     """
     match step:
         case Act():
             action = action_of(step.verb, miner)
-            return action.traits.timeout_s * max(1, len(action.outlets))
+            if getattr(step.on, "reaches_many", False):
+                action = msgspec.structs.replace(action, others=(miner.id,) * (members - 1))
+            return action.limit_s
         case Wait():
             return step.duration_s
         case Check():
             return step.limit_s(miner)
         case _:
             return 0.0
+
+
+def _group_s(graph: Graph, ends: list[str], members: int) -> float:
+    """Return how long the longest run about so many members can take, in s."""
+    times = [_longest(graph, _lasting(graph, miner, members)) for miner in REFERENCE_MINERS]
+    return max(best[end][0] for best in times for end in ends)
 
 
 _Weight = Callable[[str, str], float]
@@ -134,9 +152,9 @@ def _longest(graph: Graph, weight: _Weight) -> dict[str, tuple[float, Trail]]:
     return best
 
 
-def _lasting(graph: Graph, miner: Miner) -> _Weight:
+def _lasting(graph: Graph, miner: Miner, members: int = 1) -> _Weight:
     return lambda state, trigger: (
-        limit_s(graph.playbook.steps[state], miner) if _uses_step(graph, state, trigger) else 0.0
+        limit_s(graph.playbook.steps[state], miner, members) if _uses_step(graph, state, trigger) else 0.0
     )
 
 
