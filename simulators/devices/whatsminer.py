@@ -282,8 +282,9 @@ class WhatsminerApi:
     def _figures(self, r: Readings, when: int) -> dict[str, object]:
         ready = self._host.plant.process is Process.RUNNING and r.upfreq_complete
         system = self._host.plant.system
-        own = self._own | {"version": f"'{system.version}'", "platform": system.control_board.value}
-        return figures(r, when, own, power_limit_w=self._limit, ready=ready, last_share=self._share_time)
+        board = {"version": f"'{system.version}'", "platform": system.control_board.value}
+        own = self._own | board | {"power_limit": self._limit}
+        return figures(r, when, own, ready=ready, last_share=self._share_time)
 
     def _share_time(self, at: float | None) -> int:
         return 0 if at is None else self._host.utc(at)

@@ -34,7 +34,6 @@ def figures(
     when: int,
     own: Mapping[str, object],
     *,
-    power_limit_w: float,
     ready: bool,
     last_share: Callable[[float | None], int],
 ) -> dict[str, object]:
@@ -43,8 +42,7 @@ def figures(
     Args:
         r: what the miner measures.
         when: Unix time of it.
-        own: figures that never change.
-        power_limit_w: what it may draw at most.
+        own: figures that are the miner's own, its power limit among them.
         ready: btminer is past its start.
         last_share: turns a share's loop time in s into Unix time, 0 before the first.
     """
@@ -54,7 +52,6 @@ def figures(
     elapsed = max(r.elapsed_s, 1)
     found: dict[str, object] = {
         **own,
-        "power_limit": round(power_limit_w),
         "when": when,
         "elapsed": r.elapsed_s,
         "uptime": r.uptime_s,
