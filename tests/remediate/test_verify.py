@@ -15,21 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import playbooks
-from agent.model.action import TOGETHER, VERB_TRAITS, Action, Result, Verb
+from agent.model.action import Action, Result, Verb
 from agent.model.events import Escalated, Intended
 from agent.model.ids import MinerId
 from agent.model.incident import Category
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
 from agent.model.topology import Family, Miner, Outlet
 from agent.remediate import duty
-from agent.remediate.bounds import MEMBERS, bounds
+from agent.remediate.bounds import bounds
 from agent.remediate.graph import HANDED_OVER, REFERENCE_MINERS, End, Exit, Graph, after
 from agent.remediate.machine import Table
 from agent.remediate.properties import OWED, PROPERTIES, RISK_EXEMPT, Broken, Kept, Outlets, Property, outlets, risk
 from agent.remediate.settle import settled
 from agent.remediate.tables import Tables
 from agent.remediate.verify import CHECKS, Fault, Verification, explore, verify
-from playbooks import pool_loss
 from tests.factory import EPOCH, PDU
 from tests.ledger.builder import INCIDENT, Story
 
@@ -492,15 +491,3 @@ def test_a_cycle_leaves_no_bounds() -> None:
 
 def test_limits_are_asked_for_every_family() -> None:
     assert {miner.family for miner in REFERENCE_MINERS} == set(Family)
-
-
-def test_the_longest_run_about_many_is_longer_by_what_telling_them_in_batches_takes() -> None:
-    one, many = bounds(Graph(POWER_CYCLE)), bounds(Graph(pool_loss.PLAYBOOK))
-    assert one is not None
-    assert many is not None
-    assert set(one.group_s.values()) == {one.longest_s}, "nobody is told anything together"
-    batches = {members: -(-members // TOGETHER) for members in MEMBERS}
-    acts = max(verb.most for verb in many.verbs)
-    timeout_s = VERB_TRAITS[Verb.SWITCH_POOL].timeout_s
-    for members, group_s in many.group_s.items():
-        assert many.longest_s < group_s <= many.longest_s + acts * (batches[members] - 1) * timeout_s
