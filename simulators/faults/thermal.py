@@ -80,7 +80,8 @@ def _loop_fault(
 
 
 def _foul(loop: Loop, now: float, values: Values) -> None:
-    loop.foul(now, share=number(values, "share"), droop_k=number(values, "droop_k"))
+    share, droop_k, within_s = (number(values, name) for name in ("share", "droop_k", "within_s"))
+    loop.foul(now, share=share, droop_k=droop_k, within_s=within_s)
 
 
 LOOP_FAULTS = (
@@ -98,6 +99,7 @@ LOOP_FAULTS = (
         signature="Supply up and steady above its setpoint, flow as designed, thermal resistance of all miners flat.",
         share=Knob(0.2, "share of the coolers' conductance that is lost", span=(0.0, 0.95)),
         droop_k=Knob(5.0, "how far above the setpoint the supply is left, in K", span=(0.0, 15.0)),
+        within_s=Knob(0.0, "how long it takes to come to that, in s", span=(0.0, 604_800.0)),
     ),
     _loop_fault(
         "flow_low",

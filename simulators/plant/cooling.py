@@ -7,6 +7,7 @@ from a network is the coolant unit's (`unit`).
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -69,6 +70,24 @@ class Cooled(Protocol):
     def endures_c(self) -> float:
         """Return the temperature of what cools it below which its firmware has nothing to do about it."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Fouls:
+    """Coolers that foul evenly from one time to another: share lost and droop in K, before and after."""
+
+    since: float
+    until: float
+    share_from: float
+    share_to: float
+    droop_from: float
+    droop_to: float
+
+    def at(self, now: float) -> tuple[float, float]:
+        """Return share and droop at a site time."""
+        part = 1.0 if now >= self.until else (now - self.since) / (self.until - self.since)
+        share = self.share_from + (self.share_to - self.share_from) * part
+        return share, self.droop_from + (self.droop_to - self.droop_from) * part
 
 
 class Coolant:
@@ -185,6 +204,7 @@ class Loop(Coolant):
         self.design_lpm = MEDIA[self.kind].flow_lpm_per_w * nominal_w if unit is None else unit.design_flow_lpm
         self.flow = 1.0
         self._flow_setpoint, self._wear, self._fouling = 1.0, 0.0, 0.0
+        self._fouls = _Fouls(clockwork.now, clockwork.now, 0.0, 0.0, 0.0, 0.0)
         self._pumps_run = self._rejects = True
         self._heat_w = nominal_w
         self._at = clockwork.now
@@ -258,11 +278,13 @@ class Loop(Coolant):
         self._flow_setpoint = flow_setpoint
         self._follow_flow(now)
 
-    def foul(self, now: float, *, share: float, droop_k: float) -> None:
-        """Let so much of the coolers' conductance be lost, and the controller leave the supply above its setpoint."""
-        self._fouling = share
+    def foul(self, now: float, *, share: float, droop_k: float, within_s: float = 0.0) -> None:
+        """Let so much of the coolers' conductance be lost, and the controller leave the supply above its setpoint.
+
+        Both come evenly within so long.
+        """
         self._move(now)
-        self.circuit.droop_k = droop_k
+        self._fouls = _Fouls(now, now + within_s, self._fouling, share, self.circuit.droop_k, droop_k)
         self._follow_flow(now)
 
     def wear(self, now: float, share: float) -> None:
@@ -284,6 +306,7 @@ class Loop(Coolant):
         self._move(now)
         flow = min(MOST_FLOW, self._flow_setpoint * (1.0 - self._wear)) if self._pumps_run else 0.0
         still = flow < STILL
+        self._fouling, self.circuit.droop_k = self._fouls.at(now)
         self.circuit.health = 0.0 if still or not self._rejects else 1.0 - self._fouling
         if flow != self.flow:
             self.flow = flow
@@ -299,11 +322,14 @@ class Loop(Coolant):
         heat_w = sum(member.heat_w() for member in self.members)
         taken_w = 0.0 if self.kind is Cooling.HYDRO and self.flow < STILL else heat_w
         sink_c, circuit = self._weather.wet_bulb_c(now), self.circuit
+        if now - dt < self._fouls.until:
+            self._fouling, circuit.droop_k = self._fouls.at(now)
+            circuit.health = 0.0 if self.is_lost else 1.0 - self._fouling
         if self._beats or dt <= BEAT_S:
             circuit.advance(dt, taken_w, sink_c)
         else:
             circuit.settle(taken_w, sink_c)
-        ramping = any(member.is_ramping(now) for member in self.members)
+        ramping = now < self._fouls.until or any(member.is_ramping(now) for member in self.members)
         still = abs(heat_w - self._heat_w) <= REST_SHARE * self._heat_w and not ramping
         self._heat_w = heat_w
         self._rest = self._rest + 1 if still and circuit.is_settled(taken_w, sink_c) else 0

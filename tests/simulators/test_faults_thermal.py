@@ -50,7 +50,9 @@ def test_ending_a_fault_of_a_loop_or_its_unit_leaves_everything_as_it_was(kind: 
 
 def test_a_weak_rejection_leaves_the_supply_above_its_setpoint_and_a_lower_one_brings_it_down_as_far() -> None:
     b = Bench(HYDRO)
-    b.begin("loop.heat_rejection_weak", AT_LOOP, droop_k=5.0)
+    b.begin("loop.heat_rejection_weak", AT_LOOP, droop_k=5.0, within_s=1200.0)
+    b.run(600.0)
+    assert b.loop.supply_c(b.now) == pytest.approx(37.4, abs=0.3)
     b.run(1200.0)
     assert b.loop.supply_c(b.now) == pytest.approx(40.0, abs=KELVIN)
     for setpoint_c in (33.0, 31.0):
