@@ -2,15 +2,18 @@
 
 Rejects of many miners of one pool are the pool's, and show whether they are on whom else works for it; rejects of the
 miners behind one switch are the path's; rejects of one miner, wherever it works, are its own: its settings, which a new
-process reads again, or its hardware, which a person has to see. Nothing harder than a restart is done.
+process reads again, or its hardware, which a person has to see. Some hardware is good at less power: the miner is
+derated, and where that helps it stays so until the person has seen to it. Nothing harder than that is done.
 
 What the lifetime ratios say is never looked at: after a change only shares count that were sent after it. Figures:
 facts "detection", section 7, D6, and section 1.2; facts "failures", row 9.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from agent.model.action import Verb
+from agent.model.action import Action, Verb
 from agent.model.incident import Category
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
 from agent.model.pools import (
@@ -56,6 +59,21 @@ PROOF_S = 2700.0
 """The clear condition is 200 shares, less than 1 % of them bad: 11 min at 18 a minute, 40 at five."""
 
 
+EASED_SHARE = 0.85
+"""Of its nominal power, at which marginal chips may compute rightly: two steps of most firmware. An estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunAt:
+    """The computed action: have the miner run at that share of its power. Its text is part of the fingerprint."""
+
+    share: float
+
+    def __call__(self, s: Situation) -> Action:
+        """Return the action."""
+        return Action(verb=Verb.DERATE, miner=s.miner.id, share=self.share)
+
+
 def probes_are_fresh(s: Situation) -> bool:
     """Every pool of the group was looked at since this state was entered, or it is no pool's incident."""
     return not _is_shared(s) or probed_since(s, s.run.entered_at)
@@ -95,7 +113,7 @@ def has_nowhere_to_go(s: Situation) -> bool:
 
 
 def is_clean(s: Situation) -> bool:
-    """Fifty shares were accepted since the last bad one, all of them after the restart."""
+    """Fifty shares were accepted since the last bad one, all of them after what was done last."""
     last_bad = float(bad_at(s.row.view, np.array([s.row.index]))[0])
     since = s.run.entered_at if np.isnan(last_bad) else max(s.run.entered_at, last_bad)
     return accepted_since(s.row.view, s.row.index, since) >= CLEAN_SHARES
@@ -133,10 +151,14 @@ _STEPS: dict[str, Step] = {
     "restart": Act(Verb.RESTART, "accepted", "failed"),
     "after_restart": Check((Arm(is_clean, "clean"),), clean_s, "not_clean"),
     "proof_restart": Check((), PROOF_S, "not_recovered"),
+    "derate": Act(Verb.DERATE, "told", "refused", RunAt(EASED_SHARE)),
+    "after_derate": Check((Arm(is_clean, "clean"),), clean_s, "not_clean"),
+    "in_full": Act(Verb.DERATE, "told", "refused", RunAt(1.0)),
     **{state: step for steps, _ in _WAVES for state, step in steps.items()},
     "resolved": Resolve(),
     "ask_path": Escalate("path_rejects"),
     "ask_hardware": Escalate("hardware_rejects"),
+    "ask_derated": Escalate("derated_needs_repair"),
     "ask_restart": Escalate("restart_failed"),
     "ask_no_healthy": Escalate("no_healthy_pool"),
     "ask_failed": Escalate("rejects_everywhere"),
@@ -157,8 +179,14 @@ _TRANSITIONS = (
     Transition("accepted", "restart", "after_restart"),
     Transition("failed", "restart", "ask_restart"),
     Transition("clean", "after_restart", "proof_restart"),
-    Transition("not_clean", "after_restart", "ask_hardware"),
+    Transition("not_clean", "after_restart", "derate"),
     Transition("not_recovered", "proof_restart", "ask_hardware"),
+    Transition("told", "derate", "after_derate"),
+    Transition("refused", "derate", "ask_hardware"),
+    Transition("clean", "after_derate", "ask_derated"),
+    Transition("not_clean", "after_derate", "in_full"),
+    Transition("told", "in_full", "ask_hardware"),
+    Transition("refused", "in_full", "ask_hardware"),
     *(
         Transition("recovered", state, "resolved")
         for state in ("hold", "gather", "judge", "name", "restart", "after_restart", "proof_restart")

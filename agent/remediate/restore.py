@@ -33,6 +33,9 @@ STATE = "restore"
 CALM_S = 600.0
 """A loop that has been well for so long has recovered (facts "detection", section 7, D8)."""
 
+TRY_AGAIN_S = 86_400.0
+"""A miner that was derated for its rejects is tried in full again after a day: whoever repaired it does not say so."""
+
 SPARE_K = 10.0
 """A derated miner runs in full again where it would still be so far below its limit."""
 
@@ -142,9 +145,10 @@ def _to_wake(memory: Memory, view: SiteView, asleep: list[MinerId], now: float) 
 
 def _bears_it(memory: Memory, view: SiteView, miner: MinerId, now: float) -> bool:
     """Whether a derated miner would stay well below its limits in full, by what it shows at its share of the power."""
-    share, _, at = memory.derated[miner]
+    share, incident, at = memory.derated[miner]
     row = view.site.rows.get(miner)
-    if row is None or now - at < RAISE_EVERY_S or view.misses[row]:
+    least_s = TRY_AGAIN_S if memory.incidents[incident].category is Category.REJECTS else RAISE_EVERY_S
+    if row is None or now - at < least_s or view.misses[row]:
         return False
     unit = int(view.cooling.unit_of[row])
     if unit >= 0 and not now - view.cooling.calm_since[unit] >= CALM_S:

@@ -136,7 +136,8 @@ def _rejects(plant: SitePlant, target: str, now: float, values: Values) -> None:
 
 
 def _board_rejects(plant: SitePlant, target: str, now: float, values: Values) -> None:
-    miner_at(plant, target).spoil_shares(now, number(values, "share"), until_restart=False)
+    eased_at = EASED_AT if values["eases"] else None
+    miner_at(plant, target).spoil_shares(now, number(values, "share"), until_restart=False, eased_at=eased_at)
 
 
 def _repair(plant: SitePlant, target: str, now: float) -> None:
@@ -160,6 +161,9 @@ def _restore(plant: SitePlant, target: str, now: float) -> None:
         miner.hijack(now, wanted)
 
 
+EASED_AT = 0.9
+"""Marginal chips compute rightly at this share of the power or less. An estimate."""
+
 _BAD_SHARE = Knob(0.08, "share of its shares that are bad, from 0 to 1", span=(0.0, 1.0))
 
 WORK_FAULTS = (
@@ -182,12 +186,20 @@ WORK_FAULTS = (
         counts=True,
         remedy=None,
         causes=_REJECTED,
-        does="A hashboard's link garbles results, so that shares are bad; nothing but a repair helps.",
+        does=(
+            "A hashboard's link garbles results, so that shares are bad until it is repaired; or marginal chips do, "
+            "and only while it runs in full."
+        ),
         signature="As with miner.rejects, and again after every restart.",
         on=frozenset({On.MINER}),
         start=_board_rejects,
         stop=_repair,
-        knobs={"share": _BAD_SHARE},
+        knobs={
+            "share": _BAD_SHARE,
+            "eases": Knob(
+                False, "at less power its shares are good; it is to be repaired all the same", choices=(False, True)
+            ),
+        },
     ),
     FaultKind(
         name="miner.unauthorised_pool",

@@ -214,10 +214,16 @@ class MinerLife:
 
     def pool_changed(self, now: float) -> None:
         """Let shares go where the client sends them now, and be taken as the pool takes them."""
-        taken = (1.0 - self.profile.reject_share) * (1.0 - self.client.reject_share) * (1.0 - self.fault.bad_shares)
+        taken = (1.0 - self.profile.reject_share) * (1.0 - self.client.reject_share) * (1.0 - self.bad_shares)
         self.hashing.want(now, self.client.wanted and self.lan.reaches_pools)
         self.hashing.reject(now, 1.0 - taken)
         self._judge(now)
+
+    @property
+    def bad_shares(self) -> float:
+        """The share of its shares that any pool rejects, as it runs now."""
+        eased_at = self.fault.bad_eased_at
+        return 0.0 if eased_at is not None and self.derated <= eased_at else self.fault.bad_shares
 
     def starve(self, now: float) -> None:
         """Run out of work: the boards keep their power and compute nothing."""
@@ -401,7 +407,7 @@ class MinerLife:
     def _judge(self, now: float) -> None:
         """Tell whether it is healthy, and note when that changes."""
         level = self.hashing.level(now) * self.hashing.full_gh / self.target_gh
-        useful = self.client.earning and self.lan.reaches_pools and self.fault.bad_shares < HIGH_REJECTS
+        useful = self.client.earning and self.lan.reaches_pools and self.bad_shares < HIGH_REJECTS
         found = self.lan.host == self.lan.known_at
         sound = self.system.is_sound and not self.fault.parts.any()
         sound = sound and (not self.fault.clogged or self.protection.holds(now, self.derated))

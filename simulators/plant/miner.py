@@ -10,7 +10,7 @@ from functools import partial
 from simulators.plant.heat import MinerHeat
 from simulators.plant.journal import What
 from simulators.plant.parts import MinerParts
-from simulators.plant.pools import PoolLine
+from simulators.plant.pools import HIGH_REJECTS, PoolLine
 from simulators.plant.readings import Readings
 from simulators.plant.state import Board, HungDraw, MinerFaults, Process, SshTrouble, WireFault
 from simulators.plant.system import Cure
@@ -76,9 +76,11 @@ class MinerPlant(MinerParts):
             return False
         if share != self.derated:
             slows = share < self.derated
-            self._journal.note(now, What.DERATE, miner=self.spec.id, healthy=slows and self._is_cool(now))
+            needless = slows and self._is_cool(now) and self.bad_shares < HIGH_REJECTS
+            self._journal.note(now, What.DERATE, miner=self.spec.id, healthy=needless)
             self._lasting_share = share if lasts else self._lasting_share
             self._be_derated(share)
+            self.pool_changed(now)
             self.protection.share = 1.0
             if restarts and self.process in {Process.RUNNING, Process.STARTING} and not self.suspended:
                 self._start_process(now)
@@ -156,12 +158,16 @@ class MinerPlant(MinerParts):
         self.fault.standby_w = standby_w
         self._power_down(now)
 
-    def spoil_shares(self, now: float, share: float, *, until_restart: bool) -> None:
-        """Let that share of its shares be bad: any pool rejects them; a new process may or may not cure it."""
+    def spoil_shares(self, now: float, share: float, *, until_restart: bool, eased_at: float | None = None) -> None:
+        """Let that share of its shares be bad: any pool rejects them; a new process may cure it.
+
+        At `eased_at` of its power or less they are good again; None where less power changes nothing.
+        """
         self._clock.advance(now)
         self._changed()
         self.fault.bad_shares = share
         self.fault.bad_until_restart = until_restart
+        self.fault.bad_eased_at = eased_at
         self.pool_changed(now)
 
     def clog_up(self, now: float, *, over_k: float, within_s: float = 0.0) -> None:

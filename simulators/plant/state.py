@@ -110,6 +110,7 @@ class MinerFaults:
     Attributes:
         standby_w: what a dead supply still draws.
         bad_shares: share of its shares that any pool rejects. bad_until_restart: a new process is well again.
+        bad_eased_at: at this share of its power or less they are good; None where that changes nothing.
         clogged: dust or scale hinders its cooling.
     """
 
@@ -122,6 +123,7 @@ class MinerFaults:
     standby_w: float = 0.0
     bad_shares: float = 0.0
     bad_until_restart: bool = False
+    bad_eased_at: float | None = None
     parts: PartFaults = field(default_factory=PartFaults)
     clogged: bool = False
 

@@ -91,6 +91,7 @@ class PoolWorld:
     deaf: set[MinerId] = field(default_factory=set)
     taken: list[tuple[MinerId, PoolId]] = field(default_factory=list)
     on_restart: Callable[[int], None] = lambda _: None
+    on_derate: Callable[[int, float], Result] = lambda _, __: Result.OK
 
     def __post_init__(self) -> None:
         self.pool = np.zeros(self.n, dtype=np.int16)
@@ -233,6 +234,8 @@ class PoolBench:
             world.back_at[rows[action.miner]] = self.now + 60.0
             world.on_restart(rows[action.miner])
             return Result.OK
+        if action.verb is Verb.DERATE:
+            return world.on_derate(rows[action.miner], float(action.share or 0.0))
         place = next(k for k, pool in enumerate(self.site.pools) if pool.id == action.pool)
         took = [target for target in action.targets if target not in world.refuses | world.deaf]
         for target in took:

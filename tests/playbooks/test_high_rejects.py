@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from agent.model.action import Verb
+from agent.model.action import Result, Verb
 from agent.model.ids import SwitchId
 from agent.model.incident import Category, Outcome
 from agent.model.probe import Verdict
 from agent.model.topology import Family, Port
 from agent.remediate.machine import Table
-from playbooks.high_rejects import PLAYBOOK
+from playbooks.high_rejects import EASED_SHARE, PLAYBOOK
 from tests.playbooks.pool_bench import PoolBench, pools_site
 
 STOCK = (Family.ANTMINER_STOCK,)
@@ -29,11 +29,12 @@ def places(b: PoolBench) -> Counter[int]:
     return Counter(b.world.pool.tolist())
 
 
-def test_the_hardest_it_does_is_one_restart() -> None:
+def test_it_restarts_once_derates_once_and_does_nothing_harder() -> None:
     Table(PLAYBOOK)
     verbs = Counter(step.verb for step in PLAYBOOK.steps.values() if hasattr(step, "verb"))
-    assert set(verbs) == {Verb.RESTART, Verb.SWITCH_POOL}
+    assert set(verbs) == {Verb.RESTART, Verb.SWITCH_POOL, Verb.DERATE}
     assert verbs[Verb.RESTART] == 1
+    assert verbs[Verb.DERATE] == 2, "down, and up again where it was for nothing"
 
 
 @pytest.mark.parametrize("families", [(Family.LUXOS,), STOCK], ids=["luxos", "stock"])
@@ -109,12 +110,48 @@ def test_one_miner_whom_a_restart_does_not_help_has_a_hardware_fault() -> None:
     b = bench(20)
     b.world.bad[3] = 0.1
     incident = b.run_to_end()
-    assert [a.verb for a in b.actions] == [Verb.RESTART]
+    assert [(a.verb, a.share) for a in b.actions] == [
+        (Verb.RESTART, None),
+        (Verb.DERATE, EASED_SHARE),
+        (Verb.DERATE, 1.0),
+    ]
     assert incident.escalation_reason == "hardware_rejects"
     assert incident.attempts[0].settled_at is not None
     assert incident.escalated_at is not None
     assert incident.escalated_at - incident.attempts[0].settled_at < 3600.0
     assert places(b) == {0: 20}
+
+
+def test_one_miner_whom_less_power_helps_stays_derated_and_has_a_ticket() -> None:
+    b = bench(6)
+    b.world.bad[3] = 0.1
+
+    def ease(row: int, share: float) -> Result:
+        b.world.bad[row] = WORN if share <= EASED_SHARE else 0.1
+        return Result.OK
+
+    b.world.on_derate = ease
+    incident = b.run_to_end()
+    assert [(a.verb, a.share) for a in b.actions] == [(Verb.RESTART, None), (Verb.DERATE, EASED_SHARE)]
+    assert incident.escalation_reason == "derated_needs_repair"
+    told = memory_of(b)
+    assert told == {b.site.miners[3].id: EASED_SHARE}
+    b.run(20 * 3600.0)
+    assert memory_of(b) == told, "it is not tried in full before a day has passed"
+    assert b.incident.is_open
+
+
+def test_a_miner_that_cannot_be_derated_has_a_hardware_fault() -> None:
+    b = bench(6)
+    b.world.bad[3] = 0.1
+    b.world.on_derate = lambda _, __: Result.FAILED
+    assert b.run_to_end().escalation_reason == "hardware_rejects"
+    assert [a.verb for a in b.actions] == [Verb.RESTART, Verb.DERATE]
+
+
+def memory_of(b: PoolBench) -> dict[str, float]:
+    """Who is derated, and to what share, by the ledger."""
+    return {miner: share for miner, (share, _, _) in b.state.derated.items()}
 
 
 def test_the_miners_of_one_switch_have_a_bad_path() -> None:
