@@ -27,7 +27,7 @@ CATEGORY_SHARES: Mapping[Category, float] = {
 }
 """Share of incidents; KPI reference."""
 
-MIXED = frozenset({Category.STUCK, Category.NETWORK, Category.REJECTS, Category.OTHER})
+MIXED = frozenset({Category.STUCK, Category.FIRMWARE, Category.NETWORK, Category.REJECTS, Category.OTHER})
 """The categories that a mix draws from: those whose remedies this version has."""
 
 WEIGHTS: Mapping[str, float] = {

@@ -221,7 +221,8 @@ class System:
         self.flashing = None
 
     def cure(self, how: Cure) -> None:
-        """Be rid of what ails it if that is enough."""
+        """Be rid of what ails it if that is enough. A start that was asked for has no crash to tell of."""
+        self._codes = ()
         if self._sick is not None and self._sick.cured_by <= how:
             self._turns += 1
             self._sick = None

@@ -107,6 +107,19 @@ def test_a_stumble_heals_by_itself_and_leaves_its_code_for_half_an_hour(family: 
     assert m.system.codes(1820.0) == ()
 
 
+def test_a_start_that_was_asked_for_has_no_crash_to_tell_of() -> None:
+    plant, m = plant_of(Family.WHATSMINER)
+    m.system.stumble(0.0)
+    assert m.readings(1500.0).parts.codes == ("710",)
+    assert not m.is_steady(1500.0)  # else nobody in fast-forward would see the code go
+    assert m.readings(1900.0).parts.codes == ()
+    assert m.is_steady(1900.0)
+    m.system.stumble(2000.0)
+    plant.advance(2200.0)
+    m.restart_process(2200.0)
+    assert m.readings(2201.0).parts.codes == ()
+
+
 def test_a_whatsminer_that_stumbles_says_710_and_answers_again_within_90_s() -> None:
     plant, m = plant_of(Family.WHATSMINER)
     m.system.stumble(0.0)
