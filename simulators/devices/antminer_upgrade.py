@@ -9,6 +9,7 @@ import re
 from simulators.devices.host import MinerHost
 from simulators.plant.flash import Check, Phase
 from simulators.plant.image import ImageShelf
+from simulators.plant.system import RESTARTS_S
 
 FIELDS = frozenset({"firmware", "datafile", "file"})
 """What clients call the part with the image."""
@@ -42,7 +43,7 @@ async def upgraded(host: MinerHost, images: ImageShelf, image: bytes | None, *, 
     if not image:
         return "error", "U000", "Find upgrade file failed!"
     system = host.plant.system
-    refused = system.flash(host.now(), images.of(image), check=Check.SIGNATURE, reboots=True, resets=resets)
+    refused = system.flash(host.now(), images.of(image), check=Check.SIGNATURE, restarts_in_s=RESTARTS_S, resets=resets)
     if refused:
         return "error", "U001", f"Upgrade failed: {refused}!"
     flashing = system.flashing

@@ -14,6 +14,7 @@ from simulators.devices.shell_commands import COMMANDS, USAGE, options
 from simulators.plant.flash import Check, Phase
 from simulators.plant.image import ControlBoard, ImageShelf, board_name
 from simulators.plant.state import Board, Process
+from simulators.plant.system import RESTARTS_S
 
 REBOOT_S = 1.0
 """From `reboot` until the board goes down: services are stopped first."""
@@ -129,8 +130,9 @@ class BoardBox:
             return 1
         system = self._host.plant.system
         check = Check.NONE if "F" in given else Check.CHECKSUM
+        restarts_in_s = RESTARTS_S if self.flash_restarts else None
         refused = system.flash(
-            self._host.now(), self._images.of(data), check=check, reboots=self.flash_restarts, resets=True
+            self._host.now(), self._images.of(data), check=check, restarts_in_s=restarts_in_s, resets=True
         )
         if refused:
             await streams.complain(f"sysupgrade: {refused}")

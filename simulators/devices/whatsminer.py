@@ -28,6 +28,7 @@ from simulators.plant.image import ImageShelf
 from simulators.plant.pools import PoolLine
 from simulators.plant.readings import Readings
 from simulators.plant.state import Board, Process
+from simulators.plant.system import RESTARTS_S
 
 API_VERSION = "2.0.5"
 SPEAKER = f"whatsminer v{API_VERSION}"
@@ -213,7 +214,7 @@ class WhatsminerApi:
         """Verify and write it; the board starts afresh by itself, and nobody is told what came of it."""
         plant = self._host.plant
         truly = self._images.of(image)
-        plant.system.flash(self._host.now(), truly, check=Check.SIGNATURE, reboots=True, resets=False)
+        plant.system.flash(self._host.now(), truly, check=Check.SIGNATURE, restarts_in_s=RESTARTS_S, resets=False)
 
     def _update_pools(self, command: Mapping[str, object]) -> None:
         self._host.set_pools(_pool_lines(command) or ())

@@ -23,10 +23,14 @@ from simulators.plant.image import board_name
 from simulators.plant.miner import MinerPlant
 from simulators.plant.site import SitePlant
 from simulators.plant.state import Board, Process
+from simulators.plant.system import RESTARTS_S
 
 POLL_EVERY_S = 10.0
 FOLLOW_S = 900.0
 """How often, and for how long, the agent looks for the end of a flash."""
+
+LINGERS_S = 21.0
+"""A board that was written over SSH is told to wait so long with its restart, so that the end can be seen."""
 
 LOGIN_BYTES = 3000
 """What a client sends before the first byte of a file: key exchange, log-in, command."""
@@ -58,8 +62,8 @@ class PlantFirmware:
             raise
         except AgentError as error:
             raise DeviceError(f"{error}; nothing was flashed") from error
-        if miner.family is Family.WHATSMINER and not _has_process(plant):
-            raise DeviceError(f"{miner.id}: its mining process is not there to tell the model; nothing was flashed")
+        if miner.family is Family.WHATSMINER and miner.mac is None and not _has_process(plant):
+            raise DeviceError(f"{miner.id}: nothing tells that it is the one of the inventory; nothing was flashed")
         board = board_name(miner.family, plant.system.control_board)
         if not image.is_for(miner.family, plant.spec.model, board):
             raise DeviceError(f"{miner.id}: it says {plant.spec.model!r} with {board!r}; nothing was flashed")
@@ -68,7 +72,7 @@ class PlantFirmware:
             self._now(),
             self._plant.images.named(image.sha256),
             check=Check.CHECKSUM if by_ssh else Check.SIGNATURE,
-            reboots=not by_ssh,
+            restarts_in_s=LINGERS_S if by_ssh else RESTARTS_S,
             resets=by_ssh,
         )
         record = self._plant.journal.flashes[-1]
@@ -103,7 +107,7 @@ class PlantFirmware:
             raise PolicyError(f"{name}: expected one of the pinned host keys, it showed another")
 
     async def _follow(self, plant: MinerPlant, record: FlashRecord) -> str:
-        """Look every so often, restart the board when all is written, and see that done."""
+        """Look every so often until the board has restarted, which it does by itself when all is written."""
         until_s, ended = self._now() + FOLLOW_S, plant.system.ended
         while self._now() < until_s:
             await self._look_again(POLL_EVERY_S)
@@ -113,8 +117,6 @@ class PlantFirmware:
                 return "the board has restarted"
             if record.phase is Phase.REFUSED:
                 raise CodecError(f"{plant.spec.id}: expected the image to be written, it ended with '1'")
-            if record.phase is Phase.DONE:
-                plant.reboot(self._now())
         raise SilentError(f"{plant.spec.id}: expected the flash to end within {FOLLOW_S:g} s, it was not seen to")
 
     async def _wait(self, plant: MinerPlant, record: FlashRecord) -> str:

@@ -25,7 +25,7 @@ JITTER: Span = (0.9, 1.1)
 """How evenly a sick firmware fails, as factors on its interval."""
 
 RESTARTS_S = 3.0
-"""From the end of a flash that restarts the board until it does."""
+"""From the end of a flash by the vendor's own way until the board starts afresh. An estimate."""
 
 LOG_LINES = 400
 SHOWN = 8
@@ -259,14 +259,14 @@ class System:
 
     # -- flashing ----------------------------------------------------------------------------------------------------
 
-    def flash(self, now: float, image: Image, *, check: Check, reboots: bool, resets: bool) -> str:
+    def flash(self, now: float, image: Image, *, check: Check, restarts_in_s: float | None, resets: bool) -> str:
         """Begin to flash an image that has arrived whole or not; return why that cannot be, empty where it began.
 
         Args:
             now: site s.
             image: what it turns out to be.
             check: what is looked at first; a refusal comes at the end of its phase.
-            reboots: the board starts afresh by itself when all is written.
+            restarts_in_s: the board starts afresh by itself so long after all is written; None: it does not.
             resets: settings and pools are lost.
         """
         self._clock.advance(now)
@@ -286,7 +286,7 @@ class System:
                 self._owner.stop_for_flash(at)
             elif phase is Phase.DONE:
                 boots = fits and image.whole and image.starts
-                self._written(image, record, at, boots=boots, reboots=reboots, resets=resets)
+                self._written(image, record, at, boots=boots, restarts_in_s=restarts_in_s, resets=resets)
 
         why = objection(image, check, fits=fits)
         self.flashing = Flashing(image, record, refused=why, clockwork=self._clock, rng=self._rng, on_phase=entered)
@@ -294,7 +294,7 @@ class System:
         return ""
 
     def _written(
-        self, image: Image, record: FlashRecord, now: float, *, boots: bool, reboots: bool, resets: bool
+        self, image: Image, record: FlashRecord, now: float, *, boots: bool, restarts_in_s: float | None, resets: bool
     ) -> None:
         self.version = image.version
         self.bootable = boots and not self.worn
@@ -303,8 +303,8 @@ class System:
             self.cure(Cure.FLASH)
         if resets:
             self._owner.forget_settings(now)
-        if reboots:
-            self._plan(now + RESTARTS_S, self._restart)
+        if restarts_in_s is not None:
+            self._plan(now + restarts_in_s, self._restart)
 
     def _restart(self, now: float) -> None:
         self._owner.reboot(now, by_itself=True)

@@ -15,6 +15,7 @@ from agent.drivers.miners.contract import MinerLogin
 from agent.model.errors import AgentError, CodecError, DeviceError, PolicyError, TransportError
 from agent.model.ids import ImageId
 from agent.model.topology import Family, Image, Miner
+from simulators.devices.figures import mac
 from simulators.devices.miners import SSH_LOGIN
 from simulators.devices.ssh_keys import HostKeys
 from simulators.fast_forward.drivers import PlantMiners
@@ -62,13 +63,14 @@ async def ended(plant: SitePlant, firmware: Firmware, image: Image, situation: S
         image.sha256, m.spec.family, VERSION, frozenset({model_key(m.spec.model)}), frozenset({m.system.control_board})
     )
     plant.images.put(image.sha256, truly)
+    spec = m.spec if situation is UNKNOWN else replace(m.spec, mac=mac(m.spec.id, None).lower())
     circumstances = asyncio.create_task(situation(plant, m, image))
     await asyncio.sleep(5.0)
-    came = await outcome(firmware.flash(m.spec, image))
+    came = await outcome(firmware.flash(spec, image))
     await circumstances
     await asyncio.sleep(SETTLED_S)
     plant.advance(asyncio.get_running_loop().time())
-    verified = await outcome(firmware.verify(m.spec, image))
+    verified = await outcome(firmware.verify(spec, image))
     flashes = [(f.phase, f.bricked) for f in plant.journal.flashes]
     return came, m.board, m.system.version, m.client.lines == (), verified, flashes
 
@@ -135,10 +137,13 @@ async def power_is_cut(_: SitePlant, m: MinerPlant, _image: Image) -> None:
 
 CORRUPT = ("miner.crash_loop", {"every_s": 900.0, "cured_by": "flash"})
 GONE = ("miner.firmware_corrupt", {"cured_by": "flash"})
+UNKNOWN = injected(GONE)
+"""The inventory has no hardware address of it, and nothing else tells a Whatsminer's model."""
 SITUATIONS: Sequence[tuple[str, Situation]] = [
     ("good", injected()),
     ("crashing", injected(CORRUPT)),
     ("without a process", injected(GONE)),
+    ("without a process or an address", UNKNOWN),
     ("a bad release", injected(CORRUPT, ("image.bad", {}))),
     ("for another model", injected(CORRUPT, ("image.wrong_model", {}))),
     ("not signed", swapped(signed=False)),
@@ -157,7 +162,7 @@ def test_both_tiers_come_to_the_same_end(name: str, situation: Situation, family
     wire = over_the_wire(family, situation, tmp_path)
     assert fast_forward(family, situation, tmp_path) == wire
     came, board, version, _, verified, _ = wire
-    if name == "good":
+    if name in {"good", "without a process"}:
         assert (came, board, version, verified) == ("ok", Board.UP, VERSION, "ok")
     if name == "for another model":
         assert board is (Board.BRICKED if family is Family.LUXOS else Board.UP)

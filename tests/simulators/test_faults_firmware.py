@@ -50,7 +50,7 @@ def up_since(plant: SitePlant, at: float) -> float:
 
 def flash(plant: SitePlant, at: float, sha256: ImageId = SHA, *, check: Check = Check.CHECKSUM) -> None:
     m = next(iter(plant.miners.values()))
-    m.system.flash(at, plant.images.named(sha256), check=check, reboots=True, resets=False)
+    m.system.flash(at, plant.images.named(sha256), check=check, restarts_in_s=3.0, resets=False)
 
 
 def tried(plant: SitePlant, verb: Verb, at: float) -> bool:

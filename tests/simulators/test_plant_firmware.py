@@ -38,7 +38,7 @@ def image_for(m: MinerPlant, **differs: object) -> Image:
 
 
 def flash(m: MinerPlant, now: float, image: Image, check: Check = Check.NONE, *, resets: bool = False) -> str:
-    return m.system.flash(now, image, check=check, reboots=True, resets=resets)
+    return m.system.flash(now, image, check=check, restarts_in_s=3.0, resets=resets)
 
 
 def pass_until(plant: SitePlant, m: MinerPlant, phase: Phase, now: float) -> float:
@@ -159,7 +159,7 @@ def test_a_good_flash_takes_minutes_and_shows_its_version(family: Family) -> Non
 def test_a_cut_while_erasing_or_writing_costs_the_board(family: Family, phase: Phase, how: str) -> None:
     plant, m = plant_of(family)
     old = m.system.version
-    m.system.flash(10.0, image_for(m), check=Check.NONE, reboots=False, resets=False)
+    m.system.flash(10.0, image_for(m), check=Check.NONE, restarts_in_s=None, resets=False)
     at = pass_until(plant, m, phase, 10.0)
     if how == "power":
         m.set_energised(False, at)
