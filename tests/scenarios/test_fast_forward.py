@@ -145,12 +145,11 @@ def test_two_days_are_found_and_mended_without_harm(days: Played) -> None:
     board = days.board
     assert board["truth"]["faults"] > 100
     firmware = board["truth"]["by_category"]["firmware"]
-    # A boot loop with a quarter of an hour between its restarts never shows three of them in half an hour.
-    assert board["detection"]["recall"] >= 0.97
+    assert board["detection"]["recall"] >= 0.99
     assert board["detection"]["precision"] >= 0.99
     assert board["detection"]["false_per_1000_miner_days"] <= 1.0
-    # What must be flashed and cannot: a Whatsminer whose dead process tells no model, an image frozen by a worn board.
-    assert board["remediation"]["escalated_wrong"] <= 5
+    # A board whose flash memory is worn freezes its image, and nobody is here who would release it for the next.
+    assert board["remediation"]["escalated_wrong"] <= firmware["faults"] // 3
     # A board whose flash memory is worn is lost with the flash; nobody can know before.
     worn = board["harm"].pop("bricked")
     assert worn <= firmware["faults"] - firmware["fixable"]
