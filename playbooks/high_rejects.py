@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.model.action import Action, Verb
+from agent.model.gather import gathering, probes_are_fresh
 from agent.model.incident import Category
-from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
+from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition
 from agent.model.pools import (
     DOMAIN,
     PLACES,
@@ -26,7 +27,6 @@ from agent.model.pools import (
     endpoint,
     is_on,
     members,
-    probed_since,
     works_elsewhere,
 )
 from agent.model.topology import FAMILY_TRAITS, Miner
@@ -34,9 +34,6 @@ from agent.model.waves import waves
 
 HOLD_S = 60.0
 """A cause shared with others shows itself within this time (facts "detection", section 7, group hold)."""
-
-GATHER_S = 60.0
-"""Longest wait for a look at every pool of the group; pools in focus are looked at every 10 s."""
 
 WAIT_S = 1800.0
 """How long another pool is waited for before a person is asked."""
@@ -74,9 +71,9 @@ class RunAt:
         return Action(verb=Verb.DERATE, miner=s.miner.id, share=self.share)
 
 
-def probes_are_fresh(s: Situation) -> bool:
+def is_looked_at(s: Situation) -> bool:
     """Every pool of the group was looked at since this state was entered, or it is no pool's incident."""
-    return not _is_shared(s) or probed_since(s, s.run.entered_at)
+    return not _is_shared(s) or probes_are_fresh(s)
 
 
 def is_behind_one_switch(s: Situation) -> bool:
@@ -143,9 +140,9 @@ def _bad_lately(s: Situation, rows: Rows) -> float:
 _BEST = (Arm(first_is_best, "to_1"), Arm(second_is_best, "to_2"))
 _WAVES = [waves(place, PROOF_S) for place in PLACES]
 
+_BEGIN = gathering(HOLD_S, is_looked_at)
 _STEPS: dict[str, Step] = {
-    "hold": Wait(HOLD_S, "held"),
-    "gather": Check((Arm(probes_are_fresh, "gathered"),), GATHER_S, "unread"),
+    **_BEGIN[0],
     "judge": Check((Arm(is_behind_one_switch, "path"), Arm(is_its_own, "restart"), *_BEST), WAIT_S, "undecided"),
     "name": Check((Arm(has_nowhere_to_go, "none_good"),), 0.0, "undecided"),
     "restart": Act(Verb.RESTART, "accepted", "failed"),
@@ -167,9 +164,7 @@ _STEPS: dict[str, Step] = {
 }
 
 _TRANSITIONS = (
-    Transition("held", "hold", "gather"),
-    Transition("gathered", "gather", "judge"),
-    Transition("unread", "gather", "judge"),
+    *_BEGIN[1],
     Transition("path", "judge", "ask_path"),
     Transition("restart", "judge", "restart"),
     *(Transition(f"to_{place}", "judge", f"canary_{place}") for place in PLACES),
@@ -189,7 +184,7 @@ _TRANSITIONS = (
     Transition("refused", "in_full", "ask_hardware"),
     *(
         Transition("recovered", state, "resolved")
-        for state in ("hold", "gather", "judge", "name", "restart", "after_restart", "proof_restart")
+        for state in ("judge", "name", "restart", "after_restart", "proof_restart")
     ),
     *(row for _, rows in _WAVES for row in rows),
 )

@@ -14,8 +14,9 @@ Times: facts "detection", sections 1.3 and 7, D2; facts "failures", rows 6 to 8.
 """
 
 from agent.model.action import Verb
+from agent.model.gather import gathering
 from agent.model.incident import Category
-from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
+from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition
 from agent.model.pools import (
     PLACES,
     best_place,
@@ -27,7 +28,6 @@ from agent.model.pools import (
     members,
     place_in_site,
     probe,
-    probed_since,
     works_elsewhere,
 )
 from agent.model.probe import NameFault, Verdict
@@ -36,9 +36,6 @@ from agent.model.waves import VERIFY_S, waves
 
 HOLD_S = 30.0
 """The pool's other miners show themselves within this time (facts "detection", section 7, MTTR budget)."""
-
-GATHER_S = 60.0
-"""Longest wait for a look at every pool of the group; pools in focus are looked at every 10 s."""
 
 PATIENT_S = 120.0
 """A pool that is good again has its miners back by then: they try every 5 s, and give a dead connection up after 90 s
@@ -64,11 +61,6 @@ PROOF_S = 600.0
 """The clear window (300 s), five shares, and what polls add."""
 
 _SITES_OWN = frozenset({NameFault.SILENT, NameFault.SERVER_FAILED})
-
-
-def probes_are_fresh(s: Situation) -> bool:
-    """Every pool of the group was looked at since this state was entered."""
-    return probed_since(s, s.run.entered_at)
 
 
 def has_no_pools(s: Situation) -> bool:
@@ -188,9 +180,9 @@ _JUDGES = ("judge", "away", "back")
 _STAY = stay(PROOF_S)
 _WAVES = [waves(place, PROOF_S) for place in PLACES]
 
+_BEGIN = gathering(HOLD_S)
 _STEPS: dict[str, Step] = {
-    "hold": Wait(HOLD_S, "held"),
-    "gather": Check((Arm(probes_are_fresh, "gathered"),), GATHER_S, "unread"),
+    **_BEGIN[0],
     "judge": Check((*_JUDGE, Arm(most_are_away, "away")), WAIT_S, "undecided"),
     "away": Check((*_JUDGE, Arm(most_are_back, "back")), WAIT_S, "undecided"),
     "back": Check((*_JUDGE, Arm(most_are_away_again, "flaps")), WAIT_S, "undecided"),
@@ -212,9 +204,7 @@ _STEPS: dict[str, Step] = {
 }
 
 _TRANSITIONS = (
-    Transition("held", "hold", "gather"),
-    Transition("gathered", "gather", "judge"),
-    Transition("unread", "gather", "judge"),
+    *_BEGIN[1],
     *(Transition("no_pools", state, "ask_no_pools") for state in _JUDGES),
     *(Transition("cut_off", state, "ask_gateway") for state in _JUDGES),
     *(Transition("flaps", state, "stay_first") for state in _JUDGES),
@@ -231,7 +221,7 @@ _TRANSITIONS = (
     Transition("told", "few", "proof_few"),
     Transition("refused", "few", "ask_miner"),
     Transition("not_recovered", "proof_few", "ask_miner"),
-    *(Transition("recovered", state, "resolved") for state in ("hold", "gather", *_JUDGES, "name", "few", "proof_few")),
+    *(Transition("recovered", state, "resolved") for state in (*_JUDGES, "name", "few", "proof_few")),
     *_STAY[1],
     *(row for _, rows in _WAVES for row in rows),
 )

@@ -11,26 +11,19 @@ They come home as after a lost pool, but only after one of them has been there f
 Source: facts "failures", rows 7 and 8.
 """
 
+from agent.model.gather import gathering
 from agent.model.incident import Category, Reason
-from agent.model.playbook import Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
-from agent.model.pools import PLACES, best_place, probed_since
+from agent.model.playbook import Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition
+from agent.model.pools import PLACES, best_place
 from agent.model.stay import stay
 from agent.model.waves import waves
 
 HOLD_S = 60.0
 """The pool's other miners show themselves within this time (facts "detection", section 7, group hold)."""
 
-GATHER_S = 60.0
-"""Longest wait for a look at every pool of the group; pools in focus are looked at every 10 s."""
-
 PROOF_S = 3000.0
 """The longest distance of two drops (900 s), a quarter more, and the clear window (300 s): twice, for a restart of the
 agent in between."""
-
-
-def probes_are_fresh(s: Situation) -> bool:
-    """Every pool of the group was looked at since this state was entered."""
-    return probed_since(s, s.run.entered_at)
 
 
 def first_is_best(s: Situation) -> bool:
@@ -51,9 +44,9 @@ def they_leave_and_return(s: Situation) -> bool:
 _STAY = stay(PROOF_S)
 _WAVES = [waves(place, PROOF_S) for place in PLACES]
 
+_BEGIN = gathering(HOLD_S)
 _STEPS: dict[str, Step] = {
-    "hold": Wait(HOLD_S, "held"),
-    "gather": Check((Arm(probes_are_fresh, "gathered"),), GATHER_S, "unread"),
+    **_BEGIN[0],
     "judge": Check(
         (Arm(they_leave_and_return, "stay"), Arm(first_is_best, "to_1"), Arm(second_is_best, "to_2")), 0.0, "nowhere"
     ),
@@ -67,13 +60,11 @@ _STEPS: dict[str, Step] = {
 }
 
 _TRANSITIONS = (
-    Transition("held", "hold", "gather"),
-    Transition("gathered", "gather", "judge"),
-    Transition("unread", "gather", "judge"),
+    *_BEGIN[1],
     *(Transition(f"to_{place}", "judge", f"canary_{place}") for place in PLACES),
     Transition("stay", "judge", "stay_first"),
     Transition("nowhere", "judge", "ask_nowhere"),
-    *(Transition("recovered", state, "resolved") for state in ("hold", "gather", "judge")),
+    Transition("recovered", "judge", "resolved"),
     *_STAY[1],
     *(row for _, rows in _WAVES for row in rows),
 )

@@ -7,7 +7,7 @@ from agent.model.action import Verb
 from agent.model.ids import ImageId, MinerId
 from agent.model.incident import Category, Reason
 from agent.model.topology import FAMILY_TRAITS, Site, Transport
-from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number
+from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number, repair
 from simulators.plant.image import ImageShelf
 from simulators.plant.site import SitePlant
 from simulators.plant.state import SshTrouble
@@ -29,10 +29,6 @@ _CURES: Mapping[str, Cure] = {
     "flash": Cure.FLASH,
     "nothing": Cure.NOTHING,
 }
-
-
-def _repair(plant: SitePlant, target: str, now: float) -> None:
-    miner_at(plant, target).repair(now)
 
 
 def _ails(ailment: Ailment) -> Callable[[SitePlant, str, float, Values], None]:
@@ -89,7 +85,7 @@ def _firmware_fault(
         signature=signature,
         on=_MINER,
         start=_ails(ailment),
-        stop=_repair,
+        stop=repair,
         knobs={**knobs, "cured_by": _cured_by(cured_by)},
         curable=_can_flash,
     )
@@ -137,7 +133,7 @@ FIRMWARE_FAULTS = (
         signature="As firmware_corrupt, until it is flashed: then dark on the network, at idle watts, for good.",
         on=_MINER,
         start=_wears_out,
-        stop=_repair,
+        stop=repair,
     ),
     FaultKind(
         name="miner.crash_code",

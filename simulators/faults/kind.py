@@ -320,3 +320,8 @@ def ports_of(site: Site, target: str) -> tuple[Port, ...]:
 def miner_at(plant: SitePlant, target: str) -> MinerPlant:
     """Return the simulated miner of a target `miner:…`."""
     return plant.miners[MinerId(target.partition(":")[2])]
+
+
+def repair(plant: SitePlant, target: str, now: float) -> None:
+    """Let a person put right whatever is broken of the simulated miner of a target `miner:…`."""
+    miner_at(plant, target).repair(now)

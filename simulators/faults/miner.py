@@ -2,14 +2,10 @@
 
 from agent.model.action import Verb
 from agent.model.incident import Category, Reason
-from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number
+from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number, repair
 from simulators.plant.site import SitePlant
 
 _GONE = frozenset({Reason.UNRESPONSIVE})
-
-
-def _repair(plant: SitePlant, target: str, now: float) -> None:
-    miner_at(plant, target).repair(now)
 
 
 def _process_died(plant: SitePlant, target: str, now: float, values: Values) -> None:
@@ -49,7 +45,7 @@ MINER_FAULTS = (
         ),
         on=frozenset({On.MINER}),
         start=_process_died,
-        stop=_repair,
+        stop=repair,
         knobs={
             "watchdog": Knob(False, "the firmware's own watchdog works and starts it again", choices=(False, True)),
         },
@@ -67,7 +63,7 @@ MINER_FAULTS = (
         ),
         on=frozenset({On.MINER}),
         start=_hashing_stopped,
-        stop=_repair,
+        stop=repair,
     ),
     FaultKind(
         name="miner.control_board_hung",
@@ -79,7 +75,7 @@ MINER_FAULTS = (
         signature="API and web silent, port up and nothing received on it, outlet at idle or at full watts.",
         on=frozenset({On.MINER}),
         start=_control_board_hung,
-        stop=_repair,
+        stop=repair,
         knobs={
             "draw": Knob("idle", "hashboards lose their heartbeat and switch off, or go on", choices=("idle", "full"))
         },
@@ -94,7 +90,7 @@ MINER_FAULTS = (
         signature="API silent, port down, outlet on at 10 to 18 W.",
         on=frozenset({On.MINER}),
         start=_psu_latched,
-        stop=_repair,
+        stop=repair,
     ),
     FaultKind(
         name="miner.psu_dead",
@@ -106,7 +102,7 @@ MINER_FAULTS = (
         signature="API silent, port down, outlet on at 0 W, or a few watts that no cycle changes.",
         on=frozenset({On.MINER}),
         start=_psu_dead,
-        stop=_repair,
+        stop=repair,
         knobs={"standby_w": Knob(0.0, "what it still draws, in W", span=(0.0, 15.0))},
         masked=lambda values: number(values, "standby_w") > NO_DRAW_W,
     ),

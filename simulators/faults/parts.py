@@ -4,7 +4,7 @@ from typing import get_args
 
 from agent.model.action import Verb
 from agent.model.incident import Category, Reason
-from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number
+from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number, repair
 from simulators.plant.site import SitePlant
 from simulators.plant.state import BoardError
 
@@ -24,10 +24,6 @@ def _cold_cures(odds: float) -> Knob:
         choices=(True, False),
         odds=odds,
     )
-
-
-def _repair(plant: SitePlant, target: str, now: float) -> None:
-    miner_at(plant, target).repair(now)
 
 
 def _place(values: Values, knob: str) -> int:
@@ -75,7 +71,7 @@ PART_FAULTS = (
         ),
         on=frozenset({On.MINER}),
         start=_board_lost,
-        stop=_repair,
+        stop=repair,
         knobs={
             "board": BOARD,
             "error": Knob("chips", "what is seen of it", choices=get_args(BoardError)),
@@ -94,7 +90,7 @@ PART_FAULTS = (
         signature="Some chips of one chain marked x, or not counted, the rate lower by their share. Whatsminer: 55n.",
         on=frozenset({On.MINER}),
         start=_chips_lost,
-        stop=_repair,
+        stop=repair,
         knobs={"board": BOARD, "share": Knob(0.4, "share of the board's chips that is lost", span=(0.3, 0.9))},
     ),
     FaultKind(
@@ -107,7 +103,7 @@ PART_FAULTS = (
         signature="Every chain lower by the same share, hardware errors at 6 % of the nonces, temperatures as usual.",
         on=frozenset({On.MINER}),
         start=_degraded,
-        stop=_repair,
+        stop=repair,
         knobs={"level": Knob(0.89, "share of its full rate that it computes", span=(0.5, 0.93))},
     ),
     FaultKind(
@@ -120,7 +116,7 @@ PART_FAULTS = (
         signature="0 rpm on one fan; where hashing stops, every chip missing and draw at idle. Whatsminer: 110 or 111.",
         on=frozenset({On.MINER}),
         start=_fan_lost,
-        stop=_repair,
+        stop=repair,
         knobs={"fan": Knob(1, "which fan, counted from 1", span=(1, 2), whole=True)},
     ),
     FaultKind(
@@ -136,7 +132,7 @@ PART_FAULTS = (
         ),
         on=frozenset({On.MINER}),
         start=_psu_hiccup,
-        stop=_repair,
+        stop=repair,
         knobs={
             "every_s": Knob(2100.0, "mean time between two cuts, in s", span=(1500.0, 43_200.0)),
             "cold_cures": _cold_cures(SUPPLY_RETURNS),

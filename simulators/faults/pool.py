@@ -5,7 +5,7 @@ from collections.abc import Callable
 from agent.model.action import Verb
 from agent.model.ids import PoolId
 from agent.model.incident import Category, Reason
-from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number
+from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number, repair
 from simulators.plant.pools import PoolLine, PoolPlant, Trouble
 from simulators.plant.site import SitePlant
 
@@ -140,10 +140,6 @@ def _board_rejects(plant: SitePlant, target: str, now: float, values: Values) ->
     miner_at(plant, target).spoil_shares(now, number(values, "share"), until_restart=False, eased_at=eased_at)
 
 
-def _repair(plant: SitePlant, target: str, now: float) -> None:
-    miner_at(plant, target).repair(now)
-
-
 def _intrude(plant: SitePlant, target: str, now: float, values: Values) -> None:
     miner = miner_at(plant, target)
     if values["what"] == "worker":
@@ -177,7 +173,7 @@ WORK_FAULTS = (
         signature="Rejected shares grow on this miner alone, whatever pool it works for, at full rate and watts.",
         on=frozenset({On.MINER}),
         start=_rejects,
-        stop=_repair,
+        stop=repair,
         knobs={"share": _BAD_SHARE},
     ),
     FaultKind(
@@ -193,7 +189,7 @@ WORK_FAULTS = (
         signature="As with miner.rejects, and again after every restart.",
         on=frozenset({On.MINER}),
         start=_board_rejects,
-        stop=_repair,
+        stop=repair,
         knobs={
             "share": _BAD_SHARE,
             "eases": Knob(

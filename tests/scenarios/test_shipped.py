@@ -40,6 +40,7 @@ QUICK = [
     "foreign-pool",
     "address-moved",
     "miner-rejects",
+    "pool-flaps",
 ]
 """The others take longer, and are played by tests of what they are about."""
 
