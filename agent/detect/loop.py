@@ -30,14 +30,14 @@ class LoopThresholds:
     """Figures of the detector.
 
     Attributes:
-        supply_k: supply above its setpoint, in K ...
+        supply_k: supply above its setpoint, or above its base where it was lowered, in K ...
         supply_s: ... for so long.
         flow_share: flow below this share of the design flow ...
         flow_s: ... for so long.
         hot_share: share of a loop's miners that are hot, from which the loop is.
         still_share: below this share of the design flow nothing flows.
         still_reads: ... in so many reads in a row.
-        runaway_k: a supply so far above its setpoint ...
+        runaway_k: a supply so far above that ...
         runaway_k_per_min: ... and rising so fast is not cooled any more.
         runaway_reads: ... in so many reads in a row.
         clear_s: all is well for so long before it is over.
@@ -143,7 +143,7 @@ class LoopDetector:
         if self._restless or self._heat.hot.any():
             return False
         with np.errstate(invalid="ignore"):
-            ill = columns.supply_c.value > columns.setpoint_c.value + self._t.supply_k
+            ill = columns.supply_c.value > _wanted_c(view) + self._t.supply_k
             ill |= columns.flow_lpm.value < self._t.flow_share * self._design_lpm
             ill |= columns.pumps_ok.value == 0.0
         return not ill.any()
@@ -200,7 +200,7 @@ class LoopDetector:
         if not now - columns.read_at[unit] <= FRESH_S:
             loop.high_since = loop.low_since = np.nan
             return False
-        high = columns.supply_c.value[unit] > columns.setpoint_c.value[unit] + t.supply_k
+        high = columns.supply_c.value[unit] > _wanted_c(view)[unit] + t.supply_k
         low = columns.flow_lpm.value[unit] < t.flow_share * self._design_lpm[unit]
         loop.high_since = np.fmin(loop.high_since, now) if high else np.nan
         loop.low_since = np.fmin(loop.low_since, now) if low else np.nan
@@ -220,7 +220,7 @@ class LoopDetector:
     def _runs_away(self, view: SiteView, unit: int) -> bool:
         """Whether its last reads were all too warm, each warmer than the one before, and fast: a jump is a sensor's."""
         supplies, t = self._supplies[unit], self._t
-        too_warm_c = view.cooling.setpoint_c.value[unit] + t.runaway_k
+        too_warm_c = _wanted_c(view)[unit] + t.runaway_k
         if len(supplies) < t.runaway_reads or not all(supply_c > too_warm_c for _, supply_c in supplies):
             return False
         least_k = [(later[0] - at) / 60.0 * t.runaway_k_per_min for (at, _), later in pairwise(supplies)]
@@ -269,6 +269,12 @@ class LoopEvidence:
             "miners_hot": int((members & self._heat.hot).sum()),
             "least_headroom_k": _rounded(np.nanmin(headroom_k) if not np.isnan(headroom_k).all() else np.nan),
         }
+
+
+def _wanted_c(view: SiteView) -> Floats:
+    """Return the supply that each unit is to hold, in °C: its base where its setpoint was lowered below that."""
+    wanted_c: Floats = np.fmax(view.cooling.setpoint_c.value, view.cooling.base_c)
+    return wanted_c
 
 
 def _rounded(value: float) -> float | None:

@@ -9,13 +9,13 @@ from agent.model.telemetry import CoolingReading
 from agent.model.topology import Site
 
 CALM_K = 1.0
-"""A unit that is well holds its supply within this of its setpoint (facts "detection", section 7, D8)."""
+"""A unit that is well holds its supply within this of what is wanted (facts "detection", section 7, D8)."""
 
 COLD_K = 3.0
 """Further below than this it does not hold it either: a loop whose miners sleep may be a little colder."""
 
-CALM_FLOW = 0.90
-"""... and brings this share of its design flow."""
+CALM_FLOW = 0.87
+"""... and brings this share of its design flow: a little more than what is too little."""
 
 
 class CoolingColumns:
@@ -26,6 +26,8 @@ class CoolingColumns:
         is_remote, pumps_ok, leak: 1.0 or 0.0.
         read_at: UTC s of each unit's last read that was answered, NaN for never.
         alarms: the names of the alarms each unit showed then.
+        base_c: what each unit is run at when all is well, in °C; a supply that is no warmer than that, whatever the
+            setpoint, is well.
         calm_since: UTC s since when each unit's reads have shown it well without a break, NaN while they do not.
     """
 
@@ -50,6 +52,7 @@ class CoolingColumns:
         self.read_at = np.full(units, np.nan)
         self.alarms: list[tuple[str, ...]] = [()] * units
         self.calm_since = np.full(units, np.nan)
+        self.base_c = np.array([unit.setpoint_c for unit in site.cooling_units])
         self._design_lpm = [unit.design_flow_lpm for unit in site.cooling_units]
 
     def put(self, unit: CoolingUnitId, now: float, reading: CoolingReading) -> None:
@@ -80,7 +83,8 @@ class CoolingColumns:
         if reading.supply_c is None or reading.setpoint_c is None or reading.leak or reading.pumps_ok is False:
             return False
         flows = reading.flow_lpm is None or reading.flow_lpm >= CALM_FLOW * self._design_lpm[row]
-        return flows and -COLD_K <= reading.supply_c - reading.setpoint_c <= CALM_K
+        warmest_c = max(reading.setpoint_c, self.base_c[row]) + CALM_K
+        return flows and reading.setpoint_c - COLD_K <= reading.supply_c <= warmest_c
 
 
 def _number(said: bool | None) -> float | None:
