@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Floats
 from agent.model.site_view import Expected, SiteView
-from agent.model.topology import Cooling
+from agent.model.topology import FAMILY_TRAITS, Cooling
 
 LEARN_EVERY_S = 60.0
 LEARNED_LOOKS = 7 * 86_400.0 / LEARN_EVERY_S
@@ -23,6 +23,12 @@ KNOWN_LOOKS = 30
 
 JITTER_S = 0.5
 """Readings that are meant to lie a time apart may lie that much closer."""
+
+CUT_OUT_S = 600.0
+"""A miner that was near its limit so lately may have been stopped by it."""
+
+STOPPED = 0.05
+"""Below this share of its nominal rate a miner does not hash."""
 
 RAMPED = 0.3
 """Share of its rate from which a miner's heat says something of its resistance."""
@@ -46,9 +52,10 @@ class HeatThresholds:
     """Figures of what counts as hot.
 
     Attributes:
-        near_k: so close to its limit a miner may be throttled by its heat.
+        near_k: so close to its limit, or to where its firmware begins to slow it down, a miner may be throttled.
         slow_ratio: it is where it does no more than this share of its work.
         throttled_s: ... for so long.
+        cut_out_s: one that stopped hashing when it was near its limit stays stopped for so long.
         over_s: at its limit it is hot after so long, whatever it does.
         clear_k: so far below its limit it is well again.
         clear_ratio: ... doing so much of its work.
@@ -61,6 +68,7 @@ class HeatThresholds:
     near_k: float = 5.0
     slow_ratio: float = 0.97
     throttled_s: float = 180.0
+    cut_out_s: float = 60.0
     over_s: float = 20.0
     clear_k: float = 10.0
     clear_ratio: float = 0.97
@@ -83,6 +91,9 @@ class HeatWatch:
         self.hot: Bools = np.zeros(rows, dtype=np.bool_)
         self.headroom_k: Floats = np.full(rows, np.nan)
         self._near_since: Floats = np.full(rows, np.nan)
+        self._near_at: Floats = np.full(rows, np.nan)
+        self._stopped_since: Floats = np.full(rows, np.nan)
+        self._near_k: Floats = np.full(rows, self.t.near_k)
         self._over_since: Floats = np.full(rows, np.nan)
         self._resistance: Floats = np.full(rows, np.nan)
         self._looks: Floats = np.zeros(rows)
@@ -105,15 +116,16 @@ class HeatWatch:
                 self._chip_limit_c - view.chip_max_c.value, self._board_limit_c - view.board_max_c.value
             )
             self.headroom_k[now - np.fmax(view.chip_max_c.at, view.board_max_c.at) > self.t.fresh_s] = np.nan
-            near = self.headroom_k <= self.t.near_k
+            near = self.headroom_k <= self._near_k
+            recent = now - self._near_at <= CUT_OUT_S
         if now - self._learned_at >= LEARN_EVERY_S:
             self._learned_at = now
             self._learn(view, now)
-        if not near.any() and not self.hot.any():
+        if not (near | recent | self.hot).any():
             self._near_since.fill(np.nan)
             self._over_since.fill(np.nan)
             return
-        self._weigh(view, now, near)
+        self._weigh(view, now, near, recent)
 
     def rate_ratio(self, view: SiteView, row: int, window_s: float) -> float | None:
         """Return a row's work over a while, as a share of what it could do; None where that is not known yet.
@@ -166,6 +178,7 @@ class HeatWatch:
         miners = view.site.miners
         self._chip_limit_c = np.array([m.limits.chip_c for m in miners])
         self._board_limit_c = np.array([m.limits.board_c for m in miners])
+        self._near_k = np.array([self.t.near_k + FAMILY_TRAITS[m.family].slows_before_k for m in miners])
         self._is_liquid = np.array([m.cooling is not Cooling.AIR for m in miners], dtype=np.bool_)
 
     def _learn(self, view: SiteView, now: float) -> None:
@@ -184,8 +197,8 @@ class HeatWatch:
         before = np.where(np.isnan(self._resistance), seen, self._resistance)
         self._resistance = np.where(well, before + (seen - before) / np.maximum(self._looks, 1.0), self._resistance)
 
-    def _weigh(self, view: SiteView, now: float, near: Bools) -> None:
-        """Note since when rows have been near their limit and slow, or at it, and which are hot."""
+    def _weigh(self, view: SiteView, now: float, near: Bools, recent: Bools) -> None:
+        """Note since when rows have been near their limit and slow, or at it, or stopped there; and which are hot."""
         t = self.t
         watched = (view.expected == Expected.RUNNING) | (view.expected == Expected.TUNING)
         with np.errstate(invalid="ignore"):
@@ -201,7 +214,19 @@ class HeatWatch:
         self._near_since = np.where(candidates, np.fmin(self._near_since, now), np.nan)
         self._over_since = np.where(over, np.fmin(self._over_since, now), np.nan)
         throttled = slow & (now - self._near_since >= t.throttled_s - JITTER_S)
-        self.hot = throttled | (now - self._over_since >= t.over_s - JITTER_S)
+        over_long = now - self._over_since >= t.over_s - JITTER_S
+        self.hot = throttled | over_long | self._cut_out(view, now, watched & recent)
+        with np.errstate(invalid="ignore"):
+            self._near_at[near & (view.hashrate_th.value >= RAMPED * view.nominal_th)] = now
+
+    def _cut_out(self, view: SiteView, now: float, recent: Bools) -> Bools:
+        """Return the rows that stopped near their limit, and whose pool is not the reason: a cliff, no slope."""
+        with np.errstate(invalid="ignore"):
+            idle = view.hashrate_th.value < STOPPED * view.nominal_th
+        stopped = recent & idle & (view.misses == 0) & (view.pool_alive.value != 0.0)
+        self._stopped_since = np.where(stopped, np.fmin(self._stopped_since, now), np.nan)
+        out: Bools = now - self._stopped_since >= self.t.cut_out_s - JITTER_S
+        return out
 
 
 def _stands_out(value: float, others: NDArray[np.float64], mads: float) -> bool:

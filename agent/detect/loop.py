@@ -50,7 +50,7 @@ class LoopThresholds:
     hot_share: float = 0.13
     still_share: float = 0.10
     still_reads: int = 2
-    runaway_k: float = 3.0
+    runaway_k: float = 6.0
     runaway_k_per_min: float = 1.0
     runaway_reads: int = 3
     clear_s: float = 600.0

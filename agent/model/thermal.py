@@ -34,6 +34,12 @@ from agent.model.topology import CoolingUnit
 CLEAR_K = 10.0
 """So far below its limit a miner is cool again (facts "detection", section 7, D3)."""
 
+STEADY_S = 300.0
+"""Four time constants of an air-cooled miner."""
+
+WORKS_SHARE = 0.80
+"""Of what it aims at: who does so much is not starting, nor stopped by its heat."""
+
 NEAR_K = 10.0
 """A miner of a hot loop that is closer to its limit is derated."""
 
@@ -67,8 +73,8 @@ def room_k(s: Situation) -> float:
 
 
 def is_cool(s: Situation) -> bool:
-    """The incident's miner is well below its limits."""
-    return room_k(s) >= CLEAR_K
+    """The incident's miner is well below its limits, and hashes, and has had the time to get hot again."""
+    return s.in_state_s >= STEADY_S and room_k(s) >= CLEAR_K and s.row.rate_share >= WORKS_SHARE
 
 
 def near_limit(s: Situation) -> list[int]:

@@ -35,18 +35,21 @@ class FamilyTraits:
     Attributes:
         boot_grace_s: after a start nothing is called stuck for this long. Source: facts "detection", section 1.1.
         stops_at_c: where it stops hashing by itself, whatever the model bears; None where it goes by the model.
+        slows_before_k: so far below its limit it begins to slow down for its heat: facts "detection", section 1.3, and
+            for LuxOS section 0; 0 where it goes on in full until it stops.
         transport: how it is flashed; None where the agent knows no way.
     """
 
     boot_grace_s: float
     stops_at_c: float | None = None
+    slows_before_k: float = 0.0
     transport: Transport | None = None
 
 
 FAMILY_TRAITS: Mapping[Family, FamilyTraits] = {
     Family.ANTMINER_STOCK: FamilyTraits(boot_grace_s=360.0, transport=Transport.HTTP),
-    Family.LUXOS: FamilyTraits(boot_grace_s=480.0, stops_at_c=70.0, transport=Transport.SSH),
-    Family.WHATSMINER: FamilyTraits(boot_grace_s=900.0, transport=Transport.RPC),
+    Family.LUXOS: FamilyTraits(boot_grace_s=480.0, stops_at_c=70.0, slows_before_k=5.0, transport=Transport.SSH),
+    Family.WHATSMINER: FamilyTraits(boot_grace_s=900.0, slows_before_k=3.0, transport=Transport.RPC),
 }
 
 
