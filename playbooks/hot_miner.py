@@ -33,10 +33,9 @@ _STEPS: dict[str, Step] = {
     "cools_more": Check((Arm(is_cool, "cool"),), cools_within_s, "hot"),
     "derate_most": Act(Verb.DERATE, "told", "refused", on=DerateMiner()),
     "cools_most": Check((Arm(is_cool, "cool"),), cools_within_s, "hot"),
-    "sleep": Act(Verb.SLEEP, "told", "refused"),
     "resolved": Resolve(),
     "ask_clean": Escalate("derated_needs_cleaning"),
-    "ask_asleep": Escalate("hot_at_any_share"),
+    "ask_hot": Escalate("hot_at_any_share"),
     "ask_derate": Escalate("cannot_be_derated"),
 }
 
@@ -53,9 +52,7 @@ _TRANSITIONS = (
     Transition("told", "derate_most", "cools_most"),
     Transition("refused", "derate_most", "ask_derate"),
     Transition("cool", "cools_most", "ask_clean"),
-    Transition("hot", "cools_most", "sleep"),
-    Transition("told", "sleep", "ask_asleep"),
-    Transition("refused", "sleep", "ask_asleep"),
+    Transition("hot", "cools_most", "ask_hot"),
     *(Transition("recovered", state, "resolved") for state in ("hold", "derate", "cools", "cools_more", "cools_most")),
 )
 

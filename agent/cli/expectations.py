@@ -137,7 +137,8 @@ def _actions(what: What, records: Sequence[Record], epoch_s: float) -> list[tupl
         event = record.event
         if isinstance(event, Intended) and not isinstance(what, IncidentFilter):
             action = event.action
-            if any(what.fits(action.verb, miner) for miner in action.targets):
+            # What is done to a cooling unit is done for the miners on it, of which it names one.
+            if any(what.fits(action.verb, miner) for miner in action.targets or (action.miner,)):
                 at_s = record.at - epoch_s
                 found.append((at_s, f"{action.verb} {action.miner} at {duration(at_s)}"))
     return found

@@ -38,6 +38,7 @@ _CHIP_KEYS = tuple(f"temp_chip{chain}" for chain in range(1, 17))
 _CHAIN_KEYS = tuple(
     tuple(f"chain_{what}{chain}" for what in ("acn", "acs", "rate")) for chain in range(1, MAX_BOARDS + 1)
 )
+_BOARD_KEYS = tuple(f"temp_pcb{chain}" for chain in range(1, 17))
 _OLD_CHIP_KEYS = tuple(f"temp2_{chain}" for chain in range(1, 17))
 _RATE_UNITS = {"MH": TH_PER_MH, "GH": TH_PER_GH, "TH": 1.0, "PH": 1e3}
 
@@ -89,8 +90,8 @@ def telemetry(
 ) -> Telemetry:
     """Return what the reading tells, `power_w` and `suspended` as given.
 
-    `cumulative`: `Total MH` is the work since the process started. Where it is not, work is the average since the start
-    times the age.
+    `cumulative`: `Total MH` is the work since the process started, as in Bitmain's own firmware. Where it is not, work
+    is the average since the start times the age, and boards' sensors are told as the chips'.
 
     Raises DeviceError and CodecError as `usable` does.
     """
@@ -100,6 +101,8 @@ def telemetry(
     rate_gh = summary.hashrate_gh
     elapsed_s = age_s(stats.get("Elapsed")) if summary.elapsed_s is None else summary.elapsed_s
     total_mh = summary.total_mh if cumulative else None
+    fans = fans_rpm(stats)
+    coolant = (None, None) if fans or not cumulative else coolant_c(stats)
     return usable(
         reading.reply,
         Telemetry(
@@ -114,7 +117,10 @@ def telemetry(
             share_diff=pool.share_diff,
             hw_errors=summary.hw_errors,
             chip_max_c=chip_max_c(stats),
-            fans_rpm=fans_rpm(stats),
+            board_max_c=board_max_c(stats) if cumulative else None,
+            inlet_c=coolant[0],
+            outlet_c=coolant[1],
+            fans_rpm=fans,
             boards=boards(stats),
             power_w=power_w,
             pool_alive=pool.alive,
@@ -143,6 +149,24 @@ def chip_max_c(stats: Row) -> float | None:
         return best
     # Something odd among them, or none at all: sensor by sensor.
     return hottest(reading for chain in chains for reading in dashed(chain)) or hottest(map(stats.get, _OLD_CHIP_KEYS))
+
+
+def board_max_c(stats: Row) -> float | None:
+    """Return the hottest sensor on a board in °C from `temp_pcbN`."""
+    chains = [value for value in map(stats.get, _BOARD_KEYS) if isinstance(value, str)]
+    return hottest(reading for chain in chains for reading in dashed(chain))
+
+
+def coolant_c(stats: Row) -> tuple[float | None, float | None]:
+    """Return the coolant's inlet and outlet in °C: a machine without fans tells them first among its chips' sensors.
+
+    Source: facts "control", section 3 (S21 Hyd).
+    """
+    for value in map(stats.get, _CHIP_KEYS):
+        told = [within(reading, *CHIP_C) for reading in dashed(value)] if isinstance(value, str) else []
+        if len(told) > 2 and told[0] and told[1]:
+            return told[0], told[1]
+    return None, None
 
 
 def fans_rpm(stats: Row) -> tuple[float, ...]:

@@ -33,6 +33,9 @@ from agent.codecs.telemetry import (
 )
 from agent.model.telemetry import MAX_BOARDS, BoardReading, Telemetry
 
+INLET_C = (-40.0, 80.0)
+"""Believable temperatures of what a machine is given."""
+
 MAX_CODE = 9_999_999.0
 """Error codes have up to seven digits."""
 
@@ -50,6 +53,7 @@ class Summary(Shares, frozen=True, gc=False):
     fan_in_rpm: FanRpm = field(name="Fan Speed In", default=None)
     fan_out_rpm: FanRpm = field(name="Fan Speed Out", default=None)
     chip_max_c: object = field(name="Chip Temp Max", default=None)
+    inlet_c: object = field(name="Env Temp", default=None)
     liquid: object = field(name="Liquid Cooling", default=None)
     code_0: object = field(name="Error Code 0", default=None)
     code_1: object = field(name="Error Code 1", default=None)
@@ -115,6 +119,7 @@ def telemetry(reading: Reading) -> Telemetry:
             share_diff=pool.share_diff,
             hw_errors=summary.hw_errors,
             chip_max_c=hottest([*(board.chip_max_c for board in reading.boards), summary.chip_max_c]),
+            inlet_c=within(summary.inlet_c, *INLET_C),
             fans_rpm=_fans_rpm(summary),
             power_w=summary.real_time_w if summary.power_w is None else summary.power_w,
             pool_alive=pool.alive,

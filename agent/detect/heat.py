@@ -57,8 +57,7 @@ class HeatThresholds:
         throttled_s: ... for so long.
         cut_out_s: one that stopped hashing when it was near its limit stays stopped for so long.
         over_s: at its limit it is hot after so long, whatever it does.
-        clear_k: so far below its limit it is well again.
-        clear_ratio: ... doing so much of its work.
+        clear_ratio: it is well again when it is cool and does so much of its work ...
         clear_s: ... for so long.
         resistance: thermal resistance over its own past from which a miner's heat is its own doing ...
         mads: ... when its neighbours' differ by so many median absolute deviations less.
@@ -70,7 +69,6 @@ class HeatThresholds:
     throttled_s: float = 180.0
     cut_out_s: float = 60.0
     over_s: float = 20.0
-    clear_k: float = 10.0
     clear_ratio: float = 0.97
     clear_s: float = 600.0
     resistance: float = 1.15
@@ -83,6 +81,7 @@ class HeatWatch:
 
     Attributes:
         hot: the rows that are hot.
+        cool_k: how far below its limits each row is cool.
         headroom_k: how far each row is below its limits, in K; NaN where nothing fresh tells.
     """
 
@@ -90,6 +89,7 @@ class HeatWatch:
         self.t = thresholds or HeatThresholds()
         self.hot: Bools = np.zeros(rows, dtype=np.bool_)
         self.headroom_k: Floats = np.full(rows, np.nan)
+        self.cool_k: Floats = np.full(rows, 10.0)
         self._near_since: Floats = np.full(rows, np.nan)
         self._near_at: Floats = np.full(rows, np.nan)
         self._stopped_since: Floats = np.full(rows, np.nan)
@@ -179,6 +179,7 @@ class HeatWatch:
         self._chip_limit_c = np.array([m.limits.chip_c for m in miners])
         self._board_limit_c = np.array([m.limits.board_c for m in miners])
         self._near_k = np.array([self.t.near_k + FAMILY_TRAITS[m.family].slows_before_k for m in miners])
+        self.cool_k = np.array([FAMILY_TRAITS[m.family].cool_k for m in miners])
         self._is_liquid = np.array([m.cooling is not Cooling.AIR for m in miners], dtype=np.bool_)
 
     def _learn(self, view: SiteView, now: float) -> None:

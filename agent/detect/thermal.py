@@ -72,7 +72,7 @@ class ThermalDetector:
         """Note since when a firing row has been well, and end its verdict once that has lasted."""
         t = self._heat.t
         ratio = self._heat.rate_ratio(view, row, 120.0)
-        cool = self._heat.headroom_k[row] >= t.clear_k and ratio is not None and ratio >= t.clear_ratio
+        cool = self._heat.headroom_k[row] >= self._heat.cool_k[row] and ratio is not None and ratio >= t.clear_ratio
         if not cool:
             self._clear_since[row] = np.nan
             return

@@ -29,10 +29,7 @@ from agent.model.loops import (
     reading,
 )
 from agent.model.playbook import Situation
-from agent.model.topology import CoolingUnit
-
-CLEAR_K = 10.0
-"""So far below its limit a miner is cool again (facts "detection", section 7, D3)."""
+from agent.model.topology import FAMILY_TRAITS, CoolingUnit
 
 STEADY_S = 300.0
 """Four time constants of an air-cooled miner."""
@@ -42,6 +39,9 @@ WORKS_SHARE = 0.80
 
 NEAR_K = 10.0
 """A miner of a hot loop that is closer to its limit is derated."""
+
+AIM_K = 11.0
+"""A share is chosen so that the miner would be so far below its limit."""
 
 LEAST_SHARE, MOST_SHARE, SHARE_STEP = 0.50, 0.90, 0.05
 """Shares of the power that a miner is derated to."""
@@ -74,7 +74,11 @@ def room_k(s: Situation) -> float:
 
 def is_cool(s: Situation) -> bool:
     """The incident's miner is well below its limits, and hashes, and has had the time to get hot again."""
-    return s.in_state_s >= STEADY_S and room_k(s) >= CLEAR_K and s.row.rate_share >= WORKS_SHARE
+    return (
+        s.in_state_s >= STEADY_S
+        and room_k(s) >= FAMILY_TRAITS[s.miner.family].cool_k
+        and s.row.rate_share >= WORKS_SHARE
+    )
 
 
 def near_limit(s: Situation) -> list[int]:
@@ -102,7 +106,7 @@ def share_for(s: Situation, rows: Sequence[int]) -> float:
         for column, limit_c in ((view.chip_max_c, limits.chip_c), (view.board_max_c, limits.board_c)):
             shown_c = column.fresh(row, s.now, FRESH_S)
             if given_c is not None and shown_c is not None and shown_c > given_c:
-                shares.append(now_share * (limit_c - CLEAR_K - 1.0 - given_c) / (shown_c - given_c))
+                shares.append(now_share * (limit_c - AIM_K - given_c) / (shown_c - given_c))
     stepped = math.floor(min(shares) / SHARE_STEP + 1e-9) * SHARE_STEP
     return round(min(max(stepped, LEAST_SHARE), MOST_SHARE), 2)
 

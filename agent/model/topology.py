@@ -37,18 +37,23 @@ class FamilyTraits:
         stops_at_c: where it stops hashing by itself, whatever the model bears; None where it goes by the model.
         slows_before_k: so far below its limit it begins to slow down for its heat: facts "detection", section 1.3, and
             for LuxOS section 0; 0 where it goes on in full until it stops.
+        cool_k: so far below its limit it is cool (facts "detection", section 7, D3); less where fans hold it close to
+            where it slows down.
         transport: how it is flashed; None where the agent knows no way.
     """
 
     boot_grace_s: float
     stops_at_c: float | None = None
     slows_before_k: float = 0.0
+    cool_k: float = 10.0
     transport: Transport | None = None
 
 
 FAMILY_TRAITS: Mapping[Family, FamilyTraits] = {
     Family.ANTMINER_STOCK: FamilyTraits(boot_grace_s=360.0, transport=Transport.HTTP),
-    Family.LUXOS: FamilyTraits(boot_grace_s=480.0, stops_at_c=70.0, slows_before_k=5.0, transport=Transport.SSH),
+    Family.LUXOS: FamilyTraits(
+        boot_grace_s=480.0, stops_at_c=70.0, slows_before_k=5.0, cool_k=8.0, transport=Transport.SSH
+    ),
     Family.WHATSMINER: FamilyTraits(boot_grace_s=900.0, slows_before_k=3.0, transport=Transport.RPC),
 }
 

@@ -181,6 +181,8 @@ class MinerPolls:
             "share_diff": rows.diff,
             "hw_errors": rows.hw_errors(self._hw_error_share),
             "chip_max_c": self._warmth.chip_c,
+            "board_max_c": self._warmth.board_c,
+            "inlet_c": self._warmth.inlet_c,
             "fan_min_rpm": self._warmth.fan_rpm * flicker * self._turn,
             "boards_up": self._boards_up,
             "chips_up": self._chips_up,
@@ -197,6 +199,8 @@ class MinerPolls:
             "pool_drops": self._pool_drops,
         }
         said = self._families.said(heard, told)
+        said["board_max_c"] = (heard & self._warmth.tells_boards, told["board_max_c"])
+        said["inlet_c"] = (heard & self._warmth.tells_inlet, told["inlet_c"])
         said["fan_min_rpm"] = (heard & self._warmth.tells_fans, told["fan_min_rpm"])
         self._view.put_answers(heard, self._epoch_s + at_s, polls, said)
         self._view.put_pools(heard & self._names_pool, self._epoch_s + at_s, self._pool, self._worker_ok)

@@ -13,7 +13,7 @@ import numpy as np
 
 from agent.model.columns import Bools, Floats
 from agent.model.telemetry import BoardReading, Reach, Telemetry
-from agent.model.topology import Family
+from agent.model.topology import Cooling, Family
 from simulators.devices.antminer_forms import SLOTS
 from simulators.devices.whatsminer_forms import board_serial
 from simulators.plant.miner import MinerPlant
@@ -23,6 +23,8 @@ from simulators.plant.state import Board, Process, WireFaultKind
 TELLS_POWER = frozenset({Family.LUXOS, Family.WHATSMINER})
 TELLS_SLEEP = frozenset({Family.LUXOS})
 TELLS_RAMP = frozenset({Family.WHATSMINER})
+TELLS_BOARDS = frozenset({Family.ANTMINER_STOCK})
+TELLS_INLET = frozenset({Family.WHATSMINER})
 TELLS_AVERAGE = frozenset({Family.LUXOS})
 """Families whose work is told as an average since the start of the process, with two decimals of a GH/s."""
 
@@ -58,7 +60,15 @@ GARBAGE = (
 )
 """Spoilt replies come in this order, one after another."""
 
-_NO_STATS: Mapping[str, object] = {"expected_th": None, "chip_max_c": None, "fans_rpm": (), "boards": ()}
+_NO_STATS: Mapping[str, object] = {
+    "expected_th": None,
+    "chip_max_c": None,
+    "board_max_c": None,
+    "inlet_c": None,
+    "outlet_c": None,
+    "fans_rpm": (),
+    "boards": (),
+}
 _LOST_WITH_HALF: Mapping[Family, Mapping[str, object]] = {
     Family.WHATSMINER: {"tuned": None, "boards": ()},
     Family.ANTMINER_STOCK: _NO_STATS,
@@ -134,6 +144,9 @@ def _told(miner: MinerPlant, now: float) -> Telemetry:
         share_diff=r.diff if r.pool_alive else None,
         hw_errors=float(r.hw_errors),
         chip_max_c=max(r.chip_temp_c),
+        board_max_c=float(round(max(r.pcb_temp_c))) if family in TELLS_BOARDS else None,
+        inlet_c=_inlet_c(miner, r),
+        outlet_c=float(round(r.warmth.outlet_c)) if _tells_coolant(miner) else None,
         fans_rpm=tuple(map(float, r.fans_rpm)) or (NO_FANS if family in TELLS_NO_FANS else ()),
         power_w=r.power_w if family in TELLS_POWER else None,
         pool_alive=r.pool_alive,
@@ -146,6 +159,17 @@ def _told(miner: MinerPlant, now: float) -> Telemetry:
         boards=_boards(miner, r),
         codes=r.parts.codes,
     )
+
+
+def _tells_coolant(miner: MinerPlant) -> bool:
+    """Whether a miner tells its coolant's inlet and outlet: stock firmware does where there are no fans."""
+    return miner.spec.family in TELLS_BOARDS and miner.spec.cooling is not Cooling.AIR
+
+
+def _inlet_c(miner: MinerPlant, r: Readings) -> float | None:
+    if miner.spec.family in TELLS_INLET:
+        return round(r.warmth.inlet_c, 1)
+    return float(round(r.warmth.inlet_c)) if _tells_coolant(miner) else None
 
 
 def _boards(miner: MinerPlant, r: Readings) -> tuple[BoardReading, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Floats
-from simulators.fast_forward.telemetry import TELLS_NO_FANS
+from simulators.fast_forward.telemetry import TELLS_BOARDS, TELLS_INLET, TELLS_NO_FANS
 from simulators.plant.heat import FAN_EXPONENT, MinerHeat
 from simulators.plant.miner import MinerPlant
 from simulators.plant.readings import AMBIENT_C
@@ -21,7 +21,9 @@ class SteadyWarmth:
     """Temperatures of the steady ones among n miners; arrays have shape (n,).
 
     Attributes:
-        chip_c: hottest chip sensor. fan_rpm: slowest fan, 0 without any. tells_fans: who tells of fans.
+        chip_c: hottest chip sensor. board_c: hottest sensor on a board. inlet_c: what comes in.
+        tells_boards, tells_inlet: who tells of these. fan_rpm: slowest fan, 0 without any. tells_fans: who tells of
+            fans.
     """
 
     def __init__(self, plant: SitePlant, miners: list[MinerPlant]) -> None:
@@ -42,6 +44,13 @@ class SteadyWarmth:
         self.tells_fans: Bools = self._fanned | np.array([m.spec.family in TELLS_NO_FANS for m in miners])
         self._heat: Floats = np.zeros(n)
         self.chip_c: Floats = np.zeros(n)
+        self.board_c: Floats = np.zeros(n)
+        self.inlet_c: Floats = np.zeros(n)
+        self._board_rise_k: Floats = np.array([heat.board_rise_k for heat in self._heats])
+        families = [m.spec.family for m in miners]
+        self.tells_boards: Bools = np.array([family in TELLS_BOARDS for family in families], dtype=np.bool_)
+        self._tells_air: Bools = np.array([family in TELLS_INLET for family in families], dtype=np.bool_)
+        self.tells_inlet: Bools = self._tells_air | (self.tells_boards & ~self._fanned)
         self.fan_rpm: Floats = np.zeros(n)
 
     def admit(self, row: int, now: float) -> None:
@@ -62,6 +71,8 @@ class SteadyWarmth:
         heat, fanned = self._heat[rows], self._fanned[rows]
         wanted = ((AMBIENT_C - supply_c) / self._rise_k[rows] + 1.0) / np.maximum(1.0, heat)
         resistance = np.clip(wanted, self._least[rows], self._most[rows])
+        self.board_c[rows] = np.round(supply_c + self._board_rise_k[rows] * resistance * heat)
+        self.inlet_c[rows] = np.where(self._tells_air[rows], round(supply_c, 1), round(supply_c))
         self.chip_c[rows] = np.round(supply_c + self._rise_k[rows] * resistance * heat, 1)
         idle, idle_rpm = self._idle[rows], self._idle_rpm[rows]
         speed = np.power(resistance, -1.0 / FAN_EXPONENT)
