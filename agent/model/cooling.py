@@ -11,9 +11,6 @@ from agent.model.topology import Site
 CALM_K = 1.0
 """A unit that is well holds its supply within this of what is wanted (facts "detection", section 7, D8)."""
 
-COLD_K = 3.0
-"""Further below than this it does not hold it either: a loop whose miners sleep may be a little colder."""
-
 CALM_FLOW = 0.87
 """... and brings this share of its design flow: a little more than what is too little."""
 
@@ -84,7 +81,8 @@ class CoolingColumns:
             return False
         flows = reading.flow_lpm is None or reading.flow_lpm >= CALM_FLOW * self._design_lpm[row]
         warmest_c = max(reading.setpoint_c, self.base_c[row]) + CALM_K
-        return flows and reading.setpoint_c - COLD_K <= reading.supply_c <= warmest_c
+        # Colder than wanted is no heat: so a loop stays whose miners sleep.
+        return flows and reading.supply_c <= warmest_c
 
 
 def _number(said: bool | None) -> float | None:

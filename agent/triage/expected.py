@@ -13,7 +13,7 @@ _RESTARTS = frozenset({Verb.RESTART, Verb.SWITCH_POOL, Verb.DERATE, Verb.SLEEP, 
 
 _REBOOTS = frozenset({Verb.REBOOT, Verb.POWER_ON, Verb.FLASH})
 
-_BOOTS = _REBOOTS | {Verb.RESTART}
+_BOOTS = _REBOOTS | {Verb.RESTART, Verb.WAKE}
 
 WOKEN_S = 60.0
 """A miner put to sleep that says so long afterwards that it is awake was woken by somebody."""

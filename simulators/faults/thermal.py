@@ -269,11 +269,12 @@ HEAT_FAULTS = (
         name="miner.clogged",
         category=Category.THERMAL,
         counts=True,
-        remedy=Verb.DERATE,
+        remedy=None,
         causes=frozenset({Reason.OVERHEATED, Reason.OVERTEMP_CUT_OUT}),
         does=(
             "Dust, scale or a clogged cold plate: heat leaves the miner so badly that at full rate, its fans at full "
-            "speed, it would be that far above where its firmware stops it."
+            "speed, it would be that far above where its firmware stops it. With less power it is cool; it is sound "
+            "again once somebody has cleaned it."
         ),
         signature=(
             "Chips at the limit, fans at full speed, thermal resistance above its own past and its neighbours'. Stock "
