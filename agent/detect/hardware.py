@@ -20,6 +20,10 @@ _BOARD, _FAN = 1, 2
 _REASONS = {_BOARD: Reason.BOARD_LOST, _FAN: Reason.FAN_LOST}
 
 
+LOST_POLLS = 3
+"""Fewer lost polls in a row say nothing: what held before them holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class HardwareThresholds:
     """Figures of the detectors of a miner's parts.
@@ -111,6 +115,8 @@ class HardwareDetector:
     def _clear(self, view: SiteView, now: float, firing: Rows) -> None:
         """End verdicts whose part is there again and whose miner has worked as expected for the clear window."""
         for row, target_th in zip(firing.tolist(), view.target_th(firing).tolist(), strict=True):
+            if 0 < view.misses[row] < LOST_POLLS:
+                continue
             part_since = self._board_since if self._reason[row] == _BOARD else self._fan_since
             is_back = view.misses[row] == 0 and np.isnan(part_since[row]) and self._has_part(view, row)
             if not is_back:

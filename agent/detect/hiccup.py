@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.detect.hardware import parts_seen
+from agent.detect.hardware import LOST_POLLS, parts_seen
 from agent.detect.screen import Rows, health
 from agent.model.columns import Bools, Floats
 from agent.model.incident import Category, Evidence, Reason
@@ -125,7 +125,8 @@ class HiccupDetector:
         """End verdicts whose miner has worked without another one for long enough."""
         for row in (~np.isnan(self._since)).nonzero()[0].tolist():
             last_at = self._events[row][-1][0]
-            # The verdict lasts from the first of them; what was counted before it ends with it.
+            if 0 < view.misses[row] < LOST_POLLS:
+                continue
             if view.misses[row] or not self._worked[row]:
                 self._clear_since[row] = np.nan
                 continue

@@ -290,6 +290,19 @@ def test_what_is_no_hiccup(why: str) -> None:
     assert Health.FIRING not in watch.health
 
 
+def test_single_lost_polls_do_not_begin_the_clear_window_anew() -> None:
+    watch = Watch(HiccupDetector)
+    watch.poll(60.0)
+    for _ in range(2):
+        hiccup(watch)
+    for _ in range(12):
+        watch.poll(590.0)
+        watch.silent = {0}
+        watch.poll(10.0)
+        watch.silent = set()
+    assert watch.poll(300.0) is Health.HEALTHY
+
+
 def test_a_hiccup_after_the_verdict_begins_its_clear_window_anew() -> None:
     watch = Watch(HiccupDetector)
     watch.poll(60.0)

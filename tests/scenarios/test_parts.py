@@ -23,6 +23,7 @@ seed: 3
 duration: 75m
 site: {{generate: {{miners: 9, miners_per_pdu: 9, network: {NETWORK},
        families: {{antminer_stock: 0.34, whatsminer: 0.33, luxos: 0.33}}}}}}
+agent: {{guard: {{at_once_share: 1.0, site_at_once_share: 1.0}}}}
 faults:
   - {{at: 4m, kind: miner.board_lost, target: "miner:r1-01", cold_cures: true}}
   - {{at: 4m, kind: miner.board_lost, target: "miner:r1-02", error: eeprom, cold_cures: false}}

@@ -17,12 +17,15 @@ ROW = re.compile(r'# Rows? \d+.* of facts "failures".*: .+; never .+\.')
 ROWS = {
     "switch-down": 1,
     "own-way-out": 2,
+    "dead-hashboard": 5,
     "pool-lost": 6,
     "pool-flaps": 7,
     "pool-sheds": 7,
     "proxy-times-out": 8,
     "pool-rejects": 9,
     "miner-rejects": 9,
+    "psu-dead": 14,
+    "fan-lost": 19,
     "frozen-averages": 21,
     "lost-polls": 22,
     "network-then-power-off": 25,
@@ -30,6 +33,7 @@ ROWS = {
     "wires-disturbed": 28,
     "foreign-pool": 29,
     "address-moved": 31,
+    "psu-hiccup": 32,
 }
 QUICK = [
     "switch-down",
@@ -41,6 +45,8 @@ QUICK = [
     "address-moved",
     "miner-rejects",
     "pool-flaps",
+    "dead-hashboard",
+    "fan-lost",
 ]
 """The others take longer, and are played by tests of what they are about."""
 
