@@ -120,10 +120,17 @@ class Hashing:
         self._sigma = self.cell_sigma
         self._terms_from, self._terms_until = math.inf, -math.inf
         self._block, self._next_block = math.inf, -math.inf
+        self.hashing_s = 0.0
         self.reset(0.0)
 
     def reset(self, now: float) -> None:
-        """Begin a new process at site time `now`: every counter and every average starts from zero."""
+        """Begin a new process at site time `now`: every counter and every average starts from zero.
+
+        Its chance is its own: how much the one before has drawn hangs on who kept its counters meanwhile.
+        """
+        if self.hashing_s > 0.0:
+            (self._nonces,), (self._shares,) = self._nonces.spawn(1), self._shares.spawn(1)
+            self._lucks, self._waits = [], []
         self.started_at = now
         self.rates_gh = [0.0] * len(TAUS_S)
         self.work_gh = 0.0

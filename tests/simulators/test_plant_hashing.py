@@ -342,3 +342,15 @@ def test_lent_counters_come_back_when_anything_is_asked() -> None:
 def test_a_pool_difficulty_gives_about_eighteen_shares_a_minute(rate_th: float) -> None:
     per_minute = rate_th * 1e3 / (share_difficulty(rate_th * 1e3) * GH_PER_DIFF1) * 60.0
     assert per_minute == pytest.approx(18.0, rel=0.05)
+
+
+def test_the_chance_of_a_process_does_not_hang_on_how_the_one_before_was_watched() -> None:
+    often, seldom = hashing(seed=4), hashing(seed=4)
+    for h, every in ((often, 8.0), (seldom, 2000.0)):
+        h.begin(0.0, 0.0, 1.0)
+        polled(h, 0.0, 4000.0, every)
+        h.reset(4000.0)
+        h.begin(4060.0, 60.0, 0.2)
+        polled(h, 4060.0, 4500.0, 7.0)
+    assert (often.work_gh, often.accepted, often.rates_gh) == (seldom.work_gh, seldom.accepted, seldom.rates_gh)
+    assert often.accepted > 0
