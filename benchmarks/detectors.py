@@ -29,8 +29,8 @@ MINERS = 2000
 HOURS = {"quiet": 2, "busy": 8}
 SCREEN = 10
 """Comparisons in a unit."""
-LIMITS = {"quiet": 10.0, "busy": 20.0}
-"""Units that a detector may cost a tick: 0.1 and 0.2 ms for 2,000 rows on a free core."""
+LIMITS = {"quiet": 7.0, "busy": 12.0}
+"""Units that a detector may cost a tick: about 0.1 and 0.17 ms for 2,000 rows on a free core."""
 WARM_UP_S = 600.0
 
 SCENARIO = """
