@@ -10,7 +10,7 @@ from msgspec.structs import replace as replaced
 from agent.act import Actor, Outcome
 from agent.model.action import Action, Result, Verb
 from agent.model.errors import AgentError, CodecError, DeviceError, RefusedError, SilentError, TransportError
-from agent.model.ids import MinerId, PduId, PoolGroupId, PoolId
+from agent.model.ids import CoolingUnitId, MinerId, PduId, PoolGroupId, PoolId
 from agent.model.telemetry import PduReading, Telemetry
 from agent.model.topology import Family, Miner, Outlet, Pool, PoolGroup, Site
 from simulators import virtual_time
@@ -280,3 +280,82 @@ def test_the_port_of_the_miner_is_bounced_and_a_miner_without_one_names_the_reme
     outcome = perform(actor(), Action(Verb.BOUNCE_PORT, MinerId("m3")))
     assert outcome.result is Result.FAILED
     assert "inventory" in outcome.detail
+
+
+# -- heat --------------------------------------------------------------------------------------------------------------
+
+
+class Chiller:
+    """A cooling unit that takes what it is told, or raises."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.told: list[tuple[str, float, float]] = []
+        self._fault = fault
+
+    async def set_supply(self, supply_c: float, was: float) -> None:
+        await self._take("supply", supply_c, was)
+
+    async def set_flow(self, flow_lpm: float, was: float) -> None:
+        await self._take("flow", flow_lpm, was)
+
+    async def _take(self, what: str, value: float, was: float) -> None:
+        if self._fault is not None:
+            raise self._fault
+        self.told.append((what, value, was))
+
+
+def cooled(chiller: Chiller | None = None, board: Board | None = None) -> Actor:
+    units = {CoolingUnitId("cdu"): chiller} if chiller is not None else {}
+    return Actor(site(), {Family.ANTMINER_STOCK: board or Board()}, {}, {}, SPACING_S, cooling_drivers=units)
+
+
+def setting(verb: Verb, **what: float) -> Action:
+    return Action(verb=verb, miner=MinerId("m1"), unit=CoolingUnitId("cdu"), **what)  # type: ignore[arg-type]
+
+
+def test_miners_are_derated_put_to_sleep_and_woken_together() -> None:
+    board = Board()
+    board.stubborn[MinerId("m2")] = DeviceError("m2: it will not")
+    miners = {"miner": MinerId("m1"), "others": (MinerId("m2"), MinerId("m3"))}
+    done = perform(cooled(board=board), Action(verb=Verb.DERATE, share=0.8, **miners))  # type: ignore[arg-type]
+    assert (done.result, done.detail) == (Result.OK, "2 of 3 run at 80%; not m2: m2: it will not")
+    assert board.shares == {MinerId("m1"): 0.8, MinerId("m3"): 0.8}
+    perform(cooled(board=board), Action(verb=Verb.SLEEP, **miners))  # type: ignore[arg-type]
+    assert board.asleep == [MinerId("m1"), MinerId("m3")], "in the order in which they were named"
+    perform(cooled(board=board), Action(verb=Verb.WAKE, **miners))  # type: ignore[arg-type]
+    assert board.asleep == []
+
+
+@pytest.mark.parametrize("share", [None, 0.0, 1.2])
+def test_no_share_that_means_nothing_is_told(share: float | None) -> None:
+    board = Board()
+    assert (
+        perform(cooled(board=board), Action(verb=Verb.DERATE, miner=MinerId("m1"), share=share)).result is Result.FAILED
+    )
+    assert board.shares == {}
+
+
+def test_a_unit_is_told_what_it_aimed_at_before() -> None:
+    chiller = Chiller()
+    assert perform(cooled(chiller), setting(Verb.SET_SUPPLY, supply_c=33.0, was=35.0)).result is Result.OK
+    assert perform(cooled(chiller), setting(Verb.SET_FLOW, flow_lpm=60.0, was=54.0)).result is Result.OK
+    assert chiller.told == [("supply", 33.0, 35.0), ("flow", 60.0, 54.0)]
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        setting(Verb.SET_SUPPLY, supply_c=33.0),
+        setting(Verb.SET_SUPPLY, flow_lpm=33.0, was=35.0),
+        Action(verb=Verb.SET_SUPPLY, miner=MinerId("m1"), supply_c=33.0, was=35.0),
+    ],
+)
+def test_an_order_that_says_too_little_reaches_no_unit(action: Action) -> None:
+    chiller = Chiller()
+    assert perform(cooled(chiller), action).result is Result.FAILED
+    assert chiller.told == []
+
+
+def test_a_lost_reply_of_a_unit_is_unknown() -> None:
+    lost = perform(cooled(Chiller(SilentError("gone"))), setting(Verb.SET_SUPPLY, supply_c=33.0, was=35.0))
+    assert lost.result is Result.UNKNOWN
