@@ -319,18 +319,19 @@ class Loop(Coolant):
 
     def _move(self, now: float) -> bool:
         dt, self._at = now - self._at, now
-        heat_w = sum(member.heat_w() for member in self.members)
+        asleep = not self._beats and dt > BEAT_S  # whoever changes its rate wakes it
+        heat_w = self._heat_w if asleep else sum(member.heat_w() for member in self.members)
         taken_w = 0.0 if self.kind is Cooling.HYDRO and self.flow < STILL else heat_w
         sink_c, circuit = self._weather.wet_bulb_c(now), self.circuit
         if now - dt < self._fouls.until:
             self._fouling, circuit.droop_k = self._fouls.at(now)
             circuit.health = 0.0 if self.is_lost else 1.0 - self._fouling
-        if self._beats or dt <= BEAT_S:
-            circuit.advance(dt, taken_w, sink_c)
-        else:
+        if asleep:
             circuit.settle(taken_w, sink_c)
-        ramping = now < self._fouls.until or any(member.is_ramping(now) for member in self.members)
-        still = abs(heat_w - self._heat_w) <= REST_SHARE * self._heat_w and not ramping
+        else:
+            circuit.advance(dt, taken_w, sink_c)
+        moves = now < self._fouls.until or (not asleep and any(member.is_ramping(now) for member in self.members))
+        still = abs(heat_w - self._heat_w) <= REST_SHARE * self._heat_w and not moves
         self._heat_w = heat_w
         self._rest = self._rest + 1 if still and circuit.is_settled(taken_w, sink_c) else 0
         return self._rest < REST_BEATS
