@@ -14,7 +14,7 @@ from simulators.devices.shell_words import Part, ShellSyntaxError, Token, Word, 
 MAX_DEPTH = 40
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
-_RESERVED = frozenset(
+RESERVED = frozenset(
     {"if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "in", "function", "[["}
 )
 
@@ -150,7 +150,7 @@ class _Parser:
             self._at += 1
             body = self.script(end="}", depth=depth + 1)
             return Group(body, tuple(self._redirects()), subshell=False)
-        if token.bare in _RESERVED or token.bare == "}":
+        if token.bare in RESERVED or token.bare == "}":
             raise ShellSyntaxError(f'syntax error: unexpected "{token.bare}"')
         return self._simple()
 
