@@ -24,6 +24,9 @@ REACH_S = 1800.0
 ANEW_S = 180.0
 """A process that we had started begins within this time of the command; one that begins later began by itself."""
 
+SLACK_S = 10.0
+"""Ages are whole seconds and polls late: who began this soon after a moment may have begun before it."""
+
 DOWN_S = 180.0
 """An API that is down for so long on a host that answers does not come back by itself: the watchdog had its turn."""
 
@@ -39,8 +42,9 @@ WRITTEN_S = 1800.0
 AGAIN_S = 180.0
 """Time before the version is asked a second time: services come up one by one."""
 
-LOW_SHARE = 0.95
-"""Below this share of its rate a miner that tells a crash code is not well."""
+LOW_SHARE = 0.5
+"""Below this share of its rate a miner that tells a crash code is not well. A code stands for a while after what it
+tells of, and one reading of a rate that is nearly there proves nothing."""
 
 
 def can_be_told_to_restart(s: Situation) -> bool:
@@ -63,14 +67,35 @@ def has_been_rebooted(s: Situation) -> bool:
     return s.tried(Verb.REBOOT) > 0
 
 
-def restart_did_not_hold(s: Situation) -> bool:
-    """Its process began once more by itself, is down on a host that answers, or tells a crash code and falls short."""
-    return _failed_again(s, ANEW_S)
+def restart_left_it_down(s: Situation) -> bool:
+    """Its API is down on a host that answers, or it tells a crash code and falls short of its rate."""
+    return _is_down(s, ANEW_S) or _tells_so(s, ANEW_S)
 
 
-def reboot_did_not_hold(s: Situation) -> bool:
+def reboot_left_it_down(s: Situation) -> bool:
     """The same, once the board has had its family's time to boot."""
-    return _failed_again(s, FAMILY_TRAITS[s.miner.family].boot_grace_s)
+    grace_s = FAMILY_TRAITS[s.miner.family].boot_grace_s
+    return _is_down(s, grace_s) or _tells_so(s, grace_s)
+
+
+def started_after_restart(s: Situation) -> bool:
+    """Its process began by itself since, later than the one that we had started."""
+    return _began_by_itself(s, ANEW_S)
+
+
+def started_after_reboot(s: Situation) -> bool:
+    """The same, once the board has had its family's time to boot."""
+    return _began_by_itself(s, FAMILY_TRAITS[s.miner.family].boot_grace_s)
+
+
+def started_once_more(s: Situation) -> bool:
+    """Its process began by itself a second time: one alone can happen to a miner that is well again."""
+    return _began_by_itself(s, SLACK_S)
+
+
+def down_meanwhile(s: Situation) -> bool:
+    """Its API is down on a host that answers."""
+    return _is_down(s, 0.0)
 
 
 def was_flashed_before(s: Situation) -> bool:
@@ -136,23 +161,32 @@ def an_hour_s(miner: Miner) -> float:
 
 
 def _is_reachable(s: Situation) -> bool:
-    return s.row.reach in (Reach.ANSWERED, Reach.ERRORED, Reach.REFUSED)
+    """Whether something listens there. A board that refuses for a short while is booting; wait for it."""
+    if s.row.reach is Reach.REFUSED:
+        return s.row.missing_s >= DOWN_S
+    return s.row.reach in (Reach.ANSWERED, Reach.ERRORED)
 
 
 def _images(s: Situation) -> list[Image]:
     return [image for image in s.row.view.site.images if image.may_be_for(s.miner)]
 
 
-def _failed_again(s: Situation, after_s: float) -> bool:
-    """Whether what was done `after_s` before or more, when this state was entered, has not mended it."""
-    if s.in_state_s < after_s:
+def _began_by_itself(s: Situation, after_s: float) -> bool:
+    """Whether the process that answers began later than `after_s` after this state was entered."""
+    return _started_at(s) > s.run.entered_at + after_s
+
+
+def _tells_so(s: Situation, after_s: float) -> bool:
+    """Whether it still tells a crash code out of its grace, and falls short of its rate."""
+    if s.in_state_s < after_s or s.row.reach is not Reach.ANSWERED:
         return False
-    if s.row.reach in (Reach.REFUSED, Reach.ERRORED):
-        return min(s.row.missing_s, s.in_state_s - after_s) >= DOWN_S
-    by_itself = _started_at(s) > s.run.entered_at + after_s
     is_new = s.now - _started_at(s) < FAMILY_TRAITS[s.miner.family].boot_grace_s
-    tells_so = bool(s.row.view.hardware.crashed[s.row.index]) and s.row.rate_share < LOW_SHARE
-    return by_itself or (s.row.reach is Reach.ANSWERED and tells_so and not is_new)
+    return bool(s.row.view.hardware.crashed[s.row.index]) and s.row.rate_share < LOW_SHARE and not is_new
+
+
+def _is_down(s: Situation, after_s: float) -> bool:
+    is_there = s.row.reach in (Reach.REFUSED, Reach.ERRORED)
+    return is_there and min(s.row.missing_s, s.in_state_s - after_s) >= DOWN_S
 
 
 def _started_at(s: Situation) -> float:
@@ -172,12 +206,18 @@ _STEPS: dict[str, Step] = {
         (Arm(has_been_restarted, "restarted"), Arm(can_be_told_to_restart, "restart")), REACH_S, "unreachable"
     ),
     "restart": Act(Verb.RESTART, "accepted", "failed"),
-    "after_restart": Check((Arm(restart_did_not_hold, "again"),), an_hour_s, "not_recovered"),
+    "after_restart": Check(
+        (Arm(restart_left_it_down, "down"), Arm(started_after_restart, "again")), an_hour_s, "not_recovered"
+    ),
+    "watch_restarts": Check((Arm(down_meanwhile, "down"), Arm(started_once_more, "again")), an_hour_s, "not_recovered"),
     "judge_reboot": Check(
         (Arm(has_been_rebooted, "rebooted"), Arm(can_be_told_to_reboot, "reboot")), REACH_S, "unreachable"
     ),
     "reboot": Act(Verb.REBOOT, "accepted", "failed"),
-    "after_reboot": Check((Arm(reboot_did_not_hold, "again"),), an_hour_s, "not_recovered"),
+    "after_reboot": Check(
+        (Arm(reboot_left_it_down, "down"), Arm(started_after_reboot, "again")), an_hour_s, "not_recovered"
+    ),
+    "watch_reboots": Check((Arm(down_meanwhile, "down"), Arm(started_once_more, "again")), an_hour_s, "not_recovered"),
     "judge_flash": Check(
         (
             Arm(was_flashed_before, "flashed_before"),
@@ -198,7 +238,8 @@ _STEPS: dict[str, Step] = {
     "restore_pools": Act(Verb.SWITCH_POOL, "restored", "failed", on=restore_pools),
     "before_pools_again": Wait(AGAIN_S, "waited"),
     "restore_pools_again": Act(Verb.SWITCH_POOL, "restored", "failed", on=restore_pools),
-    "prove": Check((Arm(reboot_did_not_hold, "again"),), an_hour_s, "not_recovered"),
+    "prove": Check((Arm(reboot_left_it_down, "down"), Arm(started_after_reboot, "again")), an_hour_s, "not_recovered"),
+    "watch_flash": Check((Arm(down_meanwhile, "down"), Arm(started_once_more, "again")), an_hour_s, "not_recovered"),
     "resolved": Resolve(),
     "ask_unreachable": Escalate("unreachable"),
     "ask_no_way_in": Escalate("no_way_to_flash"),
@@ -220,15 +261,33 @@ _TRANSITIONS = (
     Transition("unreachable", "judge", "ask_unreachable"),
     Transition("accepted", "restart", "after_restart"),
     Transition("failed", "restart", "judge_reboot"),
-    Transition("again", "after_restart", "judge_reboot"),
-    Transition("not_recovered", "after_restart", "judge_reboot"),
+    Transition("again", "after_restart", "watch_restarts"),
+    *(
+        Transition(trigger, state, "judge_reboot")
+        for trigger, state in (
+            ("down", "after_restart"),
+            ("not_recovered", "after_restart"),
+            ("down", "watch_restarts"),
+            ("again", "watch_restarts"),
+            ("not_recovered", "watch_restarts"),
+        )
+    ),
     Transition("rebooted", "judge_reboot", "judge_flash"),
     Transition("reboot", "judge_reboot", "reboot"),
     Transition("unreachable", "judge_reboot", "ask_unreachable"),
     Transition("accepted", "reboot", "after_reboot"),
     Transition("failed", "reboot", "judge_flash"),
-    Transition("again", "after_reboot", "judge_flash"),
-    Transition("not_recovered", "after_reboot", "judge_flash"),
+    Transition("again", "after_reboot", "watch_reboots"),
+    *(
+        Transition(trigger, state, "judge_flash")
+        for trigger, state in (
+            ("down", "after_reboot"),
+            ("not_recovered", "after_reboot"),
+            ("down", "watch_reboots"),
+            ("again", "watch_reboots"),
+            ("not_recovered", "watch_reboots"),
+        )
+    ),
     Transition("flashed_before", "judge_flash", "ask_flashed_before"),
     Transition("no_way_in", "judge_flash", "ask_no_way_in"),
     Transition("no_image", "judge_flash", "ask_no_image"),
@@ -251,8 +310,12 @@ _TRANSITIONS = (
     Transition("waited", "before_pools_again", "restore_pools_again"),
     Transition("restored", "restore_pools_again", "prove"),
     Transition("failed", "restore_pools_again", "ask_pools"),
-    Transition("again", "prove", "ask_flashed_before"),
+    Transition("down", "prove", "ask_flashed_before"),
+    Transition("again", "prove", "watch_flash"),
     Transition("not_recovered", "prove", "ask_exhausted"),
+    Transition("down", "watch_flash", "ask_flashed_before"),
+    Transition("again", "watch_flash", "ask_flashed_before"),
+    Transition("not_recovered", "watch_flash", "ask_exhausted"),
     *(
         Transition("recovered", state, "resolved")
         for state in (
@@ -261,12 +324,15 @@ _TRANSITIONS = (
             "judge",
             "restart",
             "after_restart",
+            "watch_restarts",
             "judge_reboot",
             "reboot",
             "after_reboot",
+            "watch_reboots",
             "judge_flash",
             "flash",
             "prove",
+            "watch_flash",
         )
     ),
 )

@@ -12,6 +12,9 @@ from agent.model.topology import model_keys
 
 RECHECK_S = 10.0
 
+AGAIN_S = 7 * 86_400.0
+"""What was mended with an image and is broken again within a week is not mended by the same image."""
+
 
 def flash(request: Request) -> Verdict:
     """Refuse what could cut a flash short; hold a flash to its image's allow-list, canary, freeze and turn."""
@@ -34,7 +37,8 @@ def _may_flash(request: Request) -> Verdict:
         return Refuse(GuardReason.IMAGE_NOT_ALLOWED)
     if image.sha256 in memory.frozen:
         return Refuse(GuardReason.IMAGE_FROZEN)
-    if miner in memory.flashes or miner in memory.proven.get(image.sha256, ()):
+    done_at = memory.proven.get(image.sha256, {}).get(miner)
+    if miner in memory.flashes or (done_at is not None and request.now - done_at < AGAIN_S):
         return Refuse(GuardReason.FLASHED_BEFORE)
     begun = [f for f in memory.flashes.values() if f.image not in memory.frozen]
     beginning = [other.image for other in request.wanted if other.verb is Verb.FLASH]
@@ -52,5 +56,5 @@ def _is_proven(request: Request, image: ImageId, miner: MinerId) -> bool:
     """Whether the image ended well on a miner of the same model before."""
     site = request.view.site
     keys = model_keys(site.miner(miner).model)
-    done = request.memory.proven.get(image, ())
+    done = request.memory.proven.get(image, {})
     return any(other in site.rows and model_keys(site.miner(other).model) == keys for other in done)

@@ -90,7 +90,7 @@ class State(Memory):
                     mitigated_at=at if mitigated is None else mitigated,
                 )
                 self._end(event.incident)
-                self._prove(event.incident)
+                self._prove(event.incident, at)
             case ImageReleased():
                 self.frozen.pop(event.image, None)
                 for flash in [f for f in self.flashes.values() if f.image == event.image]:
@@ -241,12 +241,12 @@ class State(Memory):
         elif action.verb is Verb.VERIFY_FIRMWARE and result is Result.OK:
             self.flashes[action.miner] = replace(flash, verified=True)
 
-    def _prove(self, incident: IncidentId) -> None:
+    def _prove(self, incident: IncidentId, at: float) -> None:
         """Take the flash of an incident that is over for a success, if it was verified and nobody had to be asked."""
         for flash in [f for f in self.flashes.values() if f.incident == incident and f.verified]:
             del self.flashes[flash.miner]
             if flash.image not in self.frozen:
-                self.proven[flash.image] = self.proven.get(flash.image, frozenset()) | {flash.miner}
+                self.proven.setdefault(flash.image, {})[flash.miner] = at
 
     def _freeze(self, incident: IncidentId) -> None:
         """Freeze the image of an incident's flash: a person is asked, so it did not end well."""

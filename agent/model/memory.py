@@ -58,7 +58,7 @@ class Memory:
         pools_left: for each pool, which incidents moved miners away from it in the last 24 h, with the UTC s of it.
         switched_on: UTC s of the last switch-on of each outlet.
         flashes: the flash of each miner whose incident is not over: begun, or perhaps begun.
-        proven: for each image, the miners on which it ended well.
+        proven: for each image, the miners on which it ended well, and when (UTC s).
         frozen: images that did not end well on a miner, with that flash; a person has to release them.
         rebound: where each miner was last found that was not at its inventory's address.
         setpoints: the setpoints that the agent has moved and not yet brought back, by unit and verb.
@@ -81,7 +81,7 @@ class Memory:
         self.pools_left: dict[PoolId, dict[IncidentId, float]] = {}
         self.switched_on: dict[Outlet, float] = {}
         self.flashes: dict[MinerId, Flash] = {}
-        self.proven: dict[ImageId, frozenset[MinerId]] = {}
+        self.proven: dict[ImageId, dict[MinerId, float]] = {}
         self.frozen: dict[ImageId, Flash] = {}
         self.rebound: dict[MinerId, Rebound] = {}
         self.setpoints: dict[tuple[CoolingUnitId, Verb], Setpoint] = {}
