@@ -27,6 +27,15 @@ JITTER_S = 0.5
 CUT_OUT_S = 600.0
 """A miner that was near its limit so lately may have been stopped by it."""
 
+RATE_S = 300.0
+"""A rate scatters by 0.6 % over so long, so that 3 % less is no chance (facts "detection", section 1.2)."""
+
+USUAL = 0.9
+"""What a miner usually reaches of what it aims at is never taken for less than this."""
+
+STEP_RATIO = 0.95
+"""Firmware that slows down takes a twentieth at a time."""
+
 STOPPED = 0.05
 """Below this share of its nominal rate a miner does not hash."""
 
@@ -99,6 +108,8 @@ class HeatWatch:
         self._looks: Floats = np.zeros(rows)
         self._fastest_rpm: Floats = np.zeros(rows)
         self._best_th: Floats = np.zeros(rows)
+        self._usual: Floats = np.ones(rows)
+        self._rates: Floats = np.zeros(rows)
         self._chip_limit_c: Floats = np.zeros(0)
         self._board_limit_c: Floats = np.zeros(0)
         self._is_liquid: Bools = np.zeros(0, dtype=np.bool_)
@@ -130,13 +141,14 @@ class HeatWatch:
     def rate_ratio(self, view: SiteView, row: int, window_s: float) -> float | None:
         """Return a row's work over a while, as a share of what it could do; None where that is not known yet.
 
-        What it could do is the most that it ever said it aims at: some firmware aims lower when it is hot.
+        What it could do is the most that it ever said it aims at, as some firmware aims lower when it is hot, and of
+        that as much as it usually reaches.
         """
         done = view.work_gh.over(row, window_s)
         if done is None:
             return None
         could_th = max(float(view.target_th()[row]), float(self._best_th[row]) * float(view.derated[row]))
-        return done[0] / done[1] / (could_th * 1e3)
+        return done[0] / done[1] / (could_th * 1e3 * float(self._usual[row]))
 
     def is_single(self, view: SiteView, row: int, now: float) -> bool:
         """Whether a row's heat is its own doing, by its thermal resistance; so it is where nothing is shared."""
@@ -187,6 +199,7 @@ class HeatWatch:
         with np.errstate(invalid="ignore"):
             self._fastest_rpm = np.fmax(self._fastest_rpm, view.fan_min_rpm.value)
             self._best_th = np.fmax(self._best_th, view.expected_th.value)
+            self._learn_rates(view)
             liquid = self._is_liquid & (view.cooling.unit_of >= 0)
             if not liquid.any():
                 return
@@ -197,6 +210,14 @@ class HeatWatch:
         self._looks[well] = np.minimum(self._looks[well] + 1.0, LEARNED_LOOKS)
         before = np.where(np.isnan(self._resistance), seen, self._resistance)
         self._resistance = np.where(well, before + (seen - before) / np.maximum(self._looks, 1.0), self._resistance)
+
+    def _learn_rates(self, view: SiteView) -> None:
+        """Take in what rows that are not hot reach of what they aim at; called where NaN may be compared."""
+        reached = view.hashrate_th.value / view.target_th()
+        sound = (self.headroom_k > self._near_k) & (view.expected == Expected.RUNNING) & (reached > 0.8)
+        self._rates[sound] = np.minimum(self._rates[sound] + 1.0, LEARNED_LOOKS)
+        mean = self._usual + (np.clip(reached, USUAL, 1.1) - self._usual) / np.maximum(self._rates, KNOWN_LOOKS)
+        self._usual = np.where(sound, np.clip(mean, USUAL, 1.0), self._usual)
 
     def _weigh(self, view: SiteView, now: float, near: Bools, recent: Bools) -> None:
         """Note since when rows have been near their limit and slow, or at it, or stopped there; and which are hot."""
@@ -210,8 +231,10 @@ class HeatWatch:
         candidates = watched & near & (self._is_liquid | fans)
         slow = np.zeros_like(near)
         for row in np.flatnonzero(candidates).tolist():
-            ratio = self.rate_ratio(view, row, t.throttled_s - 3.0 * JITTER_S)
-            slow[row] = ratio is not None and ratio <= t.slow_ratio
+            ratio = self.rate_ratio(view, row, RATE_S)
+            # Where firmware slows down early, a sound miner may be as warm on a hot day: a whole step has to show.
+            least = t.slow_ratio if self.headroom_k[row] <= t.near_k else STEP_RATIO
+            slow[row] = ratio is not None and ratio <= least
         self._near_since = np.where(candidates, np.fmin(self._near_since, now), np.nan)
         self._over_since = np.where(over, np.fmin(self._over_since, now), np.nan)
         throttled = slow & (now - self._near_since >= t.throttled_s - JITTER_S)
