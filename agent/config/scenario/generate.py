@@ -46,6 +46,9 @@ OUTLETS_IN_BANK = 3
 MAX_BANKS = 64
 MAX_MINERS = 50_000
 NETWORK = "10.64.0.0/12"
+LAST_OCTET = 200
+"""Addresses beyond it in each 256 are nobody's: a miner that loses its lease gets one of them."""
+
 POOLS = ("primary", "backup")
 CONTROL_BOARDS: Mapping[Family, tuple[str, ...]] = {
     Family.ANTMINER_STOCK: ("ZYNQCtrl", "BBCtrl", "AMLCtrl", "CVCtrl"),
@@ -326,7 +329,7 @@ def _network(entry: Entry, miners: int) -> ipaddress.IPv4Network:
 
 
 def _hosts(network: ipaddress.IPv4Network) -> Iterator[str]:
-    """Yield addresses in order, without those that end in 0 or 255."""
+    """Yield addresses in order, none that ends in 0; of each 256 some stay free, as a DHCP server wants them."""
     for address in network.hosts():
-        if int(address) & 0xFF not in {0, 0xFF}:
+        if 0 < int(address) & 0xFF <= LAST_OCTET:
             yield str(address)
