@@ -59,14 +59,15 @@ def firmware_of(miner: MinerId, family: Family, history: History) -> Firmware:
 
 
 @cache
-def profile_of(family: Family, firmware: Firmware) -> FamilyProfile:
-    """Return the family's figures as that firmware changes them."""
+def profile_of(family: Family, firmware: Firmware, boards: int | None) -> FamilyProfile:
+    """Return the family's figures as that firmware, and a model with so many hashboards, changes them."""
     profile = PROFILES[family]
     return replace(
         profile,
         boot_s=_scaled(profile.boot_s, firmware.boot_factor),
         init_s=_scaled(profile.init_s, firmware.init_factor),
         freezes=profile.freezes if firmware.freezes is None else firmware.freezes,
+        boards=boards or profile.boards,
     )
 
 

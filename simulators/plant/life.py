@@ -84,7 +84,7 @@ class MinerLife:
     ) -> None:
         self.spec = spec
         self.firmware = firmware_of(spec.id, spec.family, history)
-        self.profile = profile_of(spec.family, self.firmware)
+        self.profile = profile_of(spec.family, self.firmware, spec.boards)
         self.fault = MinerFaults()
         self.on_change: Callable[[MinerId], None] | None = None
         self.board = Board.UP

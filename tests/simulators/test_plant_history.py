@@ -109,7 +109,8 @@ def test_firmware_is_spread_by_its_shares(family: Family) -> None:
     for version in FIRMWARES[family]:
         assert drawn.count(version) / n == pytest.approx(version.share, abs=0.04)
     assert {firmware_of(MinerId(f"m{k}"), family, history(settings=CALM)) for k in range(50)} == {FIRMWARES[family][0]}
-    assert profile_of(family, FIRMWARES[family][0]) == PROFILES[family]
+    assert profile_of(family, FIRMWARES[family][0], None) == PROFILES[family]
+    assert profile_of(family, FIRMWARES[family][0], 4).boards == 4
 
 
 def test_a_miners_firmware_decides_how_it_starts() -> None:
