@@ -110,11 +110,11 @@ class GuardSection(Section):
     site_at_once_share: Number = Field(default=_GUARD.site_at_once_share, ge=0.001, le=1)
     """Share of the site's miners that may be out of service by the agent's doing; at least 4."""
     hour_share: Number = Field(default=_GUARD.hour_share, ge=0.01, le=2)
-    """Reboots, power cycles and flashes an hour, as a share of a PDU's, rack's or switch's miners; at least 4."""
+    """Reboots, power cycles and flashes an hour, as a share of a PDU's, rack's or switch's miners; at least 12."""
     site_hour_share: Number = Field(default=_GUARD.site_hour_share, ge=0.001, le=2)
-    """The same for the site; at least 16."""
+    """The same for the site; at least 24."""
     site_day_share: Number = Field(default=_GUARD.site_day_share, ge=0.001, le=10)
-    """The same for the site and a day; at least 32."""
+    """The same for the site and a day; at least 48."""
     storm_share: Number = Field(default=_GUARD.storm_share, ge=0.05, le=1)
     """Share of the site's miners with an incident, at least 20, from which on nothing new is done to single miners."""
     storm_calm_s: Number = Field(default=_GUARD.storm_calm_s, ge=0, le=DAY_S)

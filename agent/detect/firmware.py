@@ -193,7 +193,9 @@ class FirmwareDetector:
         """Rows whose API is down, on a host that answers, minutes after we had the process or the board started."""
         down = (view.reach == Reach.REFUSED) | (view.reach == Reach.ERRORED)
         unheld: Bools = np.zeros_like(down)
-        for row in np.flatnonzero(down & ~np.isnan(np.fmax(view.own_restart_at, view.own_boot_at))):
+        # What may never have happened is no proof of anything.
+        ours = view.own_sure & ~np.isnan(np.fmax(view.own_restart_at, view.own_boot_at))
+        for row in np.flatnonzero(down & ours):
             up_at = np.fmax(view.own_restart_at[row], view.own_boot_at[row] + self._grace_s[row])
             recent = now - up_at <= self._t.clear_s
             unheld[row] = recent and now - np.fmax(up_at, view.missing_since[row]) >= self._t.held_s

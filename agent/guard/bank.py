@@ -59,9 +59,10 @@ def _load_a(request: Request, branch: Bank) -> float:
             total_a += _nominal_a(request, outlet)
             continue
         seen = request.view.outlet(outlet)
-        if seen.state is OutletState.OFF and outlet not in request.memory.duties:
-            continue
+        # One that was just switched on may still be read as off.
         ramping = request.now - request.memory.switched_on.get(outlet, -math.inf) < RAMP_S
+        if seen.state is OutletState.OFF and outlet not in request.memory.duties and not ramping:
+            continue
         unmetered = math.isnan(seen.current_a)
         counted = ramping or unmetered or outlet in request.memory.duties
         measured_a = 0.0 if unmetered else seen.current_a

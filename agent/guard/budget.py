@@ -11,8 +11,8 @@ HOUR_S = 3600.0
 DAY_S = 86_400.0
 
 WHERE = frozenset({Kind.PDU, Kind.RACK, Kind.SWITCH, Kind.SITE})
-LEAST = 4
-"""So many an hour of any domain, however small; of a site four times as many an hour, eight times as many a day."""
+LEAST = 12
+"""So many an hour of any domain, however small; of a site twice as many an hour, four times as many a day."""
 
 
 def budget(request: Request) -> Verdict:
@@ -32,7 +32,7 @@ def _free_at(request: Request, domain: Domain) -> float:
     done = [*request.memory.disruptions, *((request.now, action) for action in request.wanted if action.disrupts)]
     acts = [at for at, action in done for miner in action.targets if rows.get(miner) in inside]
     if domain.kind is Kind.SITE:
-        hourly, daily = max(4 * LEAST, limits.site_hour_share * size), max(8 * LEAST, limits.site_day_share * size)
+        hourly, daily = max(2 * LEAST, limits.site_hour_share * size), max(4 * LEAST, limits.site_day_share * size)
         return max(_freed(acts, int(hourly), HOUR_S), _freed(acts, int(daily), DAY_S))
     return _freed(acts, int(max(LEAST, limits.hour_share * size)), HOUR_S)
 

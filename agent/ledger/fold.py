@@ -30,7 +30,7 @@ from agent.model.events import (
 )
 from agent.model.ids import IncidentId, MinerId, PoolId
 from agent.model.incident import Attempt, Category, Incident, Outcome, Phase, Run
-from agent.model.memory import Flash, Memory
+from agent.model.memory import Done, Flash, Memory
 
 DAY_S = 86_400.0
 
@@ -211,7 +211,7 @@ class State(Memory):
         for miner in () if action.traits.risk is Risk.OBSERVE else action.targets:
             # Taken out first, so that the order is that of the settling.
             self.settled.pop(miner, None)
-            self.settled[miner] = (action, at)
+            self.settled[miner] = Done(action, at, event.result)
             if action.pool is not None and event.result is not Result.FAILED:
                 self.pool_set[miner] = (action.pool, at)
         if action.pool is not None and event.result is not Result.FAILED:

@@ -2,8 +2,9 @@
 
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from agent.model.action import Action, Verb
+from agent.model.action import Action, Result, Verb
 from agent.model.events import Intended, Judged, Rebound
 from agent.model.ids import CoolingUnitId, ImageId, IncidentId, MinerId, PoolId, RunId
 from agent.model.incident import Category, Incident
@@ -44,6 +45,18 @@ class Setpoint:
     at: float
 
 
+class Done(NamedTuple):
+    """An action that is over.
+
+    Attributes:
+        at: UTC s of its outcome.
+    """
+
+    action: Action
+    at: float
+    result: Result
+
+
 class Memory:
     """Everything that survives a restart. Changed only by the ledger's fold.
 
@@ -76,7 +89,7 @@ class Memory:
         self.flying: dict[IncidentId, Intended] = {}
         self.duties: dict[Outlet, IncidentId] = {}
         self.power_offs: dict[MinerId, tuple[float, ...]] = {}
-        self.settled: dict[MinerId, tuple[Action, float]] = {}
+        self.settled: dict[MinerId, Done] = {}
         self.pool_set: dict[MinerId, tuple[PoolId, float]] = {}
         self.pools_left: dict[PoolId, dict[IncidentId, float]] = {}
         self.switched_on: dict[Outlet, float] = {}

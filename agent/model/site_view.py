@@ -77,6 +77,7 @@ class SiteView:
         self.expected: Ints = np.zeros(n, dtype=np.int8)
         self.own_restart_at: Floats = np.full(n, np.nan)
         self.own_boot_at: Floats = np.full(n, np.nan)
+        self.own_sure: Bools = np.zeros(n, dtype=np.bool_)
         self.derated: Floats = np.ones(n)
         self.any_derated = False
         self.hashrate_th, self.expected_th = Signal(n), Signal(n)

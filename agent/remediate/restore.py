@@ -135,7 +135,8 @@ def _to_wake(memory: Memory, view: SiteView, asleep: list[MinerId], now: float) 
     if not all(_has_recovered(view, view.site.cooling_units[unit].id, now) for unit in units):
         return []
     loop = [m.id for row, m in enumerate(view.site.miners) if int(view.cooling.unit_of[row]) in units]
-    woken = [at for m in loop if (told := memory.settled.get(m)) and told[0].verb is Verb.WAKE for at in (told[1],)]
+    done = [memory.settled[miner] for miner in loop if miner in memory.settled]
+    woken = [told.at for told in done if told.action.verb is Verb.WAKE]
     if now - max(woken, default=-math.inf) < CALM_S:
         return []
     wave = min(len(woken) and 1, len(WAVE_SHARES) - 1)

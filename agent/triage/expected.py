@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from agent.model.action import Verb
+from agent.model.action import Result, Verb
 from agent.model.columns import Floats
 from agent.model.memory import Memory
 from agent.model.site_view import Expected, SiteView
@@ -57,7 +57,7 @@ class ExpectedState:
 
     def _note_settled(self, view: SiteView, memory: Memory, now: float) -> None:
         """Note what follows from actions of ours that are over."""
-        for miner, (action, at) in reversed(memory.settled.items()):
+        for miner, (action, at, result) in reversed(memory.settled.items()):
             if now - at >= self._longest_s:
                 break
             row = view.site.rows.get(miner)
@@ -69,6 +69,7 @@ class ExpectedState:
                 view.own_restart_at[row] = at
             elif action.verb in _REBOOTS:
                 view.own_boot_at[row] = at
+            view.own_sure[row] = result is Result.OK
 
 
 def _told(view: SiteView, memory: Memory) -> None:

@@ -185,7 +185,7 @@ def test_a_dead_process_is_a_firmware_fault_only_when_a_restart_did_not_hold(rea
     w = Watch()
     w.poll(100, reach)
     assert w.health[0] is Health.HEALTHY
-    w.view.own_restart_at[0] = w.now
+    w.view.own_restart_at[0], w.view.own_sure[0] = w.now, True
     w.poll(22, reach)
     assert w.health[0] is Health.HEALTHY
     w.poll(2, reach)
@@ -194,7 +194,7 @@ def test_a_dead_process_is_a_firmware_fault_only_when_a_restart_did_not_hold(rea
 
 def test_a_board_that_boots_is_given_its_time_and_a_silent_one_is_anothers() -> None:
     w = Watch()
-    w.view.own_boot_at[0] = w.now
+    w.view.own_boot_at[0], w.view.own_sure[0] = w.now, True
     w.poll(60, Reach.REFUSED)
     assert w.health[0] is Health.HEALTHY
     w.poll(80, Reach.SILENT)

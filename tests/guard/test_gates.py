@@ -180,3 +180,20 @@ def test_whatever_is_asked_the_budget_of_power_cycles_is_kept(gaps_s: list[float
     for at in done:
         assert sum(at - 86_400.0 < other <= at for other in done) <= limits.power_cycles_per_day
         assert not [other for other in done if 0.0 < at - other < limits.cooldown_s]
+
+
+def test_an_outlet_that_was_just_switched_on_and_is_still_read_as_off_draws_all_the_same() -> None:
+    """Five of 13.5 A behind 80 A: the fifth would be 84 %, the fourth 68 %."""
+    tight = site(5, rating_a=80.0, bank_size=5)
+    told = story()
+    for number in (2, 3, 4):
+        incident = IncidentId(f"inc-00000{number}")
+        told.opened(EPOCH + 1, incident, MinerId(f"m{number}"))
+        told.intended(Verb.POWER_ON, EPOCH + 900, outlets=(number,), incident=incident)
+        told.settled(Verb.POWER_ON, EPOCH + 902, outlets=(number,), incident=incident)
+    asked = request(Verb.POWER_OFF, told, of=tight)
+    for number in (2, 3, 4):
+        asked.view.put_outlet(Outlet(PDU, number), asked.now, OutletReading(OutletState.OFF, 0.0, 0.0))
+    assert judge(asked) == ("bank", Refuse(GuardReason.BANK_LOAD))
+    asked.view.put_outlet(Outlet(PDU, 5), asked.now, OutletReading(OutletState.OFF, 0.0, 0.0))
+    assert judge(asked) == ("all", Allow())

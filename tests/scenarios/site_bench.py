@@ -389,7 +389,8 @@ class Bench:
         """What holds after every story: intents before deeds, nobody else touched, no harm, nothing left off."""
         assert isinstance(audit(self.path), chain.Sound)
         site, harm = self.settings.site, self.simulated.truth.harm()
-        foreign = set(map(id, by_hand))
+        others = list(by_hand)
+        foreign = set(map(id, others))
         own = [e for e in self.actions if id(e) not in foreign]
         assert {e.miner for e in own} <= {MinerId(m) for m in touched}
         intents = [(r.at, r.event.action) for r in self.records if isinstance(r.event, Intended)]
@@ -404,7 +405,7 @@ class Bench:
         assert harm.outlets_left_off == 0
         assert harm.breaker_trips == 0
         assert harm.budget_breaches == 0
-        assert harm.actions_on_healthy == 0
+        assert harm.actions_on_healthy == sum(entry.healthy for entry in others)
         assert self.memory.duties == {}
         assert self.memory.flying == {}
         assert not [m for m in site.miners if not self.plant(m.id).energised]

@@ -346,7 +346,7 @@ def test_a_miner_told_to_sleep_is_left_asleep(tmp_path: Path, family: Family) ->
         await bench.run(600.0)
 
     bench = play(tmp_path, configuration([(family, 1)]), story)
-    bench.check()
+    bench.check(by_hand=[bench.entry(What.SUSPEND, "m1")])
     assert bench.plant("m1").suspended
 
 
