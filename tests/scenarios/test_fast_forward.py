@@ -151,9 +151,8 @@ def test_two_days_are_found_and_mended_without_harm(days: Played) -> None:
     # A board whose flash memory is worn freezes its image, and nobody is here who would release it for the next.
     assert board["remediation"]["escalated_wrong"] <= firmware["faults"] // 3
     # A board whose flash memory is worn is lost with the flash; nobody can know before.
-    worn = board["harm"].pop("bricked")
-    assert worn <= firmware["faults"] - firmware["fixable"]
-    assert board["harm"] == dict.fromkeys(board["harm"], 0)
+    assert board["harm"]["bricked"] <= firmware["faults"] - firmware["fixable"]
+    assert {name for name, figure in board["harm"].items() if figure} <= {"bricked"}
 
 
 def test_the_hashrate_was_recorded(days: Played) -> None:
@@ -172,7 +171,7 @@ def test_the_same_seed_gives_the_same_scoreboard_in_another_process_with_other_h
         env={**os.environ, "PYTHONHASHSEED": "77"},
         capture_output=True,
         check=True,
-        timeout=120,
+        timeout=110,
     )
     again = json.loads(result.stdout)
     mine = json.loads(json.dumps(days.board))
