@@ -49,6 +49,7 @@ def test_stock_s19_pro() -> None:
         share_diff=near(524_288, rel=1e-3),
         hw_errors=562.0,
         chip_max_c=78.0,
+        board_max_c=73.0,
         fans_rpm=(6000.0, 5880.0, 5040.0, 5040.0),
         power_w=None,
         pool_alive=True,
