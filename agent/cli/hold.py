@@ -31,7 +31,8 @@ def hold_command(*, ledger: Path | None, config: Path | None, why: str) -> None:
         Path(made).replace(path)
     except OSError as error:
         raise PolicyError(
-            f"{path}: expected to write the hold file: {error.strerror}; run this as a user that may write there"
+            f"{path}: expected to write the hold file: {error.strerror}; name the agent's ledger, as a user that may "
+            "write beside it"
         ) from error
     click.echo(f"held: {HoldFile(path).why()} ({path})")
 
