@@ -13,7 +13,8 @@ import structlog
 
 import playbooks
 from agent import __version__
-from agent.act import Outcome as ActionOutcome
+from agent.act import Outcome
+from agent.announce import announce
 from agent.clock import Clock
 from agent.config import Settings
 from agent.detect.degraded import DegradedDetector
@@ -32,37 +33,27 @@ from agent.detect.unsteady_pool import UnsteadyPoolDetector
 from agent.guard.limits import Mode
 from agent.ledger.fold import State
 from agent.ledger.store import Ledger
-from agent.model.action import Action, Repeat, Result, Risk, Verb
+from agent.model.action import Risk, Verb
 from agent.model.errors import InvariantError
 from agent.model.events import (
     Actor,
     AgentStarted,
     AgentStopped,
     AnyEvent,
-    Closed,
-    Escalated,
     HoldChanged,
-    IncidentOpened,
     Intended,
     Rebound,
-    Settled,
 )
-from agent.model.incident import Phase, Reason
-from agent.model.loops import SAME
-from agent.model.telemetry import Reach
+from agent.model.incident import Phase
 from agent.model.verdicts import Detector
 from agent.observe.hold import HoldFile
 from agent.remediate.settle import settled
 from agent.remediate.tables import Tables
+from agent.resume import Resume
 from agent.stages import Stages
 from agent.touch import Touch
 
 _log = structlog.get_logger(__name__)
-
-_SET_AGAIN = frozenset({Verb.SWITCH_POOL, Verb.DERATE, Verb.SLEEP, Verb.WAKE})
-"""What is set again after a restart of the agent, for as long as it is wanted."""
-
-NOT_WANTED = "the agent was restarted in between; it is not wanted any more"
 
 SETTLE_ON_STOP_S = 20.0
 """How long a stop waits for actions in flight; what is left is resumed at the next start."""
@@ -125,6 +116,7 @@ class Agent:
             guard=settings.guard,
             limits=settings.triage,
         )
+        self._past = Resume(self.view, self.memory, self._tables)
         self._commit_lock = asyncio.Lock()
         self._acting: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
@@ -216,7 +208,7 @@ class Agent:
             for record in await self._ledger.append(events, actor):
                 self.memory.apply(record)
         for event in events:
-            _announce(event)
+            announce(event)
         return events
 
     def _launch(self, work: Coroutine[None, None, None]) -> None:
@@ -236,7 +228,7 @@ class Agent:
     async def _finish(self, intent: Intended) -> None:
         await self._settle(intent, await self._touch.actor.finish(intent.action))
 
-    async def _settle(self, intent: Intended, outcome: ActionOutcome) -> None:
+    async def _settle(self, intent: Intended, outcome: Outcome) -> None:
         incident = self.memory.incidents[intent.incident]
         made = settled(intent, outcome.result, outcome.detail, incident, self._tables, evidence=outcome.evidence)
         events: list[AnyEvent] = [made]
@@ -262,59 +254,8 @@ class Agent:
         if intent.action.verb is Verb.BOUNCE_PORT:
             self._launch(self._finish(intent))
             return
-        outcome = self._look(intent)
+        outcome = self._past.look(intent)
         self._launch(self._carry_out(intent) if outcome is None else self._settle(intent, outcome))
-
-    def _look(self, intent: Intended) -> ActionOutcome | None:
-        """Tell from the ledger and the first poll what became of an intent; None where it is to be done now.
-
-        A switch-on is always done. A switch-off is done again only while its run goes on and its miner does not answer:
-        somebody may have put it right in the meantime. A restart is never repeated, only looked for in the age of the
-        process that answers.
-        """
-        verb, row = intent.action.verb, self.view.site.rows.get(intent.action.miner)
-        if verb is Verb.POWER_ON:
-            return None
-        if intent.action.unit is not None:
-            return self._look_at_unit(intent.action)
-        if verb in _SET_AGAIN or intent.action.traits.risk is Risk.OBSERVE:
-            # Whoever is as wanted already is left alone by the driver, and looking once more changes nothing. A duty,
-            # which has no run, is always done.
-            wanted = intent.run is None or self._is_current(intent)
-            return None if wanted else ActionOutcome(Result.UNKNOWN, NOT_WANTED)
-        answers = row is not None and self.view.reach[row] == Reach.ANSWERED
-        if intent.action.traits.repeat is not Repeat.SAFE:
-            return self._look_at_process(intent, row if answers else None)
-        again = row is not None and not answers and self._is_current(intent)
-        return None if again else ActionOutcome(Result.UNKNOWN, NOT_WANTED)
-
-    def _look_at_process(self, intent: Intended, row: int | None) -> ActionOutcome:
-        """Tell from the age of the process that answers whether it was restarted; `row` None where none does."""
-        intended_at = self.memory.incidents[intent.incident].attempts[-1].at
-        elapsed_s = self.view.elapsed_s
-        if row is not None and float(elapsed_s.at[row] - elapsed_s.value[row]) >= intended_at:
-            return ActionOutcome(Result.OK, "seen after a restart of the agent: the process is younger than the intent")
-        return ActionOutcome(Result.UNKNOWN, "the agent was restarted in between, and nothing shows that it happened")
-
-    def _look_at_unit(self, action: Action) -> ActionOutcome:
-        """Tell from the first read what became of a setpoint's write; it is never written again on that account."""
-        columns = self.view.cooling
-        unit = None if action.unit is None else columns.rows.get(action.unit)
-        if unit is not None:
-            is_supply = action.verb is Verb.SET_SUPPLY
-            found = float((columns.setpoint_c if is_supply else columns.flow_setpoint_lpm).value[unit])
-            for value, result in (
-                (action.supply_c if is_supply else action.flow_lpm, Result.OK),
-                (action.was, Result.FAILED),
-            ):
-                if value is not None and abs(found - value) < SAME:
-                    return ActionOutcome(result, f"seen after a restart of the agent: it aims at {found:g}")
-        return ActionOutcome(Result.UNKNOWN, "the agent was restarted in between, and nothing shows what it aims at")
-
-    def _is_current(self, intent: Intended) -> bool:
-        """Whether the run that wanted this may go on under the playbooks of today."""
-        incident = self.memory.incidents[intent.incident]
-        return self._tables.running(incident) is not None
 
 
 def detectors(settings: Settings) -> list[Detector]:
@@ -347,33 +288,3 @@ def _modes(settings: Settings, *, on_auto: bool) -> Mapping[str, Mapping[Risk, M
     for playbook, overrides in settings.trust.items():
         modes[playbook] = dict.fromkeys(Risk, default) | ({} if on_auto else dict(overrides))
     return modes
-
-
-def _announce(event: AnyEvent) -> None:
-    match event:
-        case HoldChanged():
-            _log.warning("held" if event.why is not None else "released", why=event.why)
-        case IncidentOpened():
-            if event.cause is Reason.FOREIGN_POOL:
-                seen = {key: event.evidence.get(key) for key in ("foreign_pool", "foreign_worker")}
-                _log.critical("security_incident", incident=event.incident, miners=list(event.members), **seen)
-            _log.warning("incident_opened", incident=event.incident, cause=event.cause, miners=list(event.members))
-        case Intended():
-            _log.info("action_intended", incident=event.incident, verb=event.action.verb, miner=event.action.miner)
-        case Settled():
-            _log.info(
-                "action_settled",
-                incident=event.incident,
-                verb=event.action.verb,
-                miner=event.action.miner,
-                result=event.result,
-                detail=event.detail,
-            )
-        case Rebound():
-            _log.warning("miner_rebound", miner=event.miner, host=event.host, inventory_host=event.inventory_host)
-        case Escalated():
-            _log.warning("incident_escalated", incident=event.incident, reason=event.reason)
-        case Closed():
-            _log.info("incident_closed", incident=event.incident, outcome=event.outcome)
-        case _:
-            pass

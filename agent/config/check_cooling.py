@@ -2,7 +2,7 @@
 
 from agent.config.findings import Findings
 from agent.config.models import ModelTable
-from agent.config.schema import CoolingSection
+from agent.config.schema_devices import CoolingSection
 from agent.config.wording import choice, closest, number_text
 from agent.drivers.cooling.profile import profile_names
 

@@ -1,7 +1,7 @@
 """Cross checks of PDUs and switches: names and addresses used once, banks, protected outlets, SNMP access."""
 
 from agent.config.findings import Findings
-from agent.config.schema import PduSection, SnmpSection
+from agent.config.schema_devices import PduSection, SnmpSection
 from agent.config.source import Step
 from agent.config.wording import choice, closest
 from agent.drivers.pdus.profile import profile_names

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from agent.config.findings import Findings
-from agent.config.schema import ImageSection, SshSection
+from agent.config.schema_devices import ImageSection, SshSection
 from agent.config.topology import Figures
 from agent.config.wording import closest
 from agent.model.topology import FAMILY_TRAITS, Family, Transport, same_model

@@ -2,7 +2,7 @@
 
 from agent.config.findings import Findings
 from agent.config.models import ModelTable
-from agent.config.schema import MinerSection, PduSection
+from agent.config.schema_devices import MinerSection, PduSection
 from agent.config.topology import Figures, banks_of, figures_of
 from agent.config.wording import choice, closest, number_text
 from agent.model.topology import Family, Outlet, Port

@@ -8,7 +8,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from agent.config.errors import Problem
-from agent.config.schema import ConfigFile, CredentialRef
+from agent.config.schema import ConfigFile
+from agent.config.schema_devices import CredentialRef
 from agent.config.source import Node, Steps, is_secretive
 from agent.config.wording import (
     UNIT_WORDS,

@@ -7,7 +7,8 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from agent.config.errors import ConfigError, Place, Problem
-from agent.config.schema import MAX_MINERS, MinerSection
+from agent.config.schema import MAX_MINERS
+from agent.config.schema_devices import MinerSection
 from agent.config.source import Node, Scalar
 from agent.config.wording import choice, closest
 

@@ -21,7 +21,8 @@ from agent.config.fields import is_id
 from agent.config.findings import Findings, Refused
 from agent.config.inventory import parse_csv
 from agent.config.models import ModelTable
-from agent.config.schema import ConfigFile, SnmpSection, SshSection
+from agent.config.schema import ConfigFile
+from agent.config.schema_devices import SnmpSection, SshSection
 from agent.config.settings import Settings
 from agent.config.source import Node, read_text
 from agent.config.topology import build_site

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import yaml
 
-from agent.config.schema import ModelSection
+from agent.config.schema_devices import ModelSection
 from agent.model.topology import FAMILY_TRAITS, USUAL_LIMITS, Cooling, Family, ThermalLimits, model_keys
 
 

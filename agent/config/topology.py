@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config.models import ModelTable, as_told
-from agent.config.schema import ConfigFile, CoolingSection, MinerSection, PduSection
+from agent.config.schema import ConfigFile
+from agent.config.schema_devices import CoolingSection, MinerSection, PduSection
 from agent.model.errors import InvariantError
 from agent.model.ids import CoolingUnitId, ImageId, MinerId, PduId, PoolGroupId, PoolId, SwitchId
 from agent.model.topology import (

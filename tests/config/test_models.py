@@ -3,7 +3,7 @@
 import pytest
 
 from agent.config.models import ModelTable
-from agent.config.schema import ModelSection
+from agent.config.schema_devices import ModelSection
 from agent.model.topology import Family
 
 

@@ -1,0 +1,48 @@
+"""What the log says of each event. The ledger has it all; the log has what somebody who watches it wants to see."""
+
+import structlog
+
+from agent.model.events import (
+    AnyEvent,
+    Closed,
+    Escalated,
+    HoldChanged,
+    IncidentOpened,
+    Intended,
+    Rebound,
+    Settled,
+)
+from agent.model.incident import Reason
+
+_log = structlog.get_logger(__name__)
+
+
+def announce(event: AnyEvent) -> None:
+    """Log an event that has been committed."""
+    match event:
+        case HoldChanged():
+            _log.warning("held" if event.why is not None else "released", why=event.why)
+        case IncidentOpened():
+            if event.cause is Reason.FOREIGN_POOL:
+                seen = {key: event.evidence.get(key) for key in ("foreign_pool", "foreign_worker")}
+                _log.critical("security_incident", incident=event.incident, miners=list(event.members), **seen)
+            _log.warning("incident_opened", incident=event.incident, cause=event.cause, miners=list(event.members))
+        case Intended():
+            _log.info("action_intended", incident=event.incident, verb=event.action.verb, miner=event.action.miner)
+        case Settled():
+            _log.info(
+                "action_settled",
+                incident=event.incident,
+                verb=event.action.verb,
+                miner=event.action.miner,
+                result=event.result,
+                detail=event.detail,
+            )
+        case Rebound():
+            _log.warning("miner_rebound", miner=event.miner, host=event.host, inventory_host=event.inventory_host)
+        case Escalated():
+            _log.warning("incident_escalated", incident=event.incident, reason=event.reason)
+        case Closed():
+            _log.info("incident_closed", incident=event.incident, outcome=event.outcome)
+        case _:
+            pass
