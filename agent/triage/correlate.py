@@ -50,6 +50,9 @@ UNREAD_S = 30.0
 NAMED = 5
 """Members that the evidence names."""
 
+CONSIDERED = "considered"
+"""The key under which evidence has the causes that were weighed, with their scores against chance: the chosen first."""
+
 CLASSES: Mapping[Symptom, tuple[Category, Reason]] = {
     Symptom.DARK: (Category.OTHER, Reason.POWER_LOST),
     Symptom.UNREACHABLE: (Category.NETWORK, Reason.CUT_OFF),
@@ -139,6 +142,7 @@ class Correlator:
             "miners": len(group.rows),
             "of": len(group.domain.rows),
             "score": round(group.score, 1),
+            CONSIDERED: "; ".join(map(str, group.considered)),
             "first_of_them": ", ".join(names),
         }
         return Shared(group, category, cause, float(np.nanmin(since[group.rows])), evidence)

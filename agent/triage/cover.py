@@ -52,8 +52,28 @@ CAUSES: Mapping[Symptom, tuple[Kind, ...]] = {
 }
 """Which domains can be behind which symptom."""
 
+RIVALS = 3
+"""So many other causes are named beside the one that was chosen, the likeliest first."""
+
 BRAKE_AT = 3
 """So many like symptoms under one domain are no chance: 7 in a million site-days of a whole switch (section 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One cause that was weighed.
+
+    Attributes:
+        score: logarithm of how much likelier it is than chance, which has 0.
+        shown: how many of its miners showed the symptom and were not explained yet.
+    """
+
+    domain: Domain
+    score: float
+    shown: int
+
+    def __str__(self) -> str:
+        return f"{self.domain} {self.score:+.1f} ({self.shown} of {len(self.domain.rows)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +83,18 @@ class Group:
     Attributes:
         score: logarithm of how much likelier it is than chance; above 0.
         rows: the miners whose symptom it explains, ascending.
+        rivals: what else some of them have in common, the likeliest first.
     """
 
     domain: Domain
     score: float
     rows: NDArray[np.int64]
+    rivals: tuple[Considered, ...] = ()
+
+    @property
+    def considered(self) -> tuple[Considered, ...]:
+        """The causes weighed, the one that was chosen first."""
+        return (Considered(self.domain, self.score, len(self.rows)), *self.rivals)
 
 
 class Cover:
@@ -99,7 +126,7 @@ class Cover:
                 break
             domain = self._domains.all[best]
             rows = domain.rows[left[domain.rows]]
-            groups.append(Group(domain, float(score[best]), rows))
+            groups.append(Group(domain, float(score[best]), rows, self._rivals(best, rows, score, counts)))
             left[rows] = False
         return groups
 
@@ -120,6 +147,19 @@ class Cover:
             if domain.kind is not Kind.SITE:
                 braked[domain.rows] = True
         return braked
+
+    def _rivals(
+        self, best: int, rows: NDArray[np.int64], score: NDArray[np.float64], counts: NDArray[np.int64]
+    ) -> tuple[Considered, ...]:
+        """Return what else these rows have in common, of those causes that were weighed; see `Group.rivals`."""
+        found: list[Considered] = []
+        for place in np.argsort(-score, kind="stable").tolist():
+            if len(found) == RIVALS or score[place] == -math.inf:
+                break
+            domain = self._domains.all[place]
+            if place != best and np.isin(domain.rows, rows).any():
+                found.append(Considered(domain, float(score[place]), int(counts[place])))
+        return tuple(found)
 
     def _counts(self, active: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return how many of the miners `active` are under each domain."""

@@ -22,7 +22,7 @@ from agent.model.site_view import SiteView
 from agent.model.telemetry import OutletState, PortReading, Reach
 from agent.model.topology import Port
 from agent.model.verdicts import Verdicts
-from agent.triage.correlate import ABSORB_S, HOLD_S, LINGER_S, WINDOW_S, Correlator
+from agent.triage.correlate import ABSORB_S, CONSIDERED, HOLD_S, LINGER_S, WINDOW_S, Correlator
 from agent.triage.lifecycle import Triage, triage
 from agent.triage.limits import TriageLimits
 from tests.factory import EPOCH, NOMINAL_W, SWITCH, put_outlets, site
@@ -108,6 +108,9 @@ def test_a_breaker_is_named_after_the_hold_and_takes_over_what_was_opened_before
     assert isinstance(parent, IncidentOpened)
     assert (parent.category, parent.cause, parent.domain) == (Category.OTHER, Reason.POWER_LOST, "breaker:pdu-1:bank1")
     assert parent.evidence["miners"] == 3
+    considered = str(parent.evidence[CONSIDERED])
+    assert considered.startswith("breaker:pdu-1:bank1 ")
+    assert "; pdu:pdu-1 -" in considered, "fewer of the whole PDU than chance would have it"
     assert parent.detected_at == EPOCH
     open_ones = world.state.open_incidents
     assert [incident.members for incident in open_ones] == [("m1", "m2", "m3")]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from agent.model.domains import Domains, Kind
 from agent.model.ids import MinerId, PduId, PoolGroupId, PoolId, SwitchId
 from agent.model.topology import Bank, Family, Miner, Outlet, Pdu, Pool, PoolGroup, Port, Site, Switch
-from agent.triage.cover import BRAKE_AT, P0, Cover, Symptom
+from agent.triage.cover import BRAKE_AT, P0, RIVALS, Cover, Symptom
 
 CONTAINERS, RACKS, PER_RACK = 5, 5, 48
 BANK = 6
@@ -141,6 +141,16 @@ def test_two_failures_at_once_are_told_apart() -> None:
     assert [str(group.domain) for group in groups] == ["pdu:p4-0", "breaker:p20-1:bank3"]
     assert all(group.score > 0 for group in groups)
     assert sum(len(group.rows) for group in groups) == 30
+
+
+def test_the_causes_that_were_weighed_are_told_with_their_scores() -> None:
+    (group,) = cover().explain(Symptom.DARK, shown("pdu:p4-0", 22))
+    told = group.considered
+    assert (str(told[0].domain), told[0].shown, told[0].score) == ("pdu:p4-0", 22, group.score)
+    assert [str(rival.domain) for rival in told[1:]][:1] == ["rack:r4"], "the next best one"
+    assert len(told) == 1 + RIVALS
+    assert all(rival.score <= group.score for rival in told[1:])
+    assert str(told[0]).startswith(f"pdu:p4-0 {group.score:+.1f} (22 of 24)")
 
 
 def test_what_is_left_over_stays_alone() -> None:
