@@ -7,7 +7,7 @@ import asyncio
 import importlib
 import pkgutil
 from collections import defaultdict
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 import structlog
 
@@ -45,6 +45,7 @@ from agent.model.events import (
     Rebound,
 )
 from agent.model.incident import Phase
+from agent.model.memory import Memory
 from agent.model.verdicts import Detector
 from agent.observe.hold import HoldFile
 from agent.remediate.settle import settled
@@ -119,6 +120,7 @@ class Agent:
         self._past = Resume(self.view, self.memory, self._tables)
         self._commit_lock = asyncio.Lock()
         self._acting: set[asyncio.Task[None]] = set()
+        self._changing: set[asyncio.Task[Sequence[AnyEvent]]] = set()
         self._failed: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
@@ -157,8 +159,7 @@ class Agent:
     async def tick(self) -> None:
         """Decide once, commit, and set in motion what was decided."""
         await self._follow_hold()
-        records = await self._commit(self._stages.tick(self._clock.now()))
-        for event in records:
+        for event in await self._decide(lambda: self._stages.tick(self._clock.now())):
             if isinstance(event, Intended):
                 self._launch(self._carry_out(event))
         watched = [i for i in self.memory.open_incidents if i.phase is not Phase.ESCALATED]
@@ -171,6 +172,23 @@ class Agent:
         if why != self.memory.held:
             await self._commit([HoldChanged(why=why)], Actor.OPERATOR)
 
+    async def change(self, wanted: Callable[[Memory, float], Sequence[AnyEvent]], actor: Actor) -> None:
+        """Commit what a person or an integration changes: the one door for whoever is not the agent itself.
+
+        Args:
+            wanted: given the memory and now (UTC s), returns the events, or raises PolicyError. Nothing is committed
+                between what it sees and what it returns.
+            actor: who caused it.
+
+        Raises:
+            PolicyError: what `wanted` raised; or the ledger cannot be written.
+        """
+        work = asyncio.create_task(self._decide(lambda: wanted(self.memory, self._clock.now()), actor))
+        self._changing.add(work)
+        work.add_done_callback(self._changing.discard)
+        # Whoever asked may give up and go; what the ledger has by then must reach the memory all the same.
+        await asyncio.shield(work)
+
     async def heartbeat(self) -> int:
         """Make the ledger's writer prove that it lives; return the number of ticks so far."""
         await self._ledger.append([])
@@ -182,7 +200,7 @@ class Agent:
             await asyncio.wait(self._acting, timeout=SETTLE_ON_STOP_S)
         for task in self._acting:
             task.cancel()
-        await asyncio.gather(*self._acting, return_exceptions=True)
+        await asyncio.gather(*self._acting, *self._changing, return_exceptions=True)
         await self.observer.stop()
         self._touch.close()
         await self._commit([AgentStopped(reason=reason)])
@@ -202,10 +220,13 @@ class Agent:
         )
 
     async def _commit(self, events: Sequence[AnyEvent], actor: Actor = Actor.AGENT) -> Sequence[AnyEvent]:
-        if not events:
-            return events
+        return await self._decide(lambda: events, actor)
+
+    async def _decide(self, decide: Callable[[], Sequence[AnyEvent]], actor: Actor = Actor.AGENT) -> Sequence[AnyEvent]:
+        """Decide and commit what was decided; the memory cannot change in between."""
         async with self._commit_lock:
-            for record in await self._ledger.append(events, actor):
+            events = decide()
+            for record in await self._ledger.append(events, actor) if events else ():
                 self.memory.apply(record)
         for event in events:
             announce(event)

@@ -46,6 +46,8 @@ def ask(path: Path, method: str, target: str, answer: type[T], body: object = No
             wire.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise RefusedError(f"{path}: nobody serves it") from error
+        except PermissionError as error:
+            raise PolicyError(f"{path}: only the user that the agent runs as may open it: ask as that user") from error
         except OSError as error:
             raise TransportError(f"{path}: {error.strerror or error}") from error
         try:

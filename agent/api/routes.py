@@ -1,7 +1,8 @@
 """Which request goes to whom: paths, what a handler gets, and the words in which a request is refused. No IO."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
@@ -10,6 +11,8 @@ from agent.model.errors import PolicyError
 PREFIX = "/v1"
 """Every path begins with the protocol's version; what does not fit into it any more gets another."""
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -17,6 +20,10 @@ class Call:
 
     parts: Mapping[str, str]
     body: bytes
+
+    def read(self, wanted: type[T]) -> T:
+        """Return the body as what it should be; msgspec's errors, which `Routes` turns into words, where it is not."""
+        return msgspec.json.decode(self.body, type=wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,7 @@ class Route:
 
     method: str
     path: str
-    handle: Callable[[Call], object]
+    handle: Callable[[Call], Awaitable[object]]
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -59,7 +66,7 @@ class Routes:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = tuple(routes)
 
-    def answer(self, method: str, target: str, body: bytes) -> Reply:
+    async def answer(self, method: str, target: str, body: bytes) -> Reply:
         """Return the reply to a request; whatever is wrong with the request becomes one too."""
         path = target.partition("?")[0]
         matches = [(route, parts) for route in self._routes if (parts := _matched(route, path)) is not None]
@@ -69,7 +76,7 @@ class Routes:
             return refusal(405 if matches else 404, f"expected one of {known}; got {method} {path[:120]}")
         route, parts = chosen
         try:
-            return Reply(200, msgspec.json.encode(route.handle(Call(parts, body))))
+            return Reply(200, msgspec.json.encode(await route.handle(Call(parts, body))))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return refusal(400, f"the request's body does not fit: {error}")
         except PolicyError as error:

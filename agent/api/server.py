@@ -5,6 +5,7 @@ The protocol is h11's; this reads and writes for it.
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import h11
@@ -12,6 +13,7 @@ import structlog
 
 from agent.api.routes import Reply, Routes, refusal
 from agent.api.socket import bound
+from agent.model.errors import PolicyError
 
 _log = structlog.get_logger(__name__)
 
@@ -99,13 +101,27 @@ class ApiServer:
                 if len(body) > MAX_BODY_BYTES:
                     return refusal(413, f"expected a body of at most {MAX_BODY_BYTES} bytes; more came")
             elif isinstance(event, h11.EndOfMessage) and request is not None:
-                return self._answer(request, bytes(body))
+                return await self._answer(request, bytes(body))
             else:
                 return None
 
-    def _answer(self, request: h11.Request, body: bytes) -> Reply:
+    async def _answer(self, request: h11.Request, body: bytes) -> Reply:
         try:
-            return self._routes.answer(request.method.decode(), request.target.decode(), body)
+            return await self._routes.answer(request.method.decode(), request.target.decode(), body)
         except Exception:
             _log.exception("api_request_failed", method=request.method.decode())
             return refusal(500, "an internal error; the log of the process that serves this has it")
+
+
+@contextlib.asynccontextmanager
+async def serving(path: Path, routes: Routes) -> AsyncIterator[None]:
+    """Serve routes while the block lasts; a socket that cannot be had is logged, and the agent works without."""
+    server = ApiServer(path, routes)
+    try:
+        await server.start()
+    except PolicyError as error:
+        _log.error("no_local_api", reason=str(error))
+    try:
+        yield
+    finally:
+        await server.stop()

@@ -1,6 +1,5 @@
 """`terrahash drill`: let a fault loose on the simulated site of a running dry run, to train people."""
 
-import fcntl
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import msgspec
 from agent.api import client
 from agent.api.drills import Drill, DrillOrder, Drills
 from agent.api.socket import socket_beside
+from agent.cli.daemon import owns
 from agent.cli.options import dry_run_ledger
 from agent.config import load
 from agent.config.scenario.entry import DURATION, seconds
@@ -151,24 +151,12 @@ def _ask(config: Path | None, ledger: Path | None, answer: type[T], request: tup
     try:
         return client.ask(socket_beside(kept), *request, answer, body)
     except RefusedError as error:
-        if _is_held(kept if real is None else real):
+        if owns(kept if real is None else real):
             raise PolicyError(
                 "the agent that runs here works on the real site, and nothing is broken on purpose there: start a dry "
                 "run beside it (terrahash run --dry-run) and drill that one"
             ) from error
         raise PolicyError(f"no dry run is running ({error}): start one with terrahash run --dry-run") from error
-
-
-def _is_held(ledger: Path) -> bool:
-    """Whether a running agent owns that ledger."""
-    try:
-        with ledger.with_name(f"{ledger.name}.lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _print(drills: Sequence[Drill], *, as_json: bool, single: bool = False) -> None:

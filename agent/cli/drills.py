@@ -1,16 +1,11 @@
 """The drills of a dry run: faults that somebody lets loose on its simulated site, through the API's socket."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 
-import msgspec
 import structlog
 
 from agent.api.drills import MAX_DRILLS, Drill, DrillOrder, Drills
-from agent.api.routes import Call, Route, Routes
-from agent.api.server import ApiServer
+from agent.api.routes import Call, Route
 from agent.model.errors import PolicyError
 from simulators.faults import FAULT_KINDS
 from simulators.faults.kind import Value
@@ -31,8 +26,8 @@ class DrillMaster:
     def routes(self) -> tuple[Route, ...]:
         """What it answers to."""
         return (
-            Route("GET", "/drills", lambda _: self.list()),
-            Route("POST", "/drills", lambda call: self.begin(msgspec.json.decode(call.body, type=DrillOrder))),
+            Route("GET", "/drills", self._list),
+            Route("POST", "/drills", self._begin),
             Route("DELETE", "/drills/{number}", self._end),
         )
 
@@ -64,7 +59,13 @@ class DrillMaster:
         _log.info("drill_ended", number=number)
         return self._told(number)
 
-    def _end(self, call: Call) -> Drill:
+    async def _list(self, _: Call) -> Drills:
+        return self.list()
+
+    async def _begin(self, call: Call) -> Drill:
+        return self.begin(call.read(DrillOrder))
+
+    async def _end(self, call: Call) -> Drill:
         text = call.parts["number"]
         if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_DRILLS))):
             raise PolicyError(f"expected the number of a drill; got {text[:20]!r}")
@@ -82,17 +83,3 @@ class DrillMaster:
             round(asyncio.get_running_loop().time() - fault.started_at, 1),
             fault.over_at is not None,
         )
-
-
-@contextlib.asynccontextmanager
-async def drilling(truth: Truth, socket: Path) -> AsyncIterator[None]:
-    """Serve the drills of a simulated site; a socket that cannot be had is logged, and the dry run goes on without."""
-    server = ApiServer(socket, Routes(DrillMaster(truth).routes))
-    try:
-        await server.start()
-    except PolicyError as error:
-        _log.warning("no_drills", reason=str(error))
-    try:
-        yield
-    finally:
-        await server.stop()

@@ -39,6 +39,7 @@ COMMANDS = {
     "run": _Lazy("agent.cli.run", "run_command", "Run the agent on a site, real or (--dry-run) simulated."),
     "scenarios": _Lazy("agent.cli.scenarios", "scenarios_group", "List the scenarios that are shipped, or show one."),
     "simulate": _Lazy("agent.cli.simulate", "simulate_command", "Run a scenario and print the scoreboard."),
+    "status": _Lazy("agent.cli.status", "status_command", "Show whether the agent runs and how it stands."),
 }
 """Every subcommand, with the line that `--help` shows: listing them imports none of them."""
 

@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 
 import click
 import structlog
 
+from agent.api.groups import routes_of
+from agent.api.routes import Route, Routes
+from agent.api.server import serving
 from agent.api.socket import socket_beside
 from agent.app import Agent
 from agent.cli import logs
@@ -80,7 +83,7 @@ async def _serve(settings: Settings, path: Path, clock: Clock, *, dry_run: bool,
     stop = _stop_signal()
     ledger = Ledger.open(path, clock, threaded=True)
     try:
-        async with _touch(settings, clock, dry_run=dry_run, faults=faults, socket=socket_beside(path)) as touch:
+        async with _touch(settings, clock, dry_run=dry_run, faults=faults) as (touch, drills):
             agent = Agent(settings, ledger, clock, touch=touch, simulated=dry_run, hold=HoldFile(hold_path(path)))
             _log.info(
                 "agent_starting",
@@ -90,27 +93,31 @@ async def _serve(settings: Settings, path: Path, clock: Clock, *, dry_run: bool,
                 simulated=dry_run,
                 ledger=str(path),
             )
-            await _supervise(agent, stop)
+            await _supervise(agent, stop, socket_beside(path), Routes([*routes_of(agent), *drills]))
     finally:
         await ledger.close()
 
 
-async def _supervise(agent: Agent, stop: asyncio.Event) -> None:
-    """Run the agent between READY and STOPPING, telling systemd that it lives for as long as it makes progress."""
+async def _supervise(agent: Agent, stop: asyncio.Event, socket: Path, routes: Routes) -> None:
+    """Run the agent between READY and STOPPING, telling systemd that it lives for as long as it makes progress.
+
+    The local API is there once the agent knows its ledger and its site: nobody is told of a memory that is still empty.
+    """
     notifier = Notifier()
     notifier.status("first full poll")
     reason = "error"
     try:
         if await _unless_stopped(agent.start(), stop):
-            notifier.ready()
-            notifier.status("watching")
-            _log.info("agent_ready")
-            watchdog = asyncio.create_task(_watchdog(agent, notifier))
-            try:
-                await _unless_stopped(agent.run(), stop)
-            finally:
-                watchdog.cancel()
-                await asyncio.gather(watchdog, return_exceptions=True)
+            async with serving(socket, routes):
+                notifier.ready()
+                notifier.status("watching")
+                _log.info("agent_ready")
+                watchdog = asyncio.create_task(_watchdog(agent, notifier))
+                try:
+                    await _unless_stopped(agent.run(), stop)
+                finally:
+                    watchdog.cancel()
+                    await asyncio.gather(watchdog, return_exceptions=True)
         reason = "signal"
     finally:
         notifier.stopping()
@@ -149,25 +156,21 @@ async def _watchdog(agent: Agent, notifier: Notifier) -> None:
 
 @contextlib.asynccontextmanager
 async def _touch(
-    settings: Settings, clock: Clock, *, dry_run: bool, faults: tuple[str, ...], socket: Path
-) -> AsyncIterator[Touch]:
-    """Yield the devices: where they are, or a simulated copy of each on loopback, with its drills at `socket`."""
+    settings: Settings, clock: Clock, *, dry_run: bool, faults: tuple[str, ...]
+) -> AsyncIterator[tuple[Touch, Sequence[Route]]]:
+    """Yield the devices, where they are, or a simulated copy of each on loopback and what lets faults loose on it."""
     if not dry_run:
-        yield Wired(settings, clock, dialer=DirectDialer(), credentials=redact(SystemCredentials()))
+        yield Wired(settings, clock, dialer=DirectDialer(), credentials=redact(SystemCredentials())), ()
         return
-    from agent.cli.drills import drilling  # noqa: PLC0415 - only a dry run loads the simulators
+    from agent.cli.drills import DrillMaster  # noqa: PLC0415 - only a dry run loads the simulators
     from agent.cli.simulated import (  # noqa: PLC0415 - as above
         breaking,
         simulated_site,
         with_host_keys,
     )
 
-    async with (
-        simulated_site(settings, clock, seed=0) as simulated,
-        breaking(simulated, faults),
-        drilling(simulated.truth, socket),
-    ):
-        yield Wired(
+    async with simulated_site(settings, clock, seed=0) as simulated, breaking(simulated, faults):
+        wired = Wired(
             with_host_keys(settings, seed=0),
             clock,
             dialer=simulated.dialer,
@@ -175,6 +178,7 @@ async def _touch(
             nameservers=simulated.nameservers,
             trust=simulated.trust(),
         )
+        yield wired, DrillMaster(simulated.truth).routes
 
 
 def _rehearsed(settings: Settings) -> Settings:

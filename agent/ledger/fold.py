@@ -44,8 +44,10 @@ class State(Memory):
         at = record.at
         event: AnyEvent = record.event
         match event:
-            case AgentStarted() | AgentStopped():
-                pass
+            case AgentStarted():
+                self.started, self.stopped_at = (event, at), None
+            case AgentStopped():
+                self.stopped_at = at
             case HoldChanged():
                 self.held = event.why
             case IncidentOpened():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent.model.action import Action, Result, Verb
-from agent.model.events import Intended, Judged, Rebound
+from agent.model.events import AgentStarted, Intended, Judged, Rebound
 from agent.model.ids import CoolingUnitId, ImageId, IncidentId, MinerId, PoolId, RunId
 from agent.model.incident import Category, Incident
 from agent.model.topology import Outlet
@@ -62,6 +62,8 @@ class Memory:
 
     Attributes:
         seq: the last record taken in.
+        started: the agent's last start, with its UTC s; None before the first.
+        stopped_at: UTC s since when it is stopped in order; None while it runs, or since it broke off.
         incidents: every incident ever, by id, in the order opened.
         flying: intents without an outcome, by incident.
         duties: outlets switched off (or tried) and not yet seen switched on again, with the incident that did it.
@@ -85,6 +87,8 @@ class Memory:
 
     def __init__(self) -> None:
         self.seq = 0
+        self.started: tuple[AgentStarted, float] | None = None
+        self.stopped_at: float | None = None
         self.incidents: dict[IncidentId, Incident] = {}
         self.flying: dict[IncidentId, Intended] = {}
         self.duties: dict[Outlet, IncidentId] = {}

@@ -21,18 +21,26 @@ class Said(msgspec.Struct, frozen=True):
     words: str
 
 
-def refuse(_: Call) -> object:
+async def say(call: Call) -> object:
+    return Said(call.parts["which"])
+
+
+async def echo(call: Call) -> object:
+    return call.read(Said)
+
+
+async def refuse(_: Call) -> object:
     raise PolicyError("not today")
 
 
-def break_down(_: Call) -> object:
+async def break_down(_: Call) -> object:
     raise ZeroDivisionError
 
 
 ROUTES = Routes(
     [
-        Route("GET", "/words/{which}", lambda call: Said(call.parts["which"])),
-        Route("POST", "/words", lambda call: msgspec.json.decode(call.body, type=Said)),
+        Route("GET", "/words/{which}", say),
+        Route("POST", "/words", echo),
         Route("GET", "/never", refuse),
         Route("GET", "/broken", break_down),
     ]

@@ -73,6 +73,8 @@ def dry_run(tmp_path: Path) -> Iterator[DryRun]:
 
 
 def test_a_drill_is_begun_seen_by_the_agent_and_ended(dry_run: DryRun) -> None:
+    told = terrahash("status", "--ledger", str(dry_run.ledger), "--json")
+    assert (told.returncode, json.loads(told.stdout)["running"]) == (0, True), told.stderr
     begun = dry_run.drill("miner.control_board_hung", "miner:r1-01", "--param", "draw=full")
     assert (begun["number"], begun["miners"], begun["fixable"], begun["over"]) == (1, ["r1-01"], True, False)
     assert dry_run.drill("miner.board_lost", "miner:r1-02", "--param", "board=2", "--for", "30m")["number"] == 2
@@ -102,6 +104,10 @@ def test_a_drill_is_begun_seen_by_the_agent_and_ended(dry_run: DryRun) -> None:
     dry_run.stop()
     assert "no dry run is running" in dry_run.refused("list")
     assert not (dry_run.ledger.with_suffix(".sock")).exists()
+    told = terrahash("status", "--ledger", str(dry_run.ledger))
+    assert told.returncode == 1
+    assert "does not answer" in told.stdout
+    assert "no agent is running on it: start it with terrahash run" in told.stdout
 
 
 def test_a_real_agent_is_never_drilled(tmp_path: Path) -> None:

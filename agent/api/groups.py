@@ -1,0 +1,14 @@
+"""Every group of routes that a running agent serves, in one list."""
+
+from collections.abc import Callable, Iterable
+
+from agent.api import status
+from agent.api.door import Door
+from agent.api.routes import Route
+
+GROUPS: tuple[Callable[[Door], Iterable[Route]], ...] = (status.routes,)
+
+
+def routes_of(agent: Door) -> tuple[Route, ...]:
+    """Return the routes of a running agent."""
+    return tuple(route for group in GROUPS for route in group(agent))

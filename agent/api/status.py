@@ -1,0 +1,70 @@
+"""`GET /status`: which agent this is, and how it stands."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from agent.api.routes import Call, Route
+from agent.model.incident import Phase
+from agent.model.memory import Memory
+
+if TYPE_CHECKING:
+    # The command that asks shares the body, and does without the loop that the agent runs on.
+    from agent.api.door import Door
+
+
+class Status(msgspec.Struct, frozen=True):
+    """How an agent stands, by its ledger.
+
+    Attributes:
+        running: it answers; where it does not, the rest is what its ledger had last.
+        version, site, simulated: of its last start; None before the first.
+        started_at, stopped_at: UTC s of its last start and of the stop in order after it; None where there was none.
+        ticks: how often it has decided since it came up; None while it does not run.
+        held: why a person told it to keep its hands off; None while it may act.
+        incidents, escalated: how many are open, and with how many of those a person was asked.
+        in_flight: actions whose outcome is not known yet.
+        duties: outlets that it has switched off and still has to switch on.
+    """
+
+    running: bool
+    version: str | None
+    site: str | None
+    simulated: bool | None
+    started_at: float | None
+    stopped_at: float | None
+    ticks: int | None
+    held: str | None
+    incidents: int
+    escalated: int
+    in_flight: int
+    duties: int
+
+
+def status_of(memory: Memory, *, ticks: int | None) -> Status:
+    """Return how an agent with that memory stands; `ticks` is None for one that does not run."""
+    event, at = (None, None) if memory.started is None else memory.started
+    still_open = memory.open_incidents
+    return Status(
+        running=ticks is not None,
+        version=None if event is None else event.version,
+        site=None if event is None else event.site,
+        simulated=None if event is None else event.simulated,
+        started_at=at,
+        stopped_at=memory.stopped_at,
+        ticks=ticks,
+        held=memory.held,
+        incidents=len(still_open),
+        escalated=sum(incident.phase is Phase.ESCALATED for incident in still_open),
+        in_flight=len(memory.flying),
+        duties=len(memory.duties),
+    )
+
+
+def routes(agent: "Door") -> tuple[Route, ...]:
+    """Return what a running agent answers about itself."""
+
+    async def show(_: Call) -> Status:
+        return status_of(agent.memory, ticks=agent.ticks)
+
+    return (Route("GET", "/status", show),)
