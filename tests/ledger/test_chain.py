@@ -18,6 +18,8 @@ from agent.model.events import AnyEvent, IncidentOpened, IncidentUpdated
 from agent.model.incident import Category, Reason, Severity
 from tests.ledger.examples import ANY_EVENT, EPOCH_S, INC, KINDS, LIFE, HandClock
 
+LAST = len(LIFE)
+
 TRIGGERS = ("events_are_never_updated", "events_are_never_deleted", "events_are_appended")
 
 
@@ -164,8 +166,9 @@ def test_a_missing_event_is_named(events: list[AnyEvent], data: st.DataObject) -
         ("DELETE FROM events WHERE seq < 3", Broken(1, Flaw.GAP)),
         ("UPDATE events SET prev = hash WHERE seq = 8", Broken(8, Flaw.WRONG_PREV)),
         (
-            "INSERT INTO events SELECT 20, at_ms, actor, kind, incident, body, prev, hash FROM events WHERE seq = 19",
-            Broken(20, Flaw.WRONG_PREV),
+            f"INSERT INTO events SELECT {LAST + 1}, at_ms, actor, kind, incident, body, prev, hash FROM events "
+            f"WHERE seq = {LAST}",
+            Broken(LAST + 1, Flaw.WRONG_PREV),
         ),
     ],
 )

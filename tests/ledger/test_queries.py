@@ -1,5 +1,6 @@
 """Questions to a ledger: filters, one incident's history, and a ledger that contradicts itself."""
 
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from agent.ledger import queries
 from agent.ledger.reader import read
 from agent.ledger.store import Ledger, LedgerError
-from agent.model.events import AnyEvent, IncidentOpened, IncidentReclassified, Mitigated
+from agent.model.events import AnyEvent, IncidentOpened, IncidentReclassified, IncidentRelapsed, Mitigated
 from agent.model.ids import IncidentId
 from agent.model.incident import Category, Outcome
 from tests.ledger.examples import EPOCH_S, INC, LIFE, OPENED, HandClock
@@ -37,7 +38,8 @@ def other(event: AnyEvent) -> AnyEvent:
 async def path(tmp_path: Path) -> Path:
     """Return a ledger with two interleaved incidents: the first closed, the second on its way."""
     path = tmp_path / "ledger.sqlite3"
-    lived = [event for event in LIFE[1:-5] for event in (event, other(event))]
+    first_spell = takewhile(lambda event: not isinstance(event, IncidentRelapsed), LIFE[1:])
+    lived = [event for event in first_spell for event in (event, other(event))]
     await write(path, LIFE[0], *lived[:-1])
     return path
 
