@@ -30,7 +30,7 @@ from agent.model.memory import Memory
 from agent.model.playbook import Situation
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Detector, Verdicts
-from agent.remediate import duty, failback, restore
+from agent.remediate import duty, failback, outlet_map, restore
 from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
 from agent.remediate.tables import Tables
@@ -91,6 +91,7 @@ class Stages:
             self._calm_at = now + self._guard.storm_calm_s
         tick = _Tick(now, verdicts, triaged.braked)
         events = triaged.events
+        events.extend(outlet_map.judged(self._memory, self._view, now))
         anew = {e.incident for e in events if isinstance(e, IncidentReclassified | IncidentAbsorbed)}
         for incident in self._memory.open_incidents:
             if incident.id in anew:
@@ -130,6 +131,8 @@ class Stages:
     def _decide(self, incident: Incident, now: float, *, recovered: bool) -> Decision:
         table = self._tables.of(incident)
         situation = self.situation(incident, now, recovered=recovered)
+        if incident.phase is Phase.REMEDIATING and incident.in_flight is None and self._memory.doubts(incident.id):
+            return HandOver(outlet_map.WRONG)
         if incident.members[0] not in self._view.site.rows:
             return HandOver("not_in_inventory")
         if table is None:

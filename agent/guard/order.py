@@ -9,14 +9,18 @@ from agent.guard.budget import budget
 from agent.guard.cooldown import cooldown
 from agent.guard.flash import flash
 from agent.guard.hold import hold
+from agent.guard.hot import hot
 from agent.guard.in_flight import in_flight
 from agent.guard.mode import mode
 from agent.guard.moved import moved
 from agent.guard.one_writer import one_writer
+from agent.guard.outlet_map import outlet_map
+from agent.guard.proof import proof
 from agent.guard.protected import protected
 from agent.guard.request import Request
 from agent.guard.setpoint import setpoint
 from agent.guard.shared import shared
+from agent.guard.stale import stale
 from agent.guard.step import step
 from agent.guard.storm import storm
 from agent.guard.target import target
@@ -30,15 +34,19 @@ GATES: tuple[Gate, ...] = (
     protected,
     mode,
     shared,
+    outlet_map,
     flash,
     unit,
     moved,
     one_writer,
     setpoint,
     hold,
+    stale,
+    hot,
     storm,
     brake,
     in_flight,
+    proof,
     step,
     cooldown,
     bank,

@@ -57,6 +57,12 @@ class Request:
         return bool(self.action.outlets) and all(o in self.memory.duties for o in self.action.outlets)
 
     @property
+    def unproven(self) -> list[Outlet]:
+        """Its outlets of which no power cycle has shown yet that they feed its miner."""
+        action = self.action
+        return [outlet for outlet in action.outlets if not self.memory.is_mapped(outlet, action.miner)]
+
+    @property
     def leads_back(self) -> bool:
         """Whether it moves a setpoint towards what it was before the agent first moved it, and no further."""
         action = self.action

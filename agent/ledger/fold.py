@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
-from agent.ledger import moving
+from agent.ledger import mapping, moving
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import (
     AgentStarted,
@@ -23,6 +23,9 @@ from agent.model.events import (
     Judged,
     Mitigated,
     Moved,
+    OutletsDoubted,
+    OutletsProven,
+    OutletsTrusted,
     Rebound,
     Record,
     RunStarted,
@@ -81,6 +84,7 @@ class State(Memory):
                 self.rebound[event.miner] = event
             case Escalated():
                 self._freeze(event.incident)
+                mapping.over(self, event.incident)
                 self._change(event.incident, phase=Phase.ESCALATED, escalated_at=at, escalation_reason=event.reason)
             case Closed():
                 mitigated = self.incidents[event.incident].mitigated_at
@@ -97,6 +101,12 @@ class State(Memory):
                 self.frozen.pop(event.image, None)
                 for flash in [f for f in self.flashes.values() if f.image == event.image]:
                     del self.flashes[flash.miner]
+            case OutletsProven():
+                mapping.proven(self, event)
+            case OutletsDoubted():
+                mapping.doubted(self, event, at)
+            case OutletsTrusted():
+                self.doubted.pop(event.pdu, None)
             case _:
                 assert_never(event)
 
@@ -141,6 +151,7 @@ class State(Memory):
     def _end(self, incident: IncidentId) -> None:
         self.judged.pop(incident, None)
         self._open.pop(incident, None)
+        mapping.over(self, incident)
         self._release(incident)
 
     def _release(self, incident: IncidentId) -> None:
@@ -188,6 +199,7 @@ class State(Memory):
             self.disruptions.append((at, action))
             while at - self.disruptions[0][0] >= DAY_S:
                 self.disruptions.popleft()
+        mapping.intended(self, action, incident.id, at)
         if action.verb is Verb.POWER_OFF:
             recent = (t for t in self.power_offs.get(action.miner, ()) if at - t < DAY_S)
             self.power_offs[action.miner] = (*recent, at)
@@ -219,6 +231,7 @@ class State(Memory):
         if action.pool is not None and event.result is not Result.FAILED:
             self._left(incident, action.pool, at)
         self._settle_flash(action, event.result)
+        mapping.settled(self, action, event.result, at)
         if action.unit is not None:
             moving.settled(self, action, event.result, at)
         elif event.result is not Result.FAILED:

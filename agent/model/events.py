@@ -8,8 +8,9 @@ from enum import StrEnum
 import msgspec
 
 from agent.model.action import Action, Result
-from agent.model.ids import ImageId, IncidentId, MinerId, RunId
+from agent.model.ids import ImageId, IncidentId, MinerId, PduId, RunId
 from agent.model.incident import Category, Evidence, Outcome, Reason, Severity
+from agent.model.topology import Outlet
 
 
 class Actor(StrEnum):
@@ -215,6 +216,37 @@ class ImageReleased(Event, frozen=True, kw_only=True, tag="image_released"):
     image: ImageId
 
 
+class OutletsProven(Event, frozen=True, kw_only=True, tag="outlets_proven"):
+    """A power cycle has shown that these outlets feed this miner: it began anew as they were closed, and no other."""
+
+    incident: IncidentId
+    miner: MinerId
+    outlets: tuple[Outlet, ...]
+
+
+class OutletsDoubted(Event, frozen=True, kw_only=True, tag="outlets_doubted"):
+    """These outlets do not feed the miner that the inventory has on them, or not it alone: a power-off has shown it.
+
+    From here on, until a person has looked (`OutletsTrusted`), the map of their PDUs is believed where proven only.
+
+    Attributes:
+        fell: the miners that lost their power instead.
+    """
+
+    incident: IncidentId
+    miner: MinerId
+    outlets: tuple[Outlet, ...]
+    fell: tuple[MinerId, ...]
+    evidence: Evidence
+
+
+class OutletsTrusted(Event, frozen=True, kw_only=True, tag="outlets_trusted"):
+    """A person has looked at a PDU whose map was in doubt: what the inventory says of it is right now."""
+
+    pdu: PduId
+    why: str
+
+
 AnyEvent = (
     AgentStarted
     | AgentStopped
@@ -235,6 +267,9 @@ AnyEvent = (
     | Escalated
     | Closed
     | ImageReleased
+    | OutletsProven
+    | OutletsDoubted
+    | OutletsTrusted
 )
 
 

@@ -1,12 +1,13 @@
 """What the agent remembers, as the fold over the ledger yields it: data and look-ups, no way to change it."""
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent.model.action import Action, Result, Verb
-from agent.model.events import AgentStarted, Intended, Judged, Rebound
-from agent.model.ids import CoolingUnitId, ImageId, IncidentId, MinerId, PoolId, RunId
+from agent.model.events import AgentStarted, Intended, Judged, OutletsDoubted, Rebound
+from agent.model.ids import CoolingUnitId, ImageId, IncidentId, MinerId, PduId, PoolId, RunId
 from agent.model.incident import Category, Incident
 from agent.model.topology import Outlet
 
@@ -45,6 +46,23 @@ class Setpoint:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A power cycle on outlets of which nobody has shown yet that they feed this miner.
+
+    Attributes:
+        asked_at: UTC s of the intent to switch off.
+        off_at: UTC s at which all of them were seen off; NaN before.
+        on_at: UTC s at which all of them were seen on again; NaN before.
+    """
+
+    incident: IncidentId
+    outlets: tuple[Outlet, ...]
+    asked_at: float
+    off_at: float = math.nan
+    on_at: float = math.nan
+
+
 class Done(NamedTuple):
     """An action that is over.
 
@@ -80,6 +98,10 @@ class Memory:
         supply_moves: UTC s and K of each change of a unit's supply temperature of the last 24 h that may have happened.
         derated: the miners told to run at less than their nominal power: the share, the incident, UTC s.
         asleep: the miners told to sleep and not yet told to wake: the incident, UTC s.
+        cycles: the power cycle of each miner that may show what its outlets feed, until it has.
+        mapped: the outlets that a power cycle has shown to feed a miner, with that miner.
+        doubted: the PDUs whose map was found wrong, with what was seen; a person has to look.
+        fell: the miners that lost their power because of that, with the UTC s of it.
         disruptions: what took a miner out of service for a while in the last 24 h, with the UTC s of its intent.
         held: why a person told the agent to keep its hands off; None while it may act.
         judged: the last guard verdict of each incident, so that only changes are recorded.
@@ -105,6 +127,10 @@ class Memory:
         self.supply_moves: dict[CoolingUnitId, tuple[tuple[float, float], ...]] = {}
         self.derated: dict[MinerId, tuple[float, IncidentId, float]] = {}
         self.asleep: dict[MinerId, tuple[IncidentId, float]] = {}
+        self.cycles: dict[MinerId, Cycle] = {}
+        self.mapped: dict[Outlet, MinerId] = {}
+        self.doubted: dict[PduId, OutletsDoubted] = {}
+        self.fell: dict[MinerId, float] = {}
         self.disruptions: deque[tuple[float, Action]] = deque()
         self.held: str | None = None
         self.judged: dict[IncidentId, Judged] = {}
@@ -135,6 +161,14 @@ class Memory:
         """Whether a flash of that miner has begun, or may have, and nobody has seen it end well."""
         flash = self.flashes.get(miner)
         return flash is not None and not flash.verified
+
+    def is_mapped(self, outlet: Outlet, miner: MinerId) -> bool:
+        """Whether a power cycle has shown that this outlet feeds this miner."""
+        return self.mapped.get(outlet) == miner
+
+    def doubts(self, incident: IncidentId) -> OutletsDoubted | None:
+        """Return what an incident's power cycle has shown of a wrong map; None where it has shown nothing such."""
+        return next((doubt for doubt in self.doubted.values() if doubt.incident == incident), None)
 
     def is_down(self, miner: MinerId) -> bool:
         """Whether any open incident has this miner as a member."""

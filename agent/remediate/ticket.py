@@ -36,6 +36,7 @@ def ticket(view: SiteView, memory: Memory, incident: Incident, now: float) -> Ev
         "uptime_s": _rounded(view.elapsed_s.value[row]),
         "power_w": _rounded(view.power_w.value[row]),
         **_history(memory, incident),
+        **({} if (doubt := memory.doubts(incident.id)) is None else doubt.evidence),
     }
     return {key: _text(value) if isinstance(value, str) else value for key, value in told.items()}
 

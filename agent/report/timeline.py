@@ -21,11 +21,15 @@ from agent.model.events import (
     Judged,
     Mitigated,
     Moved,
+    OutletsDoubted,
+    OutletsProven,
+    OutletsTrusted,
     Rebound,
     RunStarted,
     Settled,
 )
 from agent.model.incident import LOGS, Evidence
+from agent.model.topology import Outlet
 from agent.report.text import instant, named, pairs
 
 
@@ -86,8 +90,19 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
             return str(event.outcome)
         case ImageReleased():
             return f"image {event.image} may be used again"
+        case OutletsProven():
+            return f"shown to feed {event.miner}: {_outlets(event.outlets)}"
+        case OutletsDoubted():
+            fell = f"; instead fell silent: {named(event.fell)}" if event.fell else ""
+            return f"do not feed {event.miner}, or not it alone: {_outlets(event.outlets)}{fell}"
+        case OutletsTrusted():
+            return f"the outlets of {event.pdu} are as the inventory says: {event.why}"
         case _:
             assert_never(event)
+
+
+def _outlets(outlets: tuple[Outlet, ...]) -> str:
+    return " ".join(map(str, outlets))
 
 
 def _action(action: Action) -> str:

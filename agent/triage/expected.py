@@ -51,6 +51,9 @@ class ExpectedState:
         for flash in memory.flashes.values():
             if flash.miner in rows and not flash.verified and flash.image not in memory.frozen:
                 expected[rows[flash.miner]] = Expected.ACTING
+        for miner, fell_at in memory.fell.items():
+            if miner in rows and now - fell_at < self._grace_s[rows[miner]]:
+                expected[rows[miner]] = Expected.BOOTING
         for outlet in memory.duties:
             for miner in view.site.fed_by.get(outlet, ()):
                 expected[rows[miner]] = Expected.ACTING

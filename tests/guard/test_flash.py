@@ -102,6 +102,7 @@ class Told:
         memory = self.again()
         view = SiteView(SITE)
         put_outlets(view, now - 5.0)
+        view.polled_at.fill(now - 5.0)
         outlets = MINERS[number - 1].outlets if verb in (Verb.POWER_OFF, Verb.POWER_ON) else ()
         request = Request(
             Action(verb=verb, miner=MinerId(f"m{number}"), outlets=outlets, image=sha256),

@@ -68,6 +68,7 @@ class World:
 
     def ask(self, verb: Verb, number: int, now: float) -> Request:
         put_outlets(self.view, now - 5.0)
+        self.view.polled_at.fill(now - 5.0)
         outlets = (Outlet(PDU, number),) if verb in (Verb.POWER_OFF, Verb.POWER_ON) else ()
         action = Action(verb=verb, miner=MinerId(f"m{number}"), outlets=outlets)
         incident = self.state.incidents[self.incident(number)]

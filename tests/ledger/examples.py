@@ -25,6 +25,9 @@ from agent.model.events import (
     Judged,
     Mitigated,
     Moved,
+    OutletsDoubted,
+    OutletsProven,
+    OutletsTrusted,
     Rebound,
     RunStarted,
     Settled,
@@ -92,6 +95,15 @@ LIFE: tuple[AnyEvent, ...] = (
     AgentStopped(reason="SIGTERM"),
     IncidentAbsorbed(incident=INC, parent=IncidentId("inc-000002")),
     ImageReleased(image=ImageId("a" * 64)),
+    OutletsProven(incident=INC, miner=MinerId("m7"), outlets=(Outlet(PduId("p1"), 7),)),
+    OutletsDoubted(
+        incident=INC,
+        miner=MinerId("m7"),
+        outlets=(Outlet(PduId("p1"), 7),),
+        fell=(MinerId("m8"),),
+        evidence={"fell": "m8"},
+    ),
+    OutletsTrusted(pdu=PduId("p1"), why="cords are where they should be"),
 )
 """An incident's life with every kind of event in it, in an order the fold accepts."""
 
