@@ -6,9 +6,11 @@ TERRAHASH_REQUIRE_PEERS=1, as in CI, such a skip is a failure.
 
 import asyncio
 import inspect
+import logging
 import os
-from collections.abc import AsyncIterator, Generator
-from typing import TypeVar
+import warnings
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any, TypeVar
 
 import pytest
 
@@ -57,3 +59,16 @@ def _insist_on_peers(report: _Report) -> _Report:
             report.outcome = "failed"
             report.longrepr = f"TERRAHASH_REQUIRE_PEERS is set: {reason}"
     return report
+
+
+@pytest.fixture(scope="module")
+def pyasic() -> Iterator[Any]:
+    """Import pyasic, which configures the root logger and warns; undo the one, ignore the other."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pyasic as module  # noqa: PLC0415 -- only under these precautions
+    yield module
+    root.setLevel(level)
+    root.handlers[:] = handlers

@@ -101,6 +101,7 @@ class MinerHeat:
     Attributes:
         medium: what carries it away. coolant: where that comes from.
         fans_full: its fans run at full speed, whatever it needs.
+        hindrance: its resistance at a given speed of its fans or at a given flow, over that of a clean and whole miner.
         build: what is particular to it. rise_k, board_rise_k: of its hottest chip and board.
         least, most: resistance with fans at full speed and at idle speed, over the usual one; 1 without fans.
         fan_idle: idle speed over the one at full rate in air of AMBIENT_C.
@@ -109,7 +110,7 @@ class MinerHeat:
     def __init__(self, spec: Miner, build: Build, hashing: Hashing, coolant: Coolant, now: float) -> None:
         self.medium = MEDIA[spec.cooling]
         self.coolant = coolant
-        self._clog = 1.0
+        self._clog = self._thinned = self.hindrance = 1.0
         self.fans_full = False
         self.build = build
         self._hashing = hashing
@@ -132,7 +133,7 @@ class MinerHeat:
         """Bring the heat up to `now` and return it: 1 at full rate with all well, 0 when cold."""
         if now > self._at:
             hashing = self._hashing
-            settled = self._heat == hashing.output(self._at) * self._carried * self._clog
+            settled = self._heat == hashing.output(self._at) * self._carried * self.hindrance
             if settled and hashing.ramp_end <= self._at and hashing.output(now) == hashing.output(self._at):
                 self._at = now
                 return self._heat
@@ -165,12 +166,12 @@ class MinerHeat:
 
     def is_settled(self, now: float) -> bool:
         """Whether it is as warm as it will be at its present rate, as nearly as a display shows."""
-        wanted = self._hashing.output(now) * self._carried * self._clog
+        wanted = self._hashing.output(now) * self._carried * self.hindrance
         return abs(self.advance(now) - wanted) <= SETTLED * wanted
 
     def _follow(self, now: float) -> None:
         """Pass a stretch in which the rate is constant or rises evenly: the exact answer of a first-order lag."""
-        tau_s, carried, dt = self._tau_s, self._carried * self._clog, now - self._at
+        tau_s, carried, dt = self._tau_s, self._carried * self.hindrance, now - self._at
         first, last = self._hashing.output(self._at) * carried, self._hashing.output(now) * carried
         if not first == last == self._heat:
             lag = (last - first) / dt * tau_s
@@ -186,6 +187,14 @@ class MinerHeat:
         """Have that resistance from now on."""
         self.advance(now)
         self._clog = clog
+        self.hindrance = clog * self._thinned
+
+    def turn_fans(self, now: float, turning: int) -> None:
+        """Let so many of its fans turn from now on: what air they move is as much less."""
+        self.advance(now)
+        fans = len(self.build.fan_rpm)
+        self._thinned = (fans / max(1, turning)) ** FAN_EXPONENT if fans else 1.0
+        self.hindrance = self._clog * self._thinned
 
     # -- temperatures ------------------------------------------------------------------------------------------------
 
@@ -203,7 +212,7 @@ class MinerHeat:
         """Return how warm it is."""
         heat, inlet_c = self.advance(now), self.coolant.supply_c(now)
         resistance = self.resistance(inlet_c, heat)
-        given_off = heat / (self._carried * self._clog)
+        given_off = heat / (self._carried * self.hindrance)
         outlet_c = inlet_c + self.medium.outlet_k * given_off / max(self._flow, LEAST_FLOW)
         fans = 0.0
         if self._fanned:
@@ -219,4 +228,4 @@ class MinerHeat:
 
     def safe_below_c(self, chip_c: float, share: float = 1.0) -> float:
         """Return the coolant's temperature below which chips stay under that one at a share of the rate, for good."""
-        return chip_c - self.rise_k * self._clog * self.least * self._carried * share
+        return chip_c - self.rise_k * self.hindrance * self.least * self._carried * share

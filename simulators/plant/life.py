@@ -343,7 +343,7 @@ class MinerLife:
         self.fault.process_dead = self.fault.hashing_stopped = False
         self.suspended = False
         self._be_derated(self._lasting_share)
-        self.protection.reset()
+        self.protection.begin()
         if self.fault.bad_until_restart:
             self.fault.bad_shares, self.fault.bad_until_restart = 0.0, False
 

@@ -57,6 +57,9 @@ class MinerPlant(MinerParts):
             self._journal.note(now, What.RESUME, miner=self.spec.id, healthy=self.healthy)
             self._changed()
             self.suspended = False
+            self.protection.share = (
+                1.0  # waking is like a start: it tries what it was told to do (facts "detection", 1.1)
+            )
             if restarts:
                 self._start_process(now)
             else:
@@ -207,6 +210,7 @@ class MinerPlant(MinerParts):
         self.fault = MinerFaults()
         self._set_pace(now)
         self.warmth.clog_up(now, 1.0)
+        self.warmth.turn_fans(now, self.profile.fans)
         self._coolant.reconsider(self._place)
         if self.energised:
             self._power_up(now)

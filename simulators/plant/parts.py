@@ -50,7 +50,10 @@ class MinerParts(MinerLife):
 
     def lose_fan(self, now: float, fan: int) -> None:
         """Let a fan, counted from 0, stand still; some firmware refuses to hash without it."""
-        self._faulty(now).fans.add(fan)
+        faults = self._faulty(now)
+        faults.fans.add(fan)
+        self._hardware.heat.turn_fans(now, self.profile.fans - len(faults.fans))
+        self._coolant.reconsider(self._place)
         if self.refuses_to_hash and self.process is Process.RUNNING:
             self._halt(now)
             self._lose_heartbeat(now)

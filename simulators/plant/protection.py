@@ -87,8 +87,13 @@ class Protection:
         return self._heat.warmth(now).inlet_c < min(safe_c, self.limits.inlet_c)
 
     def reset(self) -> None:
-        """Forget what was: a new process begins."""
+        """Be in force no more: it is cool again."""
         self.tripped, self._heat.fans_full = False, False
+
+    def begin(self) -> None:
+        """Forget what was: a new process begins, at all that it was told to do."""
+        self.reset()
+        self.share = 1.0
 
     def watch(self, now: float, *, hashes: bool) -> bool:
         """Do what is to be done now; return whether to look again soon.

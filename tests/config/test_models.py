@@ -1,5 +1,7 @@
 """The table of miner models: names however written, figures that can be true."""
 
+from typing import Any
+
 import pytest
 
 from agent.config.models import ModelTable
@@ -44,6 +46,19 @@ def test_only_a_model_with_one_control_software_implies_it() -> None:
         whatsminer = name.startswith("M")
         assert figures.families == ((Family.WHATSMINER,) if whatsminer else (Family.ANTMINER_STOCK, Family.LUXOS))
         assert 13 < figures.power_w / figures.hashrate_th < 45, f"{name}: no such efficiency in J/TH"
+
+
+def test_the_number_of_boards_is_what_another_project_s_table_has(pyasic: Any) -> None:
+    """Agent and simulators share this figure, so neither can contradict it: pyasic's table of models is a witness."""
+    table, factory, seen = ModelTable(), pyasic.miners.factory, 0
+    for maker, brand in ((factory.MinerTypes.ANTMINER, "ANTMINER "), (factory.MinerTypes.WHATSMINER, "")):
+        for told, kind in factory.MINER_CLASSES[maker].items():
+            named = None if told is None else table.get(told.removeprefix(brand))
+            if told is None or named is None or named.boards is None:
+                continue
+            assert kind.expected_hashboards == named.boards, told
+            seen += 1
+    assert seen > 40
 
 
 def test_an_own_entry_replaces_figures_and_keeps_the_families() -> None:

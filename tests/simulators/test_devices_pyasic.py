@@ -1,9 +1,7 @@
 """The simulated miners before a client nobody here wrote: pyasic identifies them, reads them, and controls them."""
 
 import asyncio
-import logging
-import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,19 +18,6 @@ EVERY_FAMILY = pytest.mark.parametrize("family", list(Family))
 
 # pyasic calls passlib in a way that passlib is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:passing settings to md5_crypt:DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def pyasic() -> Iterator[Any]:
-    """Import pyasic, which configures the root logger and warns; undo the one, ignore the other."""
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pyasic as module  # noqa: PLC0415 -- only under these precautions
-    yield module
-    root.setLevel(level)
-    root.handlers[:] = handlers
 
 
 async def identify(pyasic: Any, site: Running, family: Family) -> Any:

@@ -188,6 +188,38 @@ def test_a_clog_shows_in_fans_and_temperature_and_in_nobody_else() -> None:
     assert heat.miner(1).healthy
 
 
+def test_what_a_luxos_stepped_down_to_is_forgotten_over_a_sleep() -> None:
+    heat = HeatPlant(AIR)
+    three = heat.miner(3)
+    three.clog_up(heat.now, over_k=4.0)
+    heat.run(1800.0)
+    assert three.protection.share < 0.95
+    three.suspend(heat.now)
+    three.clog_up(heat.now, over_k=-20.0)
+    heat.run(60.0)
+    three.resume(heat.now)
+    assert three.protection.share == 1.0
+    heat.run(600.0)
+    assert three.healthy
+
+
+def test_a_lost_fan_makes_the_others_run_faster_and_the_miner_warmer_once_they_can_no_more() -> None:
+    heat = HeatPlant(AIR)
+    heat.run(10.0)
+    three = heat.miner(3)
+    before = three.readings(heat.now)
+    three.lose_fan(heat.now, 0)
+    heat.run(900.0)
+    after = three.readings(heat.now)
+    assert min(after.fans_rpm[1:]) > 1.2 * min(before.fans_rpm[1:])
+    assert max(after.chip_temp_c) == pytest.approx(max(before.chip_temp_c), abs=1.0)
+    assert three.warmth.safe_below_c(70.0) < heat.miner(6).warmth.safe_below_c(70.0) - 5.0
+    heat.plant.cooling.heat_up(heat.now, 18.0, 60.0)
+    heat.run(1200.0)
+    assert three.protection.share < 1.0
+    assert heat.miner(6).protection.share == 1.0
+
+
 def test_derating_changes_what_it_draws_computes_and_aims_at_alike() -> None:
     heat = HeatPlant(AIR)
     heat.run(10.0)
