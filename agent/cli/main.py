@@ -33,6 +33,7 @@ COMMANDS = {
     "images": _Lazy("agent.cli.images", "images_group", "List firmware images, or release one that is frozen."),
     "hold": _Lazy("agent.cli.hold", "hold_command", "Have a running agent keep its hands off."),
     "incidents": _Lazy("agent.cli.incidents", "incidents_group", "List incidents, or show one with all that was done."),
+    "outlets": _Lazy("agent.cli.outlets", "outlets_group", "List proven outlets, or end a doubt about a PDU's."),
     "playbooks": _Lazy("agent.cli.playbooks", "playbooks_group", "Show, draw and verify what the agent may do."),
     "release": _Lazy("agent.cli.hold", "release_command", "Let a held agent act again."),
     "report": _Lazy("agent.cli.report", "report_command", "Print the KPIs of a ledger."),

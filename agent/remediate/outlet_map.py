@@ -23,8 +23,14 @@ WRONG = "outlet_map_wrong"
 AFTER_S = 15.0
 """A reply that was on its way, and a strip's meter that lags, are told from one that goes on by this time."""
 
+LINK_S = 4.0
+"""A port without a device has lost its link by then."""
+
 LATE_S = 30.0
 """So long after the outlets were closed again polls of neighbours may still be what shows that they were off."""
+
+WELL_S = 120.0
+"""A neighbour was well that had answered so lately when the power-off was asked for."""
 
 MISSES = 2
 """Polls that a neighbour lost since, where its switch port does not tell: one is lost every day."""
@@ -76,11 +82,13 @@ def _neighbours(view: SiteView, cycle: Cycle) -> Iterator[int]:
 def _lost_power(view: SiteView, row: int, cycle: Cycle) -> bool:
     """Whether it fell silent after the power-off was asked for, and its switch port, if read since, says so too."""
     since = float(view.missing_since[row])
+    was_well = view.answered_at[row] >= cycle.asked_at - WELL_S
     is_later = cycle.asked_at <= since and not since > cycle.on_at + AFTER_S
-    if not is_later or view.reach[row] != Reach.SILENT or view.expected[row] not in (Expected.RUNNING, Expected.TUNING):
+    is_due = view.expected[row] in (Expected.RUNNING, Expected.TUNING)
+    if not (was_well and is_later and is_due and view.reach[row] == Reach.SILENT):
         return False
     port = view.row(view.site.miners[row].id).port
-    if port is not None and port.up is not None and port.at >= cycle.off_at + AFTER_S:
+    if port is not None and port.up is not None and port.at >= cycle.off_at + LINK_S:
         return not port.up
     return bool(view.misses[row] >= MISSES)
 

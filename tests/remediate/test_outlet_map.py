@@ -1,0 +1,144 @@
+"""What a power cycle shows of the outlet map: who fell, who went on, who began anew, and what shows nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from agent.model.action import Verb
+from agent.model.events import AnyEvent, OutletsDoubted, OutletsProven
+from agent.model.ids import MinerId
+from agent.model.site_view import SiteView
+from agent.model.telemetry import OutletReading, OutletState, PortReading, Reach
+from agent.model.topology import Outlet, Port
+from agent.remediate.outlet_map import judged
+from tests.factory import EPOCH, PDU, SWITCH, healthy, put_outlets, put_ports, site
+from tests.ledger.builder import INCIDENT, MINER, Story
+
+OUTLET = Outlet(PDU, 1)
+OFF = EPOCH + 100.0
+"""When the outlet was seen off; it was asked for two seconds before."""
+
+
+class Cycle:
+    """A site of six miners of which the first hangs, and a power-off on its outlet."""
+
+    def __init__(self, *, ports: bool = True) -> None:
+        of = site(6)
+        self.view = SiteView(of if ports else replace(of, miners=tuple(replace(m, port=None) for m in of.miners)))
+        self.told = Story().opened().running("power_off")
+        for row in range(1, 6):
+            self.view.put_answer(row, OFF - 6.0, healthy(5000.0))
+        self.view.put_miss(0, OFF - 6.0, Reach.SILENT)
+        put_outlets(self.view, OFF - 6.0)
+        put_ports(self.view, OFF - 6.0, 1000)
+        self.told.intended(Verb.POWER_OFF, OFF - 2.0).settled(Verb.POWER_OFF, OFF)
+
+    def misses(self, row: int, *after_s: float) -> None:
+        for late_s in after_s:
+            self.view.put_miss(row, OFF + late_s, Reach.SILENT)
+
+    def link(self, row: int, after_s: float, *, up: bool) -> None:
+        self.view.put_port(Port(SWITCH, row + 1), OFF + after_s, PortReading(up=up, in_octets=1000))
+
+    def shows(self, after_s: float) -> list[AnyEvent]:
+        return judged(self.told.state, self.view, OFF + after_s)
+
+    def fell(self, after_s: float) -> tuple[MinerId, ...] | None:
+        """Who fell, empty where the map is doubted for another reason; None where nothing is shown."""
+        found = self.shows(after_s)
+        if not found:
+            return None
+        assert isinstance(found[0], OutletsDoubted)
+        return found[0].fell
+
+
+def test_a_neighbour_without_link_fell() -> None:
+    cycle = Cycle()
+    cycle.misses(2, 5.0)
+    assert cycle.fell(6.0) is None, "its port was not read since"
+    cycle.link(2, 6.0, up=False)
+    assert cycle.shows(6.0) == [
+        OutletsDoubted(
+            incident=INCIDENT,
+            miner=MINER,
+            outlets=(OUTLET,),
+            fell=(MinerId("m3"),),
+            evidence={"outlets_off": str(OUTLET), "fell": "m3"},
+        )
+    ]
+
+
+def test_a_neighbour_that_lost_polls_and_kept_its_link_did_not_fall() -> None:
+    cycle = Cycle()
+    cycle.misses(2, 5.0, 13.0, 21.0)
+    cycle.link(2, 20.0, up=True)
+    assert cycle.fell(22.0) is None
+
+
+def test_without_a_port_two_lost_polls_count() -> None:
+    cycle = Cycle(ports=False)
+    cycle.misses(2, 5.0)
+    assert cycle.fell(6.0) is None
+    cycle.misses(2, 13.0)
+    assert cycle.fell(14.0) == ("m3",)
+
+
+def test_who_was_silent_before_or_refuses_did_not_fall() -> None:
+    cycle = Cycle(ports=False)
+    cycle.misses(2, -5.0, 3.0, 11.0)
+    cycle.view.put_miss(3, OFF + 5.0, Reach.REFUSED)
+    cycle.view.put_miss(3, OFF + 13.0, Reach.REFUSED)
+    assert cycle.fell(14.0) is None
+
+
+def test_many_that_fall_at_once_share_something_else() -> None:
+    cycle = Cycle(ports=False)
+    for row in (1, 2, 3):
+        cycle.misses(row, 5.0, 13.0)
+    assert cycle.fell(14.0) is None
+
+
+def test_who_falls_long_after_the_outlet_is_on_again_has_a_reason_of_its_own() -> None:
+    cycle = Cycle(ports=False)
+    cycle.told.intended(Verb.POWER_ON, OFF + 60.0).settled(Verb.POWER_ON, OFF + 62.0)
+    cycle.view.put_answer(2, OFF + 60.0, healthy(5060.0))
+    cycle.misses(2, 80.0, 88.0)
+    assert cycle.fell(89.0) is None
+
+
+def test_a_miner_that_goes_on_answering_is_not_on_that_outlet() -> None:
+    cycle = Cycle()
+    cycle.view.put_answer(0, OFF + 10.0, healthy(5000.0))
+    assert cycle.fell(11.0) is None, "a reply may have been on its way"
+    cycle.view.put_answer(0, OFF + 18.0, healthy(5008.0))
+    assert cycle.fell(19.0) == ()
+
+
+@pytest.mark.parametrize(("power_w", "fell"), [(20.0, None), (3000.0, ())])
+def test_what_flows_through_an_outlet_that_is_off_says_that_it_is_another(power_w: float, fell: object) -> None:
+    cycle = Cycle()
+    cycle.view.put_outlet(OUTLET, OFF + 20.0, OutletReading(OutletState.OFF, power_w / 240.0, power_w))
+    assert cycle.fell(21.0) == fell
+
+
+def test_a_process_that_begins_as_its_outlet_is_closed_proves_the_map_for_good() -> None:
+    cycle = Cycle()
+    cycle.told.intended(Verb.POWER_ON, OFF + 60.0).settled(Verb.POWER_ON, OFF + 62.0)
+    cycle.view.put_answer(0, OFF + 200.0, healthy(5200.0))
+    assert cycle.shows(200.0) == [], "the old process: it was never without power, or that is not its outlet"
+    cycle.view.put_answer(0, OFF + 208.0, healthy(100.0))
+    (proven,) = cycle.shows(208.0)
+    assert proven == OutletsProven(incident=INCIDENT, miner=MINER, outlets=(OUTLET,))
+    cycle.told.tell(proven, OFF + 208.0)
+    assert cycle.shows(209.0) == []
+    assert cycle.told.state.is_mapped(OUTLET, MINER)
+    assert not cycle.told.state.is_mapped(OUTLET, MinerId("m2")), "an inventory that was changed is to be proven anew"
+    cycle.told.intended(Verb.POWER_OFF, OFF + 2000.0)
+    assert not cycle.told.state.cycles
+
+
+def test_an_outlet_that_was_not_seen_off_shows_nothing() -> None:
+    cycle = Cycle(ports=False)
+    cycle.told = Story().opened().running("power_off").intended(Verb.POWER_OFF, OFF - 2.0)
+    cycle.misses(2, 5.0, 13.0)
+    assert cycle.fell(14.0) is None
