@@ -30,11 +30,12 @@ from agent.model.topology import Family, Outlet
 from agent.touch import Wired
 from simulators.faults.kind import Value
 from simulators.loopback import loopback_endpoint
-from simulators.memory_net import run_memory
+from simulators.memory_net import MemoryLoop
 from simulators.plant.journal import ACTIONS, Entry, What
 from simulators.plant.miner import MinerPlant
 from simulators.plant.power import PduPlant
 from simulators.site import SimulatedSite
+from simulators.virtual_time import run
 
 EPOCH_S = 1_767_225_600.0
 SEED = 3
@@ -422,7 +423,14 @@ def folded(records: Iterable[Record]) -> State:
 Story = Callable[[Bench], Coroutine[Any, Any, None]]
 
 
-def play(folder: Path, tree: dict[str, Any], story: Story, *, is_simulated: bool = True) -> Bench:
+def play(
+    folder: Path,
+    tree: dict[str, Any],
+    story: Story,
+    *,
+    is_simulated: bool = True,
+    loop_type: type[MemoryLoop] = MemoryLoop,
+) -> Bench:
     """Play a story on the site of that configuration, stop what still runs, and return the bench to be looked at."""
     settings = settings_of(folder, tree)
 
@@ -438,4 +446,4 @@ def play(folder: Path, tree: dict[str, Any], story: Story, *, is_simulated: bool
                 await bench.close()
             return bench
 
-    return run_memory(main(), timeout_wall_s=60.0)
+    return run(main(), timeout_wall_s=60.0, loop_type=loop_type)
