@@ -7,6 +7,7 @@ from agent.model.events import (
     Closed,
     Escalated,
     HoldChanged,
+    ImageReleased,
     IncidentOpened,
     Intended,
     Rebound,
@@ -42,6 +43,8 @@ def announce(event: AnyEvent) -> None:
             _log.warning("miner_rebound", miner=event.miner, host=event.host, inventory_host=event.inventory_host)
         case Escalated():
             _log.warning("incident_escalated", incident=event.incident, reason=event.reason)
+        case ImageReleased():
+            _log.warning("image_released", image=event.image)
         case Closed():
             _log.info("incident_closed", incident=event.incident, outcome=event.outcome)
         case _:

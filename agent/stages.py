@@ -31,6 +31,7 @@ from agent.model.playbook import Situation
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Detector, Verdicts
 from agent.remediate import duty, failback, outlet_map, restore
+from agent.remediate.flash_note import flash_note
 from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
 from agent.remediate.tables import Tables
@@ -210,14 +211,16 @@ class Stages:
         if _is_news(self._memory.judged.get(incident.id), judged):
             events.append(judged)
         if isinstance(verdict, Refuse) and incident.phase in (Phase.OPEN, Phase.REMEDIATING):
-            events.append(
-                self._escalated(incident, verdict.reason, {"refused": action.verb.value, "gate": gate}, tick.now)
-            )
+            evidence: Evidence = {"refused": action.verb.value, "gate": gate}
+            events.append(self._escalated(incident, verdict.reason, evidence, tick.now, refused=action))
         return events
 
-    def _escalated(self, incident: Incident, reason: str, evidence: Evidence, now: float) -> Escalated:
+    def _escalated(
+        self, incident: Incident, reason: str, evidence: Evidence, now: float, *, refused: Action | None = None
+    ) -> Escalated:
         """Return the event that asks a person, with all that is needed to mend a single miner."""
-        evidence = {**ticket(self._view, self._memory, incident, now), **evidence}
+        flashed = flash_note(self._view.site, self._memory, incident, now, refused)
+        evidence = {**ticket(self._view, self._memory, incident, now), **flashed, **evidence}
         tried = tuple(f"{a.verb} {a.result or 'in flight'}: {a.detail}" for a in incident.attempts)
         return Escalated(incident=incident.id, reason=reason, tried=tried, evidence=evidence)
 

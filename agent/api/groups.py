@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 
-from agent.api import outlets, status
+from agent.api import images, outlets, status
 from agent.api.door import Door
 from agent.api.routes import Route
 
-GROUPS: tuple[Callable[[Door], Iterable[Route]], ...] = (outlets.routes, status.routes)
+GROUPS: tuple[Callable[[Door], Iterable[Route]], ...] = (images.routes, outlets.routes, status.routes)
 
 
 def routes_of(agent: Door) -> tuple[Route, ...]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agent.api.images import SHOWN_DIGITS, Released, ReleaseOrder, meant
+from agent.cli.daemon import NotRunningError, ask
 from agent.cli.options import ledger_options, ledger_path
 from agent.ledger.queries import fold
 from agent.ledger.reader import read
@@ -15,9 +17,6 @@ from agent.report.text import NOTHING, instant
 
 if TYPE_CHECKING:
     from agent.ledger.fold import State
-
-SHOWN_DIGITS = 12
-LEAST_DIGITS = 6
 
 
 @click.group("images")
@@ -71,39 +70,44 @@ def release_command(*, digits: str, ledger: Path | None, config: Path | None) ->
     """Release an image: no flash of it goes on any more, and it may be used again. Its first digits are enough.
 
     It is a person's word that the miner it happened to was looked at: from then on that one may be restarted and
-    switched off again. Stop the agent first; it takes up everything else where it was.
+    switched off again. Miners that had waited for the image get their turn. An agent that runs is told; the ledger of
+    one that does not run is written to, and the next one goes by it.
 
-    Exit codes: 0 released; 2 usage, no such image is frozen or under way, or the ledger is an agent's that runs.
+    Exit codes: 0 released; 2 usage, no such image is frozen or under way, or a flash of it goes on.
     """
     path = ledger_path(ledger, config)
-    state = fold(path, read(path))
-    waiting = {*state.frozen, *(flash.image for flash in state.flashes.values())}
-    meant = [image for image in waiting if len(digits) >= LEAST_DIGITS and image.startswith(digits.lower())]
-    if len(meant) != 1:
-        known = ", ".join(sorted(image[:SHOWN_DIGITS] for image in waiting)) or "none is"
-        raise click.UsageError(f"expected {LEAST_DIGITS} digits or more of one image that waits for it ({known})")
-    _append(path, meant[0])
-    click.echo(f"released {meant[0]}")
+    try:
+        done = ask(path, "POST", "/images/release", Released, ReleaseOrder(digits[:64]))
+    except NotRunningError:
+        done = _write(path, digits)
+    click.echo(f"released {done.image}")
+    if done.again:
+        click.echo(f"taken up again: {', '.join(done.again)}")
 
 
-def _append(path: Path, image: ImageId) -> None:
+def _write(path: Path, digits: str) -> Released:
+    """Release it in the ledger itself. Raises PolicyError where an agent owns that, or no image fits."""
     import asyncio  # noqa: PLC0415 - listing does without the event loop
 
     from agent.clock import Clock  # noqa: PLC0415
     from agent.ledger.store import Ledger  # noqa: PLC0415
     from agent.model.events import Actor, ImageReleased  # noqa: PLC0415
 
-    async def append() -> None:
+    async def write() -> Released:
         clock = Clock.real()
         ledger = Ledger.open(path, clock, threaded=False)
         try:
-            last_at = max((record.at for record in ledger.records()), default=0.0)
-            clock.not_before(last_at)
+            records = list(ledger.records())
+            state = fold(path, records)
+            image = meant(state, digits)
+            clock.not_before(max((record.at for record in records), default=0.0))
+            again = tuple(incident.id for incident in state.waiting_for(image))
             await ledger.append([ImageReleased(image=image)], Actor.OPERATOR)
+            return Released(image, again)
         finally:
             await ledger.close()
 
-    asyncio.run(append())
+    return asyncio.run(write())
 
 
 def _labels(config: Path | None) -> dict[ImageId, str]:

@@ -31,7 +31,7 @@ from agent.model.events import (
     RunStarted,
     Settled,
 )
-from agent.model.ids import IncidentId, MinerId, PoolId
+from agent.model.ids import ImageId, IncidentId, MinerId, PoolId
 from agent.model.incident import Attempt, Category, Incident, Outcome, Phase, Run
 from agent.model.memory import Done, Flash, Memory
 
@@ -98,9 +98,7 @@ class State(Memory):
                 self._end(event.incident)
                 self._prove(event.incident, at)
             case ImageReleased():
-                self.frozen.pop(event.image, None)
-                for flash in [f for f in self.flashes.values() if f.image == event.image]:
-                    del self.flashes[flash.miner]
+                self._released(event.image, at)
             case OutletsProven():
                 mapping.proven(self, event)
             case OutletsDoubted():
@@ -268,6 +266,15 @@ class State(Memory):
         for flash in self.flashes.values():
             if flash.incident == incident:
                 self.frozen.setdefault(flash.image, flash)
+
+    def _released(self, image: ImageId, at: float) -> None:
+        """Let an image be used again, and have those taken up again that waited for nothing else."""
+        self.frozen.pop(image, None)
+        for flash in [f for f in self.flashes.values() if f.image == image]:
+            if not (flash.verified and self.incidents[flash.incident].phase is Phase.REMEDIATING):
+                del self.flashes[flash.miner]
+        for incident in self.waiting_for(image):
+            self._change(incident.id, phase=Phase.OPEN, run=None, answered_at=at)
 
     def _left(self, incident: Incident, pool: PoolId, at: float) -> None:
         """Note that an incident at a pool has moved miners to another one."""

@@ -170,6 +170,7 @@ class Incident:
         domain: what its members share and the cause lies in, e.g. `pool:primary`; empty for a single device.
         earlier: the stretches that relapses put an end to, oldest first.
         relapsed_at: detection of the present stretch's symptom where it is a relapse.
+        answered_at: UTC s at which a person's word last let the agent go on with it after he was asked.
     """
 
     id: IncidentId
@@ -195,6 +196,7 @@ class Incident:
     domain: str = ""
     earlier: tuple[Spell, ...] = ()
     relapsed_at: float | None = None
+    answered_at: float | None = None
 
     @property
     def spells(self) -> tuple[Spell, ...]:

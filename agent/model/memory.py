@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from agent.model.action import Action, Result, Verb
 from agent.model.events import AgentStarted, Intended, Judged, OutletsDoubted, Rebound
+from agent.model.guard import GuardReason
 from agent.model.ids import CoolingUnitId, ImageId, IncidentId, MinerId, PduId, PoolId, RunId
-from agent.model.incident import Category, Incident
+from agent.model.incident import Category, Incident, Phase
 from agent.model.topology import Outlet
 
 
@@ -161,6 +162,15 @@ class Memory:
         """Whether a flash of that miner has begun, or may have, and nobody has seen it end well."""
         flash = self.flashes.get(miner)
         return flash is not None and not flash.verified
+
+    def waiting_for(self, image: ImageId) -> list[Incident]:
+        """Return the incidents with which a person was asked because that image is frozen, and for nothing else."""
+        return [incident for incident in self.open_incidents if self._waits_for(incident) == image]
+
+    def _waits_for(self, incident: Incident) -> ImageId | None:
+        judged = self.judged.get(incident.id)
+        asked = incident.phase is Phase.ESCALATED and incident.escalation_reason == GuardReason.IMAGE_FROZEN
+        return judged.action.image if asked and judged is not None else None
 
     def is_mapped(self, outlet: Outlet, miner: MinerId) -> bool:
         """Whether a power cycle has shown that this outlet feeds this miner."""

@@ -97,10 +97,23 @@ def reconcile(situation: Situation, table: Table | None) -> Decision:
 def outcome(incident: Incident) -> Outcome:
     """Return how an incident ended whose symptom has just cleared."""
     if incident.escalated_at is not None:
-        return Outcome.HUMAN_RESOLVED
+        return Outcome.ASSISTED if _was_helped(incident) else Outcome.HUMAN_RESOLVED
     # An action that was seen not to happen fixed nothing.
     acted = any(a.result in (Result.OK, Result.UNKNOWN) for a in incident.attempts)
     return Outcome.AUTO_RESOLVED if acted else Outcome.SELF_RECOVERED
+
+
+def _was_helped(incident: Incident) -> bool:
+    """Whether a person only gave his word, and the agent did the rest."""
+    answered_at = incident.answered_at
+    if answered_at is None or incident.escalated_at is None or incident.escalated_at > answered_at:
+        return False
+    return any(
+        attempt.at >= answered_at
+        and attempt.result in (Result.OK, Result.UNKNOWN)
+        and VERB_TRAITS[attempt.verb].risk is not Risk.OBSERVE
+        for attempt in incident.attempts
+    )
 
 
 def action_of(verb: Verb, miner: Miner) -> Action:

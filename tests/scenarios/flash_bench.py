@@ -235,14 +235,22 @@ class TappedLoop(MemoryLoop):
 # -- the site ----------------------------------------------------------------------------------------------------------
 
 
-def site(folder: Path, family: Family) -> dict[str, Any]:
-    """Return a configuration of three miners of a family and the image for them; the third is on the first's outlet."""
+def site(folder: Path, family: Family, *, pools: bool = False) -> dict[str, Any]:
+    """Return a configuration of three miners of a family and the image for them; the third is on the first's outlet.
+
+    Without pools less is asked and said. A miner that forgets its own with the flash is then never proved to hash.
+    """
     tree = configuration([(family, 1)] * 3)
     tree |= {"tick_s": 15, "poll": {"interval_s": 60, "pdu_interval_s": 120, "switch_interval_s": 300}}
     for row in tree["inventory"]:
         row["mac"] = f"02:54:48:00:00:{row['id'][1:]:0>2}"
     tree["inventory"][2]["outlets"] = tree["inventory"][0]["outlets"]
     tree["shared_outlets"] = ["pdu-a/1"]
+    if pools:
+        tree["pools"] = [{"id": "primary", "host": "primary.pool.example", "port": 3333}]
+        tree["pool_groups"] = [{"id": "main", "pools": ["primary"]}]
+        for row in tree["inventory"]:
+            row["pool_group"] = "main"
     (folder / "fw.img").write_bytes(IMAGE)
     tree["images"] = [
         {
