@@ -110,6 +110,36 @@ def test_no_file_names_a_place_on_somebodys_machine() -> None:
     assert found == []
 
 
+_OF_MINERS = ("restart", "reboot", "switch_pool", "derate", "sleep", "wake", "flash")
+WRITES = frozenset((*_OF_MINERS, "switch", "bounce", "bring_up", "set_supply", "set_flow"))
+"""The drivers' methods that change a device."""
+
+
+def calls(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield every call in a module: the function it stands in, and what is called, as written."""
+    for function in nodes(path):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Call):
+                    yield f"{name(path)}:{function.name}", ast.unparse(node.func)
+
+
+def test_there_is_one_way_to_act_and_no_gate_stands_beside_it() -> None:
+    """Intents are made where the gates were asked, performed where they were committed, and nowhere else."""
+    found = [call for path in MODULES if in_production(path) for call in calls(path)]
+    assert [where for where, what in found if what == "Intended"] == ["agent/stages.py:_ask"]
+    assert [where for where, what in found if what.endswith(".perform")] == ["agent/app.py:_carry_out"]
+    beside = [
+        (where, what)
+        for where, what in found
+        if what.rpartition(".")[2] in WRITES
+        and "." in what
+        and what != "asyncio.sleep"
+        and not where.startswith(("agent/act.py", "agent/drivers/"))
+    ]
+    assert beside == []
+
+
 @pytest.mark.parametrize("stem", PLAYBOOKS)
 def test_every_playbook_file_holds_one_playbook_of_its_name(stem: str) -> None:
     playbook = import_module(f"playbooks.{stem}").PLAYBOOK

@@ -8,7 +8,9 @@ RECHECK_S = 2.0
 
 
 def in_flight(request: Request) -> Verdict:
-    """Defer while another action on the same miner, outlet or cooling unit is in flight."""
+    """Defer while another action of the incident, or on the same miner, outlet or cooling unit, is in flight."""
+    if request.incident.id in request.memory.flying:
+        return Defer(request.now + RECHECK_S, GuardReason.IN_FLIGHT)
     outlets, miners = set(request.action.outlets), set(request.action.targets)
     for other in request.busy:
         same_unit = other.unit is not None and other.unit == request.action.unit

@@ -79,21 +79,24 @@ class World:
         self.tell(self._intended(verb, number, now), now)
 
     def do(self, verb: Verb, number: int, now: float) -> None:
+        self.intend(verb, number, now)
+        self.settle(verb, number, now + 0.5, Result.OK)
+
+    def settle(self, verb: Verb, number: int, now: float, result: Result) -> None:
         intended = self._intended(verb, number, now)
-        self.tell(intended, now)
         self.tell(
             Settled(
                 incident=intended.incident,
                 run=intended.run,
                 attempt=1,
                 action=intended.action,
-                result=Result.OK,
+                result=result,
                 detail="",
                 from_state="a",
                 to_state="b",
                 trigger="ok",
             ),
-            now + 0.5,
+            now,
         )
 
     def _intended(self, verb: Verb, number: int, now: float) -> Intended:
