@@ -26,12 +26,13 @@ def blast_radius(request: Request) -> Verdict:
     if not request.action.disrupts or row is None:
         return Allow()
     busy = {view.site.rows.get(miner) for action in request.busy if action.disrupts for miner in action.targets}
+    acting = view.expected == int(Expected.ACTING)
     works = not view.misses[row] and view.row(request.action.miner).rate_share >= WORKS_SHARE
     for domain in view.domains.of(row):
         if domain.kind not in WHERE:
             continue
         rows = domain.rows.tolist()
-        out = {r for r in rows if r in busy or view.expected[r] == Expected.ACTING}
+        out = busy.intersection(rows) | set(domain.rows[acting[domain.rows]].tolist())
         if works and domain.kind is not Kind.SITE:
             out |= {r for r in rows if request.memory.is_down(view.site.miners[r].id)}
         if len(out - {row}) >= _limit(request, domain):

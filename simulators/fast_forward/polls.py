@@ -91,12 +91,14 @@ class MinerPolls:
         self._focus: Bools = np.zeros(n, dtype=np.bool_)
         self._families = Families([m.family for m in view.site.miners])
         self._target_gh: Floats = np.array([m.target_gh for m in self._miners])
-        self._hw_error_share: Floats = np.array([m.profile.hw_error_share for m in self._miners])
+        self._hw_error_share: Floats = np.zeros(n)
+        self._hw_errors_spared: Floats = np.zeros(n)
         self._full_w: Floats = np.array([m.full_w for m in self._miners])
         self._warmth = SteadyWarmth(plant, self._miners)
         self._boards_up: Floats = np.array([float(m.profile.boards) for m in self._miners])
         self._chips_up: Floats = self._boards_up * [chips_per_board(m.spec, m.profile) for m in self._miners]
         self._turn: Floats = np.ones(n)
+        self._breaks: Floats = np.zeros(n)
         self._drops: Floats = np.zeros(n)
         self._pool_drops: Floats = np.zeros(n)
         self._names_pool: Bools = np.zeros(n, dtype=np.bool_)
@@ -179,7 +181,7 @@ class MinerPolls:
             "expected_th": self._target_gh / 1e3,
             "elapsed_s": elapsed_s,
             "share_diff": rows.diff,
-            "hw_errors": rows.hw_errors(self._hw_error_share),
+            "hw_errors": rows.hw_errors(self._hw_error_share, self._hw_errors_spared),
             "chip_max_c": self._warmth.chip_c,
             "board_max_c": self._warmth.board_c,
             "inlet_c": self._warmth.inlet_c,
@@ -202,6 +204,7 @@ class MinerPolls:
         said["board_max_c"] = (heard & self._warmth.tells_boards, told["board_max_c"])
         said["inlet_c"] = (heard & self._warmth.tells_inlet, told["inlet_c"])
         said["fan_min_rpm"] = (heard & self._warmth.tells_fans, told["fan_min_rpm"])
+        self._families.halve(self._broken(heard), said)
         self._view.put_answers(heard, self._epoch_s + at_s, polls, said)
         self._view.put_pools(heard & self._names_pool, self._epoch_s + at_s, self._pool, self._worker_ok)
 
@@ -244,6 +247,8 @@ class MinerPolls:
             readings = miner.readings(now)
             self._target_gh[row], self._full_w[row] = miner.told_gh, miner.heat_w()
             self._warmth.admit(row, now)
+            self._hw_error_share[row], self._hw_errors_spared[row] = miner.hw_error_terms()
+            self._breaks[row] = 0.0 if miner.wire is None else miner.wire.probability
             answering = readings.parts.answering
             self._boards_up[row], self._chips_up[row] = len(answering) - answering.count(0), sum(answering)
             self._turn[row] = not readings.parts.still
@@ -278,6 +283,11 @@ class MinerPolls:
             return np.zeros_like(due)
         lost: Bools = due & (self._noise.random(len(due)) < share)
         return lost
+
+    def _broken(self, heard: Bools) -> NDArray[np.int64]:
+        """Return the rows of which a disturbed wire has let half of the reply through."""
+        disturbed = (heard & (self._breaks > 0.0)).nonzero()[0]
+        return disturbed[self._noise.random(disturbed.size) < self._breaks[disturbed]]
 
     def _back_off(self, dark: Bools) -> None:
         """Let rows that have been silent for long leave slots out, twice as many each time up to the longest."""

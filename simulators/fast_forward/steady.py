@@ -92,9 +92,9 @@ class SteadyRows:
         self._find_shares(self._full_gh / (self.diff * GH_PER_DIFF1), until, dt)
         np.copyto(self.at, until, where=where)
 
-    def hw_errors(self, share: Floats) -> Floats:
-        """Return how many hardware errors each process has counted, as that share of its nonces."""
-        return np.floor(self.totals["work_gh"] / (GH_PER_DIFF1 * NONCE_DIFF) * share)
+    def hw_errors(self, share: Floats, spared: Floats) -> Floats:
+        """Return how many hardware errors each process has counted: that share of its nonces but for those spared."""
+        return np.floor(self.totals["work_gh"] * (share / (GH_PER_DIFF1 * NONCE_DIFF)) - spared)
 
     def _follow_difficulty(self, now: float) -> None:
         """Take over what difficulties the pools have set since; a step later than they did, at worst."""

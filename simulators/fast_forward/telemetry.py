@@ -10,6 +10,7 @@ from enum import Enum
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Floats
 from agent.model.telemetry import BoardReading, Reach, Telemetry
@@ -187,6 +188,10 @@ def _boards(miner: MinerPlant, r: Readings) -> tuple[BoardReading, ...]:
     return tuple([BoardReading(n, chips, gh * TH_PER_GH) for n, (chips, gh) in enumerate(listed, start=1)])
 
 
+_COLUMNS: Mapping[str, tuple[str, ...]] = {"fans_rpm": ("fan_min_rpm",), "boards": ("boards_up", "chips_up")}
+"""What becomes of a field of a reply that is no column itself."""
+
+
 class Families:
     """Which field each row tells, and how.
 
@@ -199,6 +204,7 @@ class Families:
 
     def __init__(self, families: Sequence[Family]) -> None:
         n = len(families)
+        self._of = list(families)
         self.yes: Floats = np.ones(n)
         self.no: Floats = np.zeros(n)
         self._average: Bools = np.array([f in TELLS_AVERAGE for f in families], dtype=np.bool_)
@@ -212,6 +218,18 @@ class Families:
         """Return for each column which of `rows` tell it, beside what they tell."""
         only = self._only
         return {name: (rows & only[name] if name in only else rows, values) for name, values in told.items()}
+
+    def halve(self, rows: NDArray[np.int64], said: dict[str, tuple[Bools, Floats]]) -> None:
+        """Leave out of what is said what the second half of these rows' replies tells."""
+        lost: dict[str, list[int]] = {}
+        for row in rows.tolist():
+            for name in _LOST_WITH_HALF[self._of[row]]:
+                for column in _COLUMNS.get(name, (name,)):
+                    lost.setdefault(column, []).append(row)
+        for column in lost.keys() & said.keys():
+            where, values = said[column]
+            said[column] = (where.copy(), values)
+            said[column][0][lost[column]] = False
 
     def work_gh(self, work_gh: Floats, elapsed_s: Floats) -> Floats:
         """Return the work as it is told: where that is an average, with the average's rounding."""

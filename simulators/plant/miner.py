@@ -12,7 +12,7 @@ from simulators.plant.journal import What
 from simulators.plant.parts import MinerParts
 from simulators.plant.pools import HIGH_REJECTS, PoolLine
 from simulators.plant.readings import Readings
-from simulators.plant.state import Board, HungDraw, MinerFaults, Process, SshTrouble, WireFault
+from simulators.plant.state import Board, HungDraw, MinerFaults, Process, SshTrouble, WireFault, WireFaultKind
 from simulators.plant.system import Cure
 
 SHARE_OCTETS = 220
@@ -235,15 +235,15 @@ class MinerPlant(MinerParts):
     def is_steady(self, now: float) -> bool:
         """Whether nothing about it changes but counters: up, and hashing evenly for a while, or no longer.
 
-        Nothing else is wrong than parts that will stay as broken as they are.
+        What is wrong with it stays as it is until something happens: parts, bad shares, a wire that drops replies.
         """
         return (
             self.board is Board.UP
             and self.process is Process.RUNNING
-            and (self.healthy or self._only_lacks_parts())
+            and (self.healthy or self._ails_evenly())
             and not self.suspended
             and not self.protection.tripped
-            and self._wire is None
+            and (self._wire is None or self._wire.kind is WireFaultKind.DROP)
             and self.energised
             and self.system.is_sound
             and not self.system.is_busy
@@ -252,9 +252,8 @@ class MinerPlant(MinerParts):
             and self._is_even(now)
         )
 
-    def _only_lacks_parts(self) -> bool:
-        fault = self.fault
-        return fault.parts.any() and fault.parts.cuts_every_s is None and not fault.any_other() and self.client.earning
+    def _ails_evenly(self) -> bool:
+        return self.fault.any() and not self.fault.moves() and self.client.earning
 
     def _is_even(self, now: float) -> bool:
         """Whether it hashes evenly and is as warm as that makes it, or does neither any more."""

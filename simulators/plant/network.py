@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Network
 
 from agent.model.errors import PolicyError
@@ -187,12 +188,17 @@ class NetworkPlant:
     def _free_address(self, host: str, *, within: bool) -> str:
         """Return the highest free address of its own network, else of another of the site's; or of quite another."""
         taken = self._fixed | {miner.lan.host for miner in self._behind.values()}
-        own = [host, *(miner.spec.host for miner in self._behind.values())] if within else []
-        for network in (*dict.fromkeys(_network_of(at) for at in own), FOREIGN_NETWORK):
+        own = (_network_of(host), *self._networks) if within else ()
+        for network in (*dict.fromkeys(own), FOREIGN_NETWORK):
             free = (str(address) for address in reversed(list(network.hosts())) if str(address) not in taken)
             if (address := next(free, None)) is not None:
                 return address
         raise PolicyError(f"{host}: expected a free address, found none on the site or off it; move fewer miners")
+
+    @cached_property
+    def _networks(self) -> tuple[IPv4Network, ...]:
+        """The networks of the site's miners."""
+        return tuple(dict.fromkeys(_network_of(miner.spec.host) for miner in self._behind.values()))
 
     # -- what follows ------------------------------------------------------------------------------------------------
 

@@ -111,11 +111,16 @@ class MinerParts(MinerLife):
 
     def hw_errors(self) -> int:
         """Return the hardware errors that its process has counted."""
-        nonces, faults = self.hashing.nonces(), self.fault.parts
-        bad = 0.0
-        if faults.level < 1.0:
-            bad = BAD_NONCES * (nonces - faults.good_nonces if nonces >= faults.good_nonces else nonces)
-        return int(nonces * self.profile.hw_error_share + bad)
+        share, spared = self.hw_error_terms()
+        return int(self.hashing.nonces() * share - spared)
+
+    def hw_error_terms(self) -> tuple[float, float]:
+        """Return the share of its nonces that are hardware errors, and how many those before it degraded make less."""
+        share, faults = self.profile.hw_error_share, self.fault.parts
+        if faults.level >= 1.0:
+            return share, 0.0
+        good = faults.good_nonces if self.hashing.nonces() >= faults.good_nonces else 0.0
+        return share + BAD_NONCES, BAD_NONCES * good
 
     def _codes(self, now: float) -> tuple[str, ...]:
         """Return the error codes on its display; of these families only the Whatsminer has any where it is polled."""

@@ -133,6 +133,10 @@ class MinerFaults:
 
     def any_other(self) -> bool:
         """Whether anything but parts is broken."""
+        return self.moves() or self.bad_shares > 0.0
+
+    def moves(self) -> bool:
+        """Whether anything is broken that leaves the miner in another state than it was, or gets worse."""
         dead_or_off = self.psu_latched or self.psu_dead
         stopped = self.process_dead or self.hashing_stopped or self.board_hung
-        return stopped or dead_or_off or self.bad_shares > 0.0 or self.clogged
+        return stopped or dead_or_off or self.clogged

@@ -115,6 +115,27 @@ def test_hardware_errors_grow_while_it_is_degraded() -> None:
     assert grown / (miner.hashing.nonces() - before[1]) == pytest.approx(0.06, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("miner.degraded", {}),
+        ("miner.chips_lost", {}),
+        ("miner.board_lost", {}),
+        ("miner.psu_hiccup", {"every_s": 20_000.0}),
+        ("miner.rejects_board", {}),
+        ("wire.drop", {"probability": 0.3}),
+    ],
+)
+def test_what_ails_a_miner_evenly_leaves_it_steady_and_what_stops_it_does_not(
+    kind: str, params: dict[str, Any]
+) -> None:
+    plant = broken(kind, **params)
+    plant.advance(1500.0)
+    assert plant.miners[M1].is_steady(1500.0)
+    plant.miners[M1].stop_hashing(1500.0)
+    assert not plant.miners[M1].is_steady(plant.now + 1000.0)
+
+
 @EVERY_FAMILY
 @pytest.mark.parametrize("kind", [k for k in PART_FAULTS if k.name != "miner.psu_hiccup"], ids=lambda kind: kind.name)
 async def test_the_wire_and_fast_forward_tell_the_same(kind: Any, family: Family) -> None:
