@@ -130,12 +130,15 @@ def test_there_is_one_way_to_act_and_no_gate_stands_beside_it() -> None:
     assert [where for where, what in found if what == "Intended"] == ["agent/stages.py:_ask"]
     assert [where for where, what in found if what.endswith(".perform")] == ["agent/app.py:_carry_out"]
     beside = [
-        (where, what)
-        for where, what in found
-        if what.rpartition(".")[2] in WRITES
-        and "." in what
-        and what != "asyncio.sleep"
-        and not where.startswith(("agent/act.py", "agent/drivers/"))
+        f"{name(path)}: {ast.unparse(node)}"
+        for path in MODULES
+        if in_production(path) and not name(path).startswith(("agent/act.py", "agent/drivers/"))
+        for node in nodes(path)
+        if isinstance(node, ast.Await)
+        and isinstance(node.value, ast.Call)
+        and isinstance(called := node.value.func, ast.Attribute)
+        and called.attr in WRITES
+        and ast.unparse(called) != "asyncio.sleep"
     ]
     assert beside == []
 
