@@ -4,6 +4,9 @@ import structlog
 
 from agent.model.events import (
     AnyEvent,
+    ApprovalAsked,
+    ApprovalDenied,
+    ApprovalGiven,
     Closed,
     Escalated,
     HoldChanged,
@@ -28,6 +31,18 @@ def announce(event: AnyEvent) -> None:
                 seen = {key: event.evidence.get(key) for key in ("foreign_pool", "foreign_worker")}
                 _log.critical("security_incident", incident=event.incident, miners=list(event.members), **seen)
             _log.warning("incident_opened", incident=event.incident, cause=event.cause, miners=list(event.members))
+        case ApprovalAsked():
+            _log.warning(
+                "approval_asked",
+                approval=event.approval,
+                incident=event.incident,
+                verb=event.action.verb,
+                miner=event.action.miner,
+            )
+        case ApprovalGiven():
+            _log.info("approval_given", approval=event.approval, incident=event.incident, by=event.by)
+        case ApprovalDenied():
+            _log.info("approval_denied", approval=event.approval, incident=event.incident, by=event.by, why=event.why)
         case Intended():
             _log.info("action_intended", incident=event.incident, verb=event.action.verb, miner=event.action.miner)
         case Settled():

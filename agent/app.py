@@ -172,6 +172,10 @@ class Agent:
         if why != self.memory.held:
             await self._commit([HoldChanged(why=why)], Actor.OPERATOR)
 
+    def now(self) -> float:
+        """Return steady UTC in s."""
+        return self._clock.now()
+
     async def change(self, wanted: Callable[[Memory, float], Sequence[AnyEvent]], actor: Actor) -> None:
         """Commit what a person or an integration changes: the one door for whoever is not the agent itself.
 
@@ -208,7 +212,7 @@ class Agent:
     def _may_act(self) -> bool:
         settings = self._settings
         exceptions = [mode for risks in settings.trust.values() for mode in risks.values()]
-        return self._on_auto or Mode.AUTO in (settings.mode, *exceptions)
+        return self._on_auto or any(mode is not Mode.OBSERVE for mode in (settings.mode, *exceptions))
 
     def _started(self) -> AgentStarted:
         return AgentStarted(

@@ -6,6 +6,7 @@ It reads the view and the memory and returns the events to commit; intents among
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from agent.guard import approval
 from agent.guard.limits import GuardLimits, Mode
 from agent.guard.order import judge
 from agent.guard.request import Request
@@ -14,6 +15,7 @@ from agent.model.action import Action, Risk
 from agent.model.columns import Bools
 from agent.model.events import (
     AnyEvent,
+    ApprovalAsked,
     Closed,
     Escalated,
     IncidentAbsorbed,
@@ -23,7 +25,7 @@ from agent.model.events import (
     Moved,
     RunStarted,
 )
-from agent.model.guard import Allow, Defer, Refuse
+from agent.model.guard import Allow, Defer, GuardReason
 from agent.model.ids import RunId
 from agent.model.incident import Evidence, Incident, Phase
 from agent.model.memory import Memory
@@ -45,12 +47,13 @@ from agent.triage.limits import TriageLimits
 
 @dataclass(frozen=True, slots=True)
 class _Tick:
-    """What one tick's later stages share: its time, its verdicts, whom the brake holds, the actions it has allowed."""
+    """What one tick's later stages share: its time, its verdicts, whom the brake holds, what it allowed and asked."""
 
     now: float
     verdicts: Sequence[Verdicts]
     braked: Bools | None
     wanted: list[Action] = field(default_factory=list)
+    asked: list[ApprovalAsked] = field(default_factory=list)
 
 
 class Stages:
@@ -191,13 +194,22 @@ class Stages:
             modes,
             braked=tick.braked,
             calm_at=self._calm_at,
+            run=run,
+            state=move.state,
         )
         gate, verdict = judge(request)
         if isinstance(verdict, Allow):
             tick.wanted.append(action)
-            attempt = len(incident.attempts) + 1
-            return [Intended(incident=incident.id, run=run, state=move.state, attempt=attempt, action=action)]
-        events: list[AnyEvent] = []
+            return [
+                Intended(
+                    incident=incident.id,
+                    run=run,
+                    state=move.state,
+                    attempt=len(incident.attempts) + 1,
+                    action=action,
+                    approval=approval.granted(request),
+                )
+            ]
         judged = Judged(
             incident=incident.id,
             run=run,
@@ -208,12 +220,23 @@ class Stages:
             reason=verdict.reason,
             until=verdict.until if isinstance(verdict, Defer) else None,
         )
-        if _is_news(self._memory.judged.get(incident.id), judged):
-            events.append(judged)
-        if isinstance(verdict, Refuse) and incident.phase in (Phase.OPEN, Phase.REMEDIATING):
-            evidence: Evidence = {"refused": action.verb.value, "gate": gate}
-            events.append(self._escalated(incident, verdict.reason, evidence, tick.now, refused=action))
+        events: list[AnyEvent] = [judged] if _is_news(self._memory.judged.get(incident.id), judged) else []
+        if isinstance(verdict, Defer):
+            return events + self._question(request, verdict, tick)
+        if incident.phase in (Phase.OPEN, Phase.REMEDIATING):
+            told: Evidence = {"refused": action.verb.value, "gate": gate}
+            if verdict.reason is GuardReason.APPROVAL_DENIED:
+                told["denied_because"] = approval.denial(request)
+            events.append(self._escalated(incident, verdict.reason, told, tick.now, refused=action))
         return events
+
+    def _question(self, request: Request, verdict: Defer, tick: _Tick) -> list[AnyEvent]:
+        """Return what a person is to be asked, if it is news."""
+        if verdict.reason is not GuardReason.AWAITING_APPROVAL or not approval.is_due(request):
+            return []
+        evidence = evidence_of(self._view, request.incident, tick.verdicts)
+        tick.asked.append(approval.question(request, evidence, ahead=len(tick.asked)))
+        return [tick.asked[-1]]
 
     def _escalated(
         self, incident: Incident, reason: str, evidence: Evidence, now: float, *, refused: Action | None = None

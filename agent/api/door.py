@@ -28,5 +28,8 @@ class Door(Protocol):
     def view(self) -> "SiteView":
         """Return the columns that it keeps current."""
 
+    def now(self) -> float:
+        """Return steady UTC in s, as the agent has it."""
+
     async def change(self, wanted: Callable[[Memory, float], Sequence[AnyEvent]], actor: Actor) -> None:
         """Commit what a person or an integration changes; whoever refuses raises PolicyError in `wanted`."""

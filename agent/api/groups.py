@@ -2,11 +2,16 @@
 
 from collections.abc import Callable, Iterable
 
-from agent.api import images, outlets, status
+from agent.api import approvals, images, outlets, status
 from agent.api.door import Door
 from agent.api.routes import Route
 
-GROUPS: tuple[Callable[[Door], Iterable[Route]], ...] = (images.routes, outlets.routes, status.routes)
+GROUPS: tuple[Callable[[Door], Iterable[Route]], ...] = (
+    approvals.routes,
+    images.routes,
+    outlets.routes,
+    status.routes,
+)
 
 
 def routes_of(agent: Door) -> tuple[Route, ...]:

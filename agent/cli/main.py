@@ -25,8 +25,11 @@ class _Lazy(NamedTuple):
 
 
 COMMANDS = {
+    "approvals": _Lazy("agent.cli.approvals", "approvals_group", "List what the agent asks people to confirm."),
+    "approve": _Lazy("agent.cli.approvals", "approve_command", "Confirm an action that the agent asks about."),
     "config": _Lazy("agent.cli.config", "config_group", "Check a configuration, or print its JSON Schema."),
     "demo": _Lazy("agent.cli.demo", "demo_command", "Watch the agent work on a simulated site of 48 miners."),
+    "deny": _Lazy("agent.cli.approvals", "deny_command", "Deny an action that the agent asks about."),
     "discover": _Lazy("agent.cli.discover", "discover_command", "Identify the miners of a network as an inventory."),
     "drill": _Lazy("agent.cli.drill", "drill_group", "Let a fault loose on a running dry run, to train people."),
     "faults": _Lazy("agent.cli.faults", "faults_group", "Show the fault kinds that scenarios can use."),

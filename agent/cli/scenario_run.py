@@ -29,7 +29,7 @@ from agent.ledger.reader import read
 from agent.ledger.store import Ledger
 from agent.model.action import Verb
 from agent.model.errors import InvariantError
-from agent.model.events import Intended
+from agent.model.events import ApprovalAsked, Intended
 from agent.model.ids import IncidentId, MinerId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
 from agent.model.site_view import SiteView
@@ -227,7 +227,7 @@ def _played(
         faults,
         state.incidents.values(),
         harm=site.truth.harm(),
-        duty=Duty(actions=dict(intents)),
+        duty=Duty(dict(intents), approvals=sum(isinstance(r.event, ApprovalAsked) for r in records)),
         cost={
             "wall_s": wall_s,
             "site_s_per_wall_s": scenario.duration_s / wall_s,

@@ -40,10 +40,10 @@ def check_site(f: Findings, figures: list[Figures | None]) -> None:
 
 
 def _acts(f: Findings, risk: RiskName) -> bool:
-    """Tell whether some playbook that has actions of that risk may take them by itself."""
+    """Tell whether some playbook that has actions of that risk may take them, be it once a person confirms each."""
     config, names = f.config, known_playbooks()
     return any(
-        config.trust.get(name, {}).get(risk, config.mode) is Mode.AUTO
+        config.trust.get(name, {}).get(risk, config.mode) is not Mode.OBSERVE
         for name in (*names, *config.trust)
         if name not in names or Risk[risk.upper()] in _risks(name)
     )

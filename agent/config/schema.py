@@ -105,6 +105,8 @@ class GuardSection(Section):
     """Share of the site's miners with an incident, at least 20, from which on nothing new is done to single miners."""
     storm_calm_s: Number = Field(default=_GUARD.storm_calm_s, ge=0, le=DAY_S)
     """For so many seconds after fewer have one."""
+    approval_s: Number = Field(default=_GUARD.approval_s, ge=60, le=3000)
+    """Seconds a person has to confirm an action in mode approve; then the incident is theirs."""
     flashes_at_once: Whole = Field(default=_GUARD.flashes_at_once, ge=1, le=64)
     """Most firmware flashes under way on the site."""
 
@@ -130,7 +132,7 @@ class ConfigFile(Section):
     site: SiteSection
     """The site as a whole."""
     mode: Mode = Mode.OBSERVE
-    """observe: decide and record, touch nothing. auto: act within the guards."""
+    """observe: decide and record, touch nothing. approve: have each action confirmed. auto: act within the guards."""
     trust: dict[str, dict[RiskName, Mode]] = Field(default={})
     """Exceptions from `mode`, by playbook and risk: {stuck_miner: {soft: auto, power: observe}}."""
     tick_s: Number = Field(default=2.0, ge=0.1, le=60)

@@ -9,6 +9,8 @@ class Mode(StrEnum):
 
     OBSERVE = "observe"
     """Decide and record; touch nothing."""
+    APPROVE = "approve"
+    """Have a person confirm each action, then act within the guards."""
     AUTO = "auto"
     """Act within the guards."""
 
@@ -28,6 +30,7 @@ class GuardLimits:
         hour_share, site_hour_share, site_day_share: the same for an hour, and for a day: rate budgets.
         storm_share: share of the site's miners with an incident from which on nothing new is begun.
         storm_calm_s: for so long after fewer have one.
+        approval_s: for so long a person may answer whether an action may be done, and the answer may be used.
     """
 
     cooldown_s: float = 1200.0
@@ -42,3 +45,4 @@ class GuardLimits:
     site_day_share: float = 0.30
     storm_share: float = 0.4
     storm_calm_s: float = 600.0
+    approval_s: float = 1800.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from agent.guard.approval import approval
 from agent.guard.bank import bank
 from agent.guard.blast_radius import blast_radius
 from agent.guard.brake import brake
@@ -52,8 +53,10 @@ GATES: tuple[Gate, ...] = (
     bank,
     blast_radius,
     budget,
+    approval,
 )
-"""What can never be allowed comes first, what only has to wait comes last: a refusal is not hidden behind a wait."""
+"""What can never be allowed comes first, what only has to wait comes last: a refusal is not hidden behind a wait. A
+person is asked last of all, and about nothing that could not be done at once."""
 
 
 def judge(request: Request) -> tuple[str, Verdict]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from agent.guard.limits import GuardLimits, Mode
 from agent.model.action import Action, Risk, Verb
 from agent.model.columns import Bools
+from agent.model.ids import RunId
 from agent.model.incident import Incident
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
@@ -20,6 +21,7 @@ class Request:
         now: UTC s.
         wanted: actions already allowed in this very tick, not yet committed.
         mode: the mode in force for each risk of the playbook that asks.
+        run, state: what wants it; None, and the duty's name, where it is wanted outside a run.
         calm_at: UTC s until which a storm is not over; 0 where there is none.
         braked: miners to which nothing is done alone for now, shape (n,); None where there are none.
     """
@@ -34,6 +36,8 @@ class Request:
     mode: Mapping[Risk, Mode]
     braked: Bools | None = None
     calm_at: float = 0.0
+    run: RunId | None = None
+    state: str = ""
 
     @property
     def busy(self) -> list[Action]:

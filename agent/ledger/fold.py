@@ -3,12 +3,15 @@
 from dataclasses import replace
 from typing import assert_never
 
-from agent.ledger import mapping, moving
+from agent.ledger import approving, mapping, moving
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import (
     AgentStarted,
     AgentStopped,
     AnyEvent,
+    ApprovalAsked,
+    ApprovalDenied,
+    ApprovalGiven,
     Closed,
     Escalated,
     HoldChanged,
@@ -76,6 +79,10 @@ class State(Memory):
                 self._move(event.incident, event.to_state, at)
             case Judged():
                 self.judged[event.incident] = event
+            case ApprovalAsked():
+                approving.asked(self, event, at)
+            case ApprovalGiven() | ApprovalDenied():
+                approving.answered(self, event, at)
             case Intended():
                 self._intended(event, record.seq, at)
             case Settled():
@@ -186,7 +193,10 @@ class State(Memory):
         action = event.action
         self.flying[incident.id] = event
         self.judged.pop(incident.id, None)
-        attempt = Attempt(seq=seq, verb=action.verb, state=event.state, at=at, image=action.image)
+        approved = event.approval is not None
+        attempt = Attempt(seq=seq, verb=action.verb, state=event.state, at=at, image=action.image, approved=approved)
+        if event.approval is not None:
+            approving.used(self, event.approval)
         first = incident.remediation_started_at
         self._change(
             incident.id,

@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from agent.model.action import Action, Result
-from agent.model.ids import ImageId, IncidentId, MinerId, PduId, RunId
+from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId, RunId
 from agent.model.incident import Category, Evidence, Outcome, Reason, Severity
 from agent.model.topology import Outlet
 
@@ -151,11 +151,50 @@ class Judged(Event, frozen=True, kw_only=True, tag="judged"):
     until: float | None = None
 
 
+class ApprovalAsked(Event, frozen=True, kw_only=True, tag="approval_asked"):
+    """Every other gate allows an action, and a person is asked whether it may be done.
+
+    Attributes:
+        evidence: what is seen of the incident.
+        expires_at: UTC s from which on it can be neither given nor used.
+        replaces: what was asked before and is not wanted any more.
+    """
+
+    approval: ApprovalId
+    incident: IncidentId
+    run: RunId | None
+    state: str
+    action: Action
+    evidence: Evidence
+    expires_at: float
+    replaces: tuple[ApprovalId, ...] = ()
+
+
+class ApprovalGiven(Event, frozen=True, kw_only=True, tag="approval_given"):
+    """A person confirmed an action. It is done when every gate allows it then, once, before it expires.
+
+    `by` is who it was, as the command says by which it was given.
+    """
+
+    approval: ApprovalId
+    incident: IncidentId
+    by: str = ""
+
+
+class ApprovalDenied(Event, frozen=True, kw_only=True, tag="approval_denied"):
+    """A person denied an action, or took back a confirmation that had not been used yet."""
+
+    approval: ApprovalId
+    incident: IncidentId
+    why: str
+    by: str = ""
+
+
 class Intended(Event, frozen=True, kw_only=True, tag="intended"):
     """An action is about to be performed. Committed before the device is touched.
 
     `run` is None for a duty carried out after its run ended. A POWER_OFF intent is a duty to switch on again, whatever
-    its outcome; a POWER_ON settled OK discharges it.
+    its outcome; a POWER_ON settled OK discharges it. `approval` is what a person confirmed it by, where one had to.
     """
 
     incident: IncidentId
@@ -163,6 +202,7 @@ class Intended(Event, frozen=True, kw_only=True, tag="intended"):
     state: str
     attempt: int
     action: Action
+    approval: ApprovalId | None = None
 
 
 class Settled(Event, frozen=True, kw_only=True, tag="settled"):
@@ -261,6 +301,9 @@ AnyEvent = (
     | RunStarted
     | Moved
     | Judged
+    | ApprovalAsked
+    | ApprovalGiven
+    | ApprovalDenied
     | Intended
     | Settled
     | Rebound

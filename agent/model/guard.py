@@ -8,6 +8,9 @@ class GuardReason(StrEnum):
     """Why an action was deferred or refused."""
 
     OBSERVE_MODE = "observe_mode"
+    AWAITING_APPROVAL = "awaiting_approval"
+    APPROVAL_DENIED = "approval_denied"
+    APPROVAL_EXPIRED = "approval_expired"
     HELD = "held"
     STORM = "storm"
     TOO_MANY_AT_ONCE = "too_many_at_once"

@@ -10,5 +10,6 @@ PoolGroupId = NewType("PoolGroupId", str)
 CoolingUnitId = NewType("CoolingUnitId", str)
 IncidentId = NewType("IncidentId", str)
 RunId = NewType("RunId", str)
+ApprovalId = NewType("ApprovalId", str)
 ImageId = NewType("ImageId", str)
 """The SHA-256 of a firmware image, in lower-case hex."""

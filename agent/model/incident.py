@@ -112,6 +112,7 @@ class Attempt:
         state: the playbook state it was made in.
         at: UTC s of the intent; settled_at: UTC s of the outcome.
         image: the firmware image, where it was about one.
+        approved: a person confirmed it.
     """
 
     seq: int
@@ -122,6 +123,7 @@ class Attempt:
     detail: str = ""
     settled_at: float | None = None
     image: ImageId | None = None
+    approved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,11 @@ class Incident:
     def in_flight(self) -> Attempt | None:
         """The action that has an intent and no outcome yet."""
         return next((a for a in reversed(self.attempts) if a.result is None), None)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its playbook goes on; after an escalation, and once it is closed, it does not."""
+        return self.phase is Phase.REMEDIATING
 
     def tried(self, verb: Verb) -> int:
         """How often that verb was intended in this incident."""

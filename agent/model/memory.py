@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent.model.action import Action, Result, Verb
+from agent.model.approval import Approval
 from agent.model.events import AgentStarted, Intended, Judged, OutletsDoubted, Rebound
 from agent.model.guard import GuardReason
-from agent.model.ids import CoolingUnitId, ImageId, IncidentId, MinerId, PduId, PoolId, RunId
+from agent.model.ids import ApprovalId, CoolingUnitId, ImageId, IncidentId, MinerId, PduId, PoolId, RunId
 from agent.model.incident import Category, Incident, Phase
 from agent.model.topology import Outlet
 
@@ -105,6 +106,8 @@ class Memory:
         fell: the miners that lost their power because of that, with the UTC s of it.
         disruptions: what took a miner out of service for a while in the last 24 h, with the UTC s of its intent.
         held: why a person told the agent to keep its hands off; None while it may act.
+        approvals: every question to a person whether an action may be done, in the order asked.
+        asked: the same by incident.
         judged: the last guard verdict of each incident, so that only changes are recorded.
     """
 
@@ -134,6 +137,8 @@ class Memory:
         self.fell: dict[MinerId, float] = {}
         self.disruptions: deque[tuple[float, Action]] = deque()
         self.held: str | None = None
+        self.approvals: dict[ApprovalId, Approval] = {}
+        self.asked: dict[IncidentId, tuple[ApprovalId, ...]] = {}
         self.judged: dict[IncidentId, Judged] = {}
         self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
         self._open: dict[IncidentId, None] = {}
@@ -192,6 +197,10 @@ class Memory:
     def incident_id(self, ahead: int) -> IncidentId:
         """Return the id of the incident to be opened after `ahead` others that are not committed yet."""
         return IncidentId(f"inc-{len(self.incidents) + 1 + ahead:06d}")
+
+    def approval_id(self, ahead: int) -> ApprovalId:
+        """Return the id of the approval to be asked for after `ahead` others that are not committed yet."""
+        return ApprovalId(f"ap-{len(self.approvals) + 1 + ahead:06d}")
 
     def next_run(self, incident: Incident) -> RunId:
         """Return the id the incident's next run gets."""

@@ -99,7 +99,9 @@ def outcome(incident: Incident) -> Outcome:
     if incident.escalated_at is not None:
         return Outcome.ASSISTED if _was_helped(incident) else Outcome.HUMAN_RESOLVED
     # An action that was seen not to happen fixed nothing.
-    acted = any(a.result in (Result.OK, Result.UNKNOWN) for a in incident.attempts)
+    acted = [a for a in incident.attempts if a.result in (Result.OK, Result.UNKNOWN)]
+    if any(a.approved for a in acted):
+        return Outcome.ASSISTED
     return Outcome.AUTO_RESOLVED if acted else Outcome.SELF_RECOVERED
 
 

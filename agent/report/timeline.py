@@ -7,6 +7,9 @@ from agent.model.events import (
     AgentStarted,
     AgentStopped,
     AnyEvent,
+    ApprovalAsked,
+    ApprovalDenied,
+    ApprovalGiven,
     Closed,
     Escalated,
     HoldChanged,
@@ -74,13 +77,21 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
         case Judged():
             until = "" if event.until is None else f" until {instant(event.until)}"
             verdict = f"{event.verdict}{until} by gate {event.gate} ({event.reason})"
-            return f"{_action(event.action)} in {event.state}: {verdict}"
+            return f"{words_of(event.action)} in {event.state}: {verdict}"
+        case ApprovalAsked():
+            until = instant(event.expires_at)
+            return f"may it be done? {event.approval}, until {until}: {words_of(event.action)} in {event.state}"
+        case ApprovalGiven():
+            return f"{event.approval} approved{_by(event.by)}"
+        case ApprovalDenied():
+            return f"{event.approval} denied{_by(event.by)}: {event.why}"
         case Intended():
-            return f"{_action(event.action)} in {event.state}, attempt {event.attempt}"
+            confirmed = "" if event.approval is None else f", by {event.approval}"
+            return f"{words_of(event.action)} in {event.state}, attempt {event.attempt}{confirmed}"
         case Settled():
             moved = "" if event.from_state == event.to_state else f"; {event.from_state} → {event.to_state}"
             detail = f" ({event.detail})" if event.detail else ""
-            return f"{_action(event.action)}: {event.result}{detail}{moved}"
+            return f"{words_of(event.action)}: {event.result}{detail}{moved}"
         case Rebound():
             return f"{event.miner} is at {event.host} now; the inventory has {event.inventory_host}"
         case Escalated():
@@ -105,7 +116,12 @@ def _outlets(outlets: tuple[Outlet, ...]) -> str:
     return " ".join(map(str, outlets))
 
 
-def _action(action: Action) -> str:
+def words_of(action: Action) -> str:
+    """Return an action on one line: what, to whom, and what is set."""
     where = [*map(str, action.outlets), *filter(None, (action.pool, action.image and action.image[:12]))]
     told = f"{action.verb} {named(action.targets)}"
     return f"{told} [{' '.join(where)}]" if where else told
+
+
+def _by(name: str) -> str:
+    return f" by {name}" if name else ""

@@ -164,7 +164,7 @@ def test_refusals_come_before_waits() -> None:
     never = ["target", "protected", "mode", "shared", "outlet_map", "flash"]
     of_units = ["unit", "moved", "one_writer", "setpoint"]
     of_one = ["hold", "stale", "hot", "storm", "brake", "in_flight", "proof", "step", "cooldown"]
-    assert names == [*never, *of_units, *of_one, "bank", "blast_radius", "budget"]
+    assert names == [*never, *of_units, *of_one, "bank", "blast_radius", "budget", "approval"]
 
 
 @given(st.lists(st.floats(min_value=1.0, max_value=90_000.0), min_size=1, max_size=40))

@@ -10,6 +10,9 @@ from agent.model.events import (
     AgentStarted,
     AgentStopped,
     AnyEvent,
+    ApprovalAsked,
+    ApprovalDenied,
+    ApprovalGiven,
     Closed,
     Escalated,
     Event,
@@ -32,7 +35,7 @@ from agent.model.events import (
     RunStarted,
     Settled,
 )
-from agent.model.ids import ImageId, IncidentId, MinerId, PduId, RunId
+from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId, RunId
 from agent.model.incident import Category, Outcome, Reason, Severity
 from agent.model.topology import Outlet
 
@@ -73,7 +76,27 @@ LIFE: tuple[AnyEvent, ...] = (
         reason="cooldown",
         until=EPOCH_S + 5.0,
     ),
-    Intended(incident=INC, run=RUN, state="power_off", attempt=1, action=OFF),
+    ApprovalAsked(
+        approval=ApprovalId("ap-000001"),
+        incident=INC,
+        run=RUN,
+        state="power_off",
+        action=OFF,
+        evidence={"misses": 6},
+        expires_at=EPOCH_S + 1800.0,
+    ),
+    ApprovalGiven(approval=ApprovalId("ap-000001"), incident=INC, by="kim"),
+    ApprovalAsked(
+        approval=ApprovalId("ap-000002"),
+        incident=INC,
+        run=RUN,
+        state="power_off",
+        action=OFF,
+        evidence={},
+        expires_at=EPOCH_S + 1800.0,
+    ),
+    ApprovalDenied(approval=ApprovalId("ap-000002"), incident=INC, why="the owner is at it", by="kim"),
+    Intended(incident=INC, run=RUN, state="power_off", attempt=1, action=OFF, approval=ApprovalId("ap-000001")),
     Settled(
         incident=INC,
         run=RUN,
