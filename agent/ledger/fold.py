@@ -94,16 +94,7 @@ class State(Memory):
                 mapping.over(self, event.incident)
                 self._change(event.incident, phase=Phase.ESCALATED, escalated_at=at, escalation_reason=event.reason)
             case Closed():
-                mitigated = self.incidents[event.incident].mitigated_at
-                self._change(
-                    event.incident,
-                    phase=Phase.CLOSED,
-                    outcome=event.outcome,
-                    resolved_at=at,
-                    mitigated_at=at if mitigated is None else mitigated,
-                )
-                self._end(event.incident)
-                self._prove(event.incident, at)
+                self._closed(event, at)
             case ImageReleased():
                 self._released(event.image, at)
             case OutletsProven():
@@ -147,6 +138,18 @@ class State(Memory):
             run=None,
         )
         self._own(incident.id, event.category, incident.members)
+
+    def _closed(self, event: Closed, at: float) -> None:
+        mitigated = self.incidents[event.incident].mitigated_at
+        self._change(
+            event.incident,
+            phase=Phase.CLOSED,
+            outcome=event.outcome,
+            resolved_at=at,
+            mitigated_at=at if mitigated is None else mitigated,
+        )
+        self._end(event.incident)
+        self._prove(event.incident, at)
 
     def _own(self, incident: IncidentId, category: Category, members: tuple[MinerId, ...]) -> None:
         for miner in members:

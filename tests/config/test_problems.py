@@ -56,7 +56,7 @@ SLIPS = [
     Slip("not a number", "ports: 24", "ports: many", "14:40", ("a whole number between 1 and 4096", "number alone")),
     Slip("half a port", "ports: 24", "ports: 24.5", "14:40", ("a whole number",)),
     Slip("quoted number", "ports: 24", "ports: '24'", "14:40", ("got '24'; write 24",)),
-    Slip("mode", "site: {name: north}", "site: {name: north}\nmode: automatic", "2:7", ("observe or auto", "'auto'?")),
+    Slip("mode", "site: {name: north}", "site: {name: north}\nmode: automatic", "2:7", ("observe, approve or auto", "'auto'?")),
     Slip("octal", "outlets: 8", "outlets: 010", "6:14", ("without leading zeros", "write 10 for the number")),
     Slip("base 60", "voltage_v: 240", "voltage_v: 22:00", "7:16", ("base 60", 'write "22:00" in quotes')),
     Slip("second key", "    voltage_v: 240", "    voltage_v: 240\n    outlets: 9", "8:5", ("each key once", "line 6")),
