@@ -39,10 +39,8 @@ def announce(event: AnyEvent) -> None:
                 verb=event.action.verb,
                 miner=event.action.miner,
             )
-        case ApprovalGiven():
-            _log.info("approval_given", approval=event.approval, incident=event.incident, by=event.by)
-        case ApprovalDenied():
-            _log.info("approval_denied", approval=event.approval, incident=event.incident, by=event.by, why=event.why)
+        case ApprovalGiven() | ApprovalDenied():
+            _log.info(str(event.__struct_config__.tag), approval=event.approval, incident=event.incident, by=event.by)
         case Intended():
             _log.info("action_intended", incident=event.incident, verb=event.action.verb, miner=event.action.miner)
         case Settled():
