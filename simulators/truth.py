@@ -155,14 +155,15 @@ class Truth:
 
         Raises PolicyError for an unknown kind, target or parameter, and for a fault that cannot begin there now.
         """
-        chosen, victims = self.check(kind, target, **params)
+        chosen, _ = self.check(kind, target, **params)
         self._plant.advance(now)
         if not chosen.may_begin(self._plant, target):
             raise PolicyError(f"{kind} at {target}: it is not healthy now; inject it later or elsewhere")
+        settled = chosen.drawn(params, self._plant.rng(f"fault/{kind}/{target}/{len(self._injected)}"))
+        victims = chosen.reached(self._plant, target, now, settled)
         if chosen.counts:
             # Whoever is out of order already is another fault's.
             victims = tuple(miner for miner in victims if self._plant.miners[miner].healthy)
-        settled = chosen.drawn(params, self._plant.rng(f"fault/{kind}/{target}/{len(self._injected)}"))
         fixable, masked = chosen.is_fixable(self._plant, target, settled), chosen.is_masked(settled)
         chosen.inject(self._plant, target, now, **settled)
         injected = _Injected(chosen, target, victims, now, fixable, masked)

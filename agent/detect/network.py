@@ -139,12 +139,10 @@ class _Seen:
 
     Attributes:
         cut_off: cut off by the network. awaited: readings that will tell are still to come.
-        dark: the switch went silent with several of its miners.
     """
 
     cut_off: Bools
     awaited: Bools
-    dark: Bools
 
 
 def _missing(view: SiteView) -> _Missing:
@@ -154,7 +152,7 @@ def _missing(view: SiteView) -> _Missing:
 
 def _look(view: SiteView, now: float, t: NetworkThresholds, missing: _Missing, worked: Bools | None = None) -> _Seen:
     """Weigh what is known of every missing row at this moment; `worked`: who drew in full since it fell silent."""
-    seen = _Seen(*np.zeros((3, len(view.misses)), dtype=np.bool_))
+    seen = _Seen(*np.zeros((2, len(view.misses)), dtype=np.bool_))
     silent = view.watched()[missing.rows] & (view.misses[missing.rows] >= t.misses)
     silent &= view.reach[missing.rows] == _SILENT
     rows = missing.rows[silent]
@@ -182,7 +180,7 @@ def _look(view: SiteView, now: float, t: NetworkThresholds, missing: _Missing, w
         decided = (drawn_at >= since) & (of_port(view.port_before) >= since)
         is_read = read_at >= since - t.fresh_s
         awaited: Bools = drew & ~cut & ~decided & is_read & (now - since <= t.await_s)
-    seen.cut_off[rows], seen.awaited[rows], seen.dark[rows] = cut, awaited, dark
+    seen.cut_off[rows], seen.awaited[rows] = cut, awaited
     return seen
 
 
@@ -209,9 +207,8 @@ class NetworkEvidence:
         return Reason.CUT_OFF
 
     def domain(self, row: int) -> str:
-        """Return the switch that went silent with its miners; empty where it is about one port."""
-        port = self._view.site.miners[row].port
-        return f"switch:{port.switch}" if port is not None and self._seen.dark[row] else ""
+        """Return nothing: what silent miners share is found for all of them together (triage)."""
+        return ""
 
     def of(self, row: int) -> Evidence:
         """Return what was seen of that row, units in the keys; None where never measured."""

@@ -31,6 +31,10 @@ class Kind(StrEnum):
     SITE = "site"
 
 
+_WIDER = {kind: place for place, kind in enumerate(Kind)}
+"""Of two with the same miners the one named first above is the narrower."""
+
+
 @dataclass(frozen=True, slots=True)
 class Domain:
     """One node with miners under it.
@@ -63,7 +67,7 @@ class Domains:
             for place in dict.fromkeys(_places(site, miner)):
                 members.setdefault(place, []).append(row)
         found = [Domain(kind, name, np.array(rows, dtype=np.int64)) for (kind, name), rows in members.items()]
-        self.all = tuple(sorted(found, key=lambda d: (len(d.rows), d.kind, d.name)))
+        self.all = tuple(sorted(found, key=lambda d: (len(d.rows), _WIDER[d.kind], d.name)))
         self.sizes: NDArray[np.int64] = np.array([len(d.rows) for d in self.all], dtype=np.int64)
         rows = np.concatenate([d.rows for d in self.all]) if self.all else np.zeros(0, dtype=np.int64)
         nodes = np.repeat(np.arange(len(self.all)), self.sizes)
@@ -83,6 +87,10 @@ class Domains:
         place = self._by_id.get(domain_id)
         return None if place is None else self.all[place]
 
+    def count(self, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return how many of these miners, shape (n,), are under each domain; shape (domains,)."""
+        return np.bincount(self.node[rows[self.row]], minlength=len(self.all))
+
     def of_kinds(self, kinds: Iterable[Kind]) -> NDArray[np.bool_]:
         """Return which domains are of these kinds, shape (domains,)."""
         wanted = frozenset(kinds)
@@ -100,7 +108,7 @@ def _places(site: Site, miner: Miner) -> list[tuple[Kind, str]]:
         places.append((Kind.RACK, miner.rack))
     if miner.port is not None:
         places.append((Kind.SWITCH, miner.port.switch))
-    if (subnet := _subnet(miner.host)) is not None:
+    if (subnet := subnet_of(miner.host)) is not None:
         places.append((Kind.SUBNET, subnet))
     if miner.loop is not None:
         places.append((Kind.LOOP, miner.loop))
@@ -109,7 +117,7 @@ def _places(site: Site, miner: Miner) -> list[tuple[Kind, str]]:
     return places
 
 
-def _subnet(host: str) -> str | None:
+def subnet_of(host: str) -> str | None:
     """Return the network a numeric address lies in; None for a name."""
     try:
         address = ipaddress.IPv4Address(host)

@@ -1,9 +1,9 @@
 """Correlation: what many miners show at once, and which shared cause explains it. Pure; nothing is remembered.
 
 Miners that fall silent together are told apart by what their outlets say: those without power are dark, those that
-draw in full, or about whose power nothing can be read, are unreachable. A shared cause is named once the first of the
-symptoms is HOLD_S old, so that all of them have had time to show; until then the brake keeps hands off single miners.
-Figures: facts "detection", section 3.
+draw in full, or about whose power nothing can be read, are unreachable. A shared cause is named once half of the
+symptoms are HOLD_S old, so that all of them have had time to show; until then the brake keeps hands off single miners,
+and no incident is opened for one of them. Figures: facts "detection", section 3.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Floats
-from agent.model.domains import Domains
+from agent.model.domains import Domains, Kind
 from agent.model.incident import Category, Evidence, Incident, Reason
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
@@ -23,7 +23,8 @@ from agent.model.wiring import drawn, wiring
 from agent.triage.cover import Cover, Group, Symptom
 
 HOLD_S = 60.0
-"""From the first symptom until a shared cause is named: three polls of 10 s, and their jitter."""
+"""From the symptoms until their shared cause is named: three polls of 10 s, and their jitter. Counted from when half of
+them had begun: the first may be a miner's own, from just before."""
 
 WINDOW_S = 120.0
 """Symptoms that began further apart have nothing to do with each other."""
@@ -59,6 +60,8 @@ CLASSES: Mapping[Symptom, tuple[Category, Reason]] = {
 }
 """As what a shared cause is opened. Pools, loops and rejects name what they share themselves."""
 
+_CAUSES = frozenset(CLASSES.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
@@ -83,11 +86,13 @@ class Correlation:
         shared: the shared causes to open, the likeliest first.
         shows: which miners show which symptom, shape (n,) each.
         braked: miners to which nothing is done alone for now, shape (n,); None where there are none.
+        waits: miners for which nothing is opened alone for now: what they share is about to be known; shape (n,).
     """
 
     shared: list[Shared]
     shows: Mapping[Symptom, Bools]
     braked: Bools | None
+    waits: Bools | None = None
 
 
 class Correlator:
@@ -96,6 +101,8 @@ class Correlator:
     def __init__(self, domains: Domains) -> None:
         self._domains = domains
         self._cover = Cover(self._domains)
+        self._switches = domains.of_kinds((Kind.SWITCH,))
+        self._rows = int(domains.row.max(initial=-1)) + 1
 
     def look(self, view: SiteView, memory: Memory, claims: Mapping[int, Verdicts], now: float) -> Correlation:
         """Return what the firing rows have in common.
@@ -117,22 +124,46 @@ class Correlator:
         with np.errstate(invalid="ignore"):
             recent = now - since <= WINDOW_S
             young = now - since <= HOLD_S + WINDOW_S
-            ripe = now - since >= HOLD_S
         alone = _is_alone(view, memory, rows)
         shared: list[Shared] = []
-        braked = np.zeros_like(dark)
+        braked, waits = np.zeros((2, len(dark)), dtype=np.bool_)
         for symptom, shown in shows.items():
-            braked |= self._cover.brake(symptom, shown & recent)
+            held = self._cover.brake(symptom, shown & recent)
+            waits |= held & shown & recent
+            braked |= held | self._under(memory, symptom, now)
             active = shown & young & alone
-            if (active & ripe).any():
-                groups = self._cover.explain(symptom, active)
-                shared += [self._told(view, symptom, group, since) for group in groups if group.rows.size > 1]
-        return Correlation(shared, shows, braked if braked.any() else None)
+            if (now - since[active] >= HOLD_S).any():
+                groups = self._cover.explain(symptom, active, self._denied(view, active))
+                ripe = [g for g in groups if g.rows.size > 1 and now - float(np.median(since[g.rows])) >= HOLD_S]
+                shared += [self._told(view, symptom, group, since) for group in ripe]
+        return Correlation(shared, shows, braked if braked.any() else None, waits if waits.any() else None)
 
     def absorbs(self, incident: Incident, row: int, now: float) -> bool:
         """Whether a shared incident that is open takes in one more miner that shows its symptom."""
         domain = self._domains.get(incident.domain)
         return domain is not None and now - incident.alerted_at <= ABSORB_S and bool(np.isin(row, domain.rows))
+
+    def _under(self, memory: Memory, symptom: Symptom, now: float) -> Bools:
+        """Return who is under a domain that is known to have failed so, members or not; shape (n,)."""
+        under = np.zeros(self._rows, dtype=np.bool_)
+        for incident in memory.open_incidents:
+            if explains_silence(incident) and (incident.category, incident.cause) == CLASSES[symptom]:
+                domain = self._domains.get(incident.domain)
+                if domain is not None and not lingers(incident, now):
+                    under[domain.rows] = True
+        return under
+
+    def _denied(self, view: SiteView, active: Bools) -> Bools:
+        """Return the switches that have answered since most of their silent miners fell silent; shape (domains,)."""
+        ports = wiring(view).port
+        rows = np.flatnonzero(active & (ports >= 0))
+        denied = np.zeros(len(self._domains.all), dtype=np.bool_)
+        if rows.size:
+            answered = np.zeros_like(active)
+            with np.errstate(invalid="ignore"):
+                answered[rows] = view.port_up.at[ports[rows]] >= view.missing_since[rows]
+            denied = self._switches & (2 * self._domains.count(answered) > self._domains.count(active))
+        return denied
 
     def _told(self, view: SiteView, symptom: Symptom, group: Group, since: Floats) -> Shared:
         category, cause = CLASSES[symptom]
@@ -182,6 +213,16 @@ def _is_alone(view: SiteView, memory: Memory, rows: NDArray[np.int64]) -> Bools:
         owner = memory.owner(view.site.miners[row].id)
         alone[row] = owner is None or is_untouched(owner)
     return alone
+
+
+def explains_silence(incident: Incident) -> bool:
+    """Whether it is a shared cause of silence: whatever a member shows until it is over is part of it."""
+    return bool(incident.domain) and (incident.category, incident.cause) in _CAUSES
+
+
+def lingers(incident: Incident, now: float) -> bool:
+    """Whether the shared cause is over for so long that what a member still shows is its own."""
+    return incident.mitigated_at is not None and now - incident.mitigated_at >= LINGER_S
 
 
 def is_untouched(incident: Incident) -> bool:

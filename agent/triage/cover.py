@@ -52,6 +52,9 @@ CAUSES: Mapping[Symptom, tuple[Kind, ...]] = {
 }
 """Which domains can be behind which symptom."""
 
+NEARLY = 0.9
+"""A cause that nothing speaks against may explain that much less than the likeliest, which something does."""
+
 RIVALS = 3
 """So many other causes are named beside the one that was chosen, the likeliest first."""
 
@@ -109,21 +112,28 @@ class Cover:
         self._base = self._miss * domains.sizes + np.log(prior)
         self._allowed = {symptom: domains.of_kinds(kinds) for symptom, kinds in CAUSES.items()}
 
-    def explain(self, symptom: Symptom, active: NDArray[np.bool_]) -> list[Group]:
+    def explain(
+        self, symptom: Symptom, active: NDArray[np.bool_], denied: NDArray[np.bool_] | None = None
+    ) -> list[Group]:
         """Return the shared causes, the likeliest first; none where chance is the better story.
 
         Args:
             symptom: what they show.
             active: which miners show the symptom, shape (miners,).
+            denied: domains of which something independent says that they have not failed, shape (domains,). One of them
+                is taken only where no other explains nearly as many.
         """
         allowed, left = self._allowed[symptom], active.copy()
         groups: list[Group] = []
         while left.any() and allowed.any():
-            counts = self._counts(left)
+            counts = self._domains.count(left)
             score = np.where(allowed & (counts > 0), self._base + counts * (self._hit - self._miss), -math.inf)
             best = int(np.argmax(score))
             if not score[best] > 0.0:
                 break
+            if denied is not None and denied[best]:
+                others = np.where(~denied & (counts >= NEARLY * counts[best]), score, -math.inf)
+                best = int(np.argmax(others)) if others.max() > 0.0 else best
             domain = self._domains.all[best]
             rows = domain.rows[left[domain.rows]]
             groups.append(Group(domain, float(score[best]), rows, self._rivals(best, rows, score, counts)))
@@ -141,7 +151,7 @@ class Cover:
             recent: which miners began to show it within the window.
         """
         braked = np.zeros(len(recent), dtype=np.bool_)
-        full = self._allowed[symptom] & (self._counts(recent) >= BRAKE_AT)
+        full = self._allowed[symptom] & (self._domains.count(recent) >= BRAKE_AT)
         for place in np.flatnonzero(full).tolist():
             domain = self._domains.all[place]
             if domain.kind is not Kind.SITE:
@@ -160,7 +170,3 @@ class Cover:
             if place != best and np.isin(domain.rows, rows).any():
                 found.append(Considered(domain, float(score[place]), int(counts[place])))
         return tuple(found)
-
-    def _counts(self, active: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return how many of the miners `active` are under each domain."""
-        return np.bincount(self._domains.node[active[self._domains.row]], minlength=len(self._domains.all))

@@ -22,7 +22,7 @@ from agent.model.incident import Category, Health, Incident, Outcome, Reason, Se
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Verdicts
-from agent.triage.correlate import CLASSES, LINGER_S, Correlator, Shared, is_untouched
+from agent.triage.correlate import CLASSES, Correlator, Shared, explains_silence, is_untouched, lingers
 from agent.triage.cover import Symptom
 from agent.triage.limits import TriageLimits
 
@@ -68,7 +68,7 @@ class _Tick:
         groups: rows without an incident by what they share, to be opened or joined together.
         reopened: incidents that this tick re-opens. worsened: shared ones that it gives another cause.
         shows: which rows show which symptom that a shared cause can have.
-        taken: rows that a shared cause has been found for in this tick.
+        taken: rows that a shared cause has been found for in this tick. waits: rows whose cause is about to be found.
     """
 
     view: SiteView
@@ -83,6 +83,7 @@ class _Tick:
     opened: int = 0
     shows: Mapping[Symptom, Bools] = field(default_factory=dict)
     taken: set[int] = field(default_factory=set)
+    waits: Bools | None = None
 
     def miner(self, row: int) -> MinerId:
         return self.view.site.miners[row].id
@@ -124,7 +125,7 @@ def triage(
             tick.firing.setdefault((verdict.category, row), verdict)
     events: list[AnyEvent] = []
     seen = correlator.look(view, memory, tick.claims, now)
-    tick.shows = seen.shows
+    tick.shows, tick.waits = seen.shows, seen.waits
     for shared in seen.shared:
         events.extend(_share(tick, shared))
     for row, verdict in tick.claims.items():
@@ -192,8 +193,8 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
         return late
     miner = tick.miner(row)
     owner = tick.memory.owner(miner)
-    if owner is not None:
-        return _update(tick, owner, row, verdict)
+    if owner is not None or (tick.waits is not None and tick.waits[row]):
+        return [] if owner is None else _update(tick, owner, row, verdict)
     latest = tick.memory.latest(verdict.category, miner)
     cause = verdict.evidence.reason(row)
     if latest is not None and _is_kindred(latest, cause) and not _is_past(latest, tick.limits, tick.now):
@@ -276,7 +277,7 @@ def _mitigated(tick: _Tick) -> list[AnyEvent]:
         if incident.mitigated_at is not None:
             continue
         rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
-        if incident.cause is Reason.POWER_LOST:
+        if explains_silence(incident):
             if sum(row in tick.claims for row in rows) <= (1 - MOSTLY) * len(rows):
                 events.append(Mitigated(incident=incident.id))
             continue
@@ -298,16 +299,11 @@ def _recovered(tick: _Tick) -> frozenset[IncidentId]:
         row = rows.get(miner)
         if row is None:
             return False
-        if incident.cause is Reason.POWER_LOST:
-            return row in tick.claims and not _lingers(incident, tick.now)
+        if explains_silence(incident):
+            return row in tick.claims and not lingers(incident, tick.now)
         return (incident.category, row) in tick.firing if incident.domain else row in tick.claims
 
     return frozenset(i.id for i in tick.memory.open_incidents if not any(ails(i, miner) for miner in i.members))
-
-
-def _lingers(incident: Incident, now: float) -> bool:
-    """Whether the shared cause is over for so long that what a member still shows is its own."""
-    return incident.mitigated_at is not None and now - incident.mitigated_at >= LINGER_S
 
 
 def _did_not_hold(incident: Incident, verdict: Verdicts) -> bool:

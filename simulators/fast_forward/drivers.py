@@ -200,7 +200,7 @@ class PlantSwitch:
         """See to it that a port is up; raises SilentError for a dead switch."""
         where = Port(self._id, port)
         self._plant.advance(asyncio.get_running_loop().time())
-        if not self._plant.network.lives(self._id):
+        if not self._plant.network.answers(self._id):
             raise SilentError(f"{self._id}: expected an answer, none came; look at the switch")
         if not self._plant.network.admin_up(where):
             self._plant.network.set_admin(where, True)
@@ -209,7 +209,7 @@ class PlantSwitch:
         """Take a port down and up; raises TransportError for a dead switch, DeviceError for a link that stays out."""
         where, network, loop = Port(self._id, port), self._plant.network, asyncio.get_running_loop()
         self._plant.advance(loop.time())
-        if not network.lives(self._id):
+        if not network.answers(self._id):
             raise SilentError(f"{self._id}: expected an answer, none came; look at the switch")
         network.set_admin(where, False)
         await asyncio.sleep(PORT_DOWN_S)

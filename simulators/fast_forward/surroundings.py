@@ -223,8 +223,9 @@ class Surroundings:
     def _read_ports(self, due: Bools, now: float) -> None:
         """Write the ports `due` of living switches: steady miners send evenly, the others what they have sent."""
         network = self._plant.network
-        if network.dead:
-            due = due & ~np.isin(self._switch_of, [self._switches[switch] for switch in network.dead])
+        silent = [place for switch, place in self._switches.items() if not network.answers(switch)]
+        if silent:
+            due = due & ~np.isin(self._switch_of, silent)
         steady = due & self._fed & self._polls.steady.member[self._behind]
         steady[[self._view.port_rows[port] for port in network.unplugged if port in self._view.port_rows]] = False
         at = np.full(len(due), self._epoch_s + now)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Floats
 from simulators.fast_forward.telemetry import TELLS_BOARDS, TELLS_INLET, TELLS_NO_FANS
-from simulators.plant.heat import FAN_EXPONENT, MinerHeat
+from simulators.plant.heat import FAN_EXPONENT, Coolant, MinerHeat
 from simulators.plant.miner import MinerPlant
 from simulators.plant.readings import AMBIENT_C
 from simulators.plant.site import SitePlant
@@ -28,11 +28,12 @@ class SteadyWarmth:
 
     def __init__(self, plant: SitePlant, miners: list[MinerPlant]) -> None:
         n = len(miners)
-        self._coolants = [plant.cooling.air, *plant.cooling.loops.values()]
-        place = {id(coolant): k for k, coolant in enumerate(self._coolants)}
+        self._coolants: list[Coolant] = [plant.cooling.air, *plant.cooling.loops.values()]
         self._heats: list[MinerHeat] = [miner.warmth for miner in miners]
-        self._coolant: NDArray[np.int64] = np.array([place[id(heat.coolant)] for heat in self._heats], dtype=np.int64)
-        self._was_c: Floats = np.full(len(self._coolants), np.nan)
+        self._coolant: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
+        self._place = {id(coolant): k for k, coolant in enumerate(self._coolants)}
+        self._coolant[:] = [self._place[id(heat.coolant)] for heat in self._heats]
+        self._was_c = [np.nan] * len(self._coolants)
         self._rise_k: Floats = np.array([heat.rise_k for heat in self._heats])
         self._least: Floats = np.array([heat.least for heat in self._heats])
         self._most: Floats = np.array([heat.most for heat in self._heats])
@@ -57,6 +58,7 @@ class SteadyWarmth:
         """Take in a row that is steady at site time `now`."""
         heat = self._heats[row]
         self._heat[row] = heat.advance(now)
+        self._coolant[row] = self._place_of(heat.coolant)
         self._work_out(np.array([row]), heat.coolant.supply_c(now))
 
     def follow(self, now: float) -> None:
@@ -66,6 +68,14 @@ class SteadyWarmth:
             if not abs(supply_c - self._was_c[place]) <= FOLLOWED_K:
                 self._was_c[place] = supply_c
                 self._work_out(np.flatnonzero(self._coolant == place), supply_c)
+
+    def _place_of(self, coolant: Coolant) -> int:
+        """Return the place of what cools a miner; of what nobody was cooled by so far, a new one."""
+        if id(coolant) not in self._place:
+            self._place[id(coolant)] = len(self._coolants)
+            self._coolants.append(coolant)
+            self._was_c.append(np.nan)
+        return self._place[id(coolant)]
 
     def _work_out(self, rows: NDArray[np.int64], supply_c: float) -> None:
         heat, fanned = self._heat[rows], self._fanned[rows]

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from agent.model.action import Verb
+from agent.model.domains import subnet_of
 from agent.model.errors import InvariantError, PolicyError
 from agent.model.ids import CoolingUnitId, ImageId, MinerId, PduId, PoolId, SwitchId
 from agent.model.incident import Category, Reason
@@ -42,6 +43,8 @@ class On(StrEnum):
     """`site:NAME`, the site itself, by its name"""
     IMAGE = "image"
     """`image:9f86d081…`, an allowed firmware image by its SHA-256"""
+    SUBNET = "subnet"
+    """`subnet:10.64.1.0/24`, the network of 256 addresses that its miners' are of"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,17 @@ class Objection:
     remedy: str
 
 
+Apart = Callable[[SitePlant, str, tuple[MinerId, ...], bool], None]
+"""Has these of a target's miners hang elsewhere than the inventory says, so that what befalls it does not reach them;
+or where the inventory has them again."""
+
+COVERAGE = "coverage"
+COVERS = Knob(
+    1.0, "share of its miners that it reaches; the others hang elsewhere than the inventory says", span=(0.0, 1.0)
+)
+"""The parameter of kinds that hit many miners at once; with `apart`."""
+
+
 @dataclass(frozen=True)
 class FaultKind:
     """One thing that can go wrong.
@@ -93,6 +107,7 @@ class FaultKind:
         counts: whether it is an incident of its own. A disturbance is not: an incident seen in it is not false, and
             none is expected.
         passes: it is over as soon as its miner is well again, though it is no incident.
+        apart: how some of its miners come to be none of its, where it has the parameter `coverage`.
         remedy: the mildest verb that fixes it; POWER_OFF stands for the whole power cycle; None if nothing remote does.
         causes: the reasons a detector may truthfully give for it.
         does: what happens to the plant.
@@ -127,6 +142,7 @@ class FaultKind:
     cures: Callable[[Values], bool] | None = None
     remedies: Mapping[str, Verb | None] = field(default_factory=dict)
     passes: bool = False
+    apart: Apart | None = None
 
     def remedy_for(self, params: Values) -> Verb | None:
         """Return the mildest verb that fixes it with these parameters; None if nothing remote does."""
@@ -156,6 +172,7 @@ class FaultKind:
         """Begin it at `target`. Raises PolicyError for a target or a parameter that does not fit."""
         self.check(plant.site, target, params)
         plant.advance(now)
+        self._set_apart(plant, target, now, params)
         self.start(plant, target, now, self._complete(params))
 
     def check(self, site: Site, target: str, params: Values) -> None:
@@ -176,6 +193,19 @@ class FaultKind:
         complete = self._complete(params)
         return miners_of(site, target, self.on) if self.hits is None else self.hits(site, target, complete)
 
+    def reached(self, plant: SitePlant, target: str, now: float, params: Values) -> tuple[MinerId, ...]:
+        """Return the miners that it reaches when it begins at a site time.
+
+        What it covers is met as nearly as whole miners can, on average over seeds exactly.
+        """
+        victims = self.victims(plant.site, target, params)
+        share = number(self._complete(params), COVERAGE) if self.apart is not None else 1.0
+        if share >= 1.0:
+            return victims
+        rng = plant.rng(f"coverage/{self.name}/{target}/{now}")
+        chosen = frozenset(rng.sample(victims, int(share * len(victims) + rng.random())))
+        return tuple(miner for miner in victims if miner in chosen)
+
     def may_begin(self, plant: SitePlant, target: str) -> bool:
         """Whether it can begin at a target now.
 
@@ -190,6 +220,15 @@ class FaultKind:
         """End it at `target`."""
         plant.advance(now)
         self.stop(plant, target, now)
+        if self.apart is not None:
+            self.apart(plant, target, miners_of(plant.site, target, self.on), False)
+
+    def _set_apart(self, plant: SitePlant, target: str, now: float, params: Values) -> None:
+        """Have those behind a target whom it does not reach hang elsewhere."""
+        if self.apart is not None:
+            reached = frozenset(self.reached(plant, target, now, params))
+            others = [miner for miner in self.victims(plant.site, target, params) if miner not in reached]
+            self.apart(plant, target, tuple(others), True)
 
     def _complete(self, params: Values) -> Values:
         return {name: knob.default for name, knob in self.knobs.items()} | dict(params)
@@ -262,8 +301,8 @@ def miners_of(site: Site, target: str, on: frozenset[On] = frozenset(On)) -> tup
         case On.SWITCH | On.PORT:
             ports = frozenset(ports_of(site, target))
             return tuple(miner.id for miner in site.miners if miner.port in ports)
-        case On.LOOP | On.CDU | On.SITE:
-            return _cooled_together(site, On(word), name)
+        case On.LOOP | On.CDU | On.SITE | On.SUBNET:
+            return _sharing(site, On(word), name)
         case On.IMAGE:
             if ImageId(name) not in site.image:
                 raise PolicyError(f"the site has no image {name!r}: name one of its configuration")
@@ -272,9 +311,18 @@ def miners_of(site: Site, target: str, on: frozenset[On] = frozenset(On)) -> tup
             assert_never(unreachable)
 
 
-def _cooled_together(site: Site, on: On, name: str) -> tuple[MinerId, ...]:
-    """Return the miners of a loop, of a unit's loop, or of the site; PolicyError if there is none such."""
+def _of_subnet(site: Site, name: str) -> tuple[MinerId, ...]:
+    found = tuple(miner.id for miner in site.miners if subnet_of(miner.host) == name)
+    if not found:
+        raise PolicyError(f"the site has no subnet {name!r} with miners: name the 256 addresses of one, 10.64.1.0/24")
+    return found
+
+
+def _sharing(site: Site, on: On, name: str) -> tuple[MinerId, ...]:
+    """Return the miners of a loop, of a unit's loop, of a subnet or of the site; PolicyError if there is none such."""
     loop: str | None = name
+    if on is On.SUBNET:
+        return _of_subnet(site, name)
     if on is On.SITE:
         if name != site.name:
             raise PolicyError(f"the site is called {site.name!r}; got {name!r}")

@@ -1,12 +1,14 @@
 """Faults of the network between the miners and everybody else: ports, cables, VLANs, addresses, switches."""
 
 from collections.abc import Callable
+from functools import partial
+from ipaddress import IPv4Network
 
 from agent.model.action import Verb
 from agent.model.ids import MinerId
 from agent.model.incident import Category, Reason
 from agent.model.topology import Port, Site
-from simulators.faults.kind import FaultKind, Knob, Objection, On, Values, number, ports_of
+from simulators.faults.kind import COVERAGE, COVERS, FaultKind, Knob, Objection, On, Values, number, ports_of
 from simulators.plant.network import USUAL_VLAN, NetworkPlant
 from simulators.plant.site import SitePlant
 
@@ -73,6 +75,29 @@ def _port_fault(
         objects=_needs_a_miner,
         curable=curable,
     )
+
+
+def _cabled_elsewhere(plant: SitePlant, _: str, miners: tuple[MinerId, ...], away: bool) -> None:
+    ports = [port for miner in miners if (port := plant.site.miner(miner).port) is not None]
+    (plant.network.elsewhere.update if away else plant.network.elsewhere.difference_update)(ports)
+
+
+def _lose_subnet(lost: bool, plant: SitePlant, target: str, now: float, _: Values | None = None) -> None:
+    plant.network.lose(IPv4Network(target.partition(":")[2]), lost, now)
+
+
+def _cut_core(down: bool, plant: SitePlant, _: str, now: float, __: Values | None = None) -> None:
+    plant.network.cut_core(down, now)
+    for pdu in plant.power.pdu.values():
+        pdu.cut_off = down
+    for unit in plant.units.values():
+        unit.trouble.silent = down
+
+
+def _needs_a_switch(site: Site, _: str, __: Values) -> Objection | None:
+    if any(miner.port is not None for miner in site.miners):
+        return None
+    return Objection("the target", "a site with miners at switch ports", "none", "give the miners their ports")
 
 
 def _switch_down(plant: SitePlant, target: str, now: float, _: Values) -> None:
@@ -147,5 +172,36 @@ NETWORK_FAULTS = (
         on=frozenset({On.SWITCH}),
         start=_switch_down,
         stop=_switch_up,
+        knobs={COVERAGE: COVERS},
+        apart=_cabled_elsewhere,
+    ),
+    FaultKind(
+        name="network.subnet_down",
+        category=Category.NETWORK,
+        counts=True,
+        remedy=None,
+        causes=_CUT_OFF,
+        does="The DHCP server gives out no addresses of one network any more: its miners have none.",
+        signature="All miners of 256 addresses fall silent together at full watts; their ports are up and receiving.",
+        on=frozenset({On.SUBNET}),
+        start=partial(_lose_subnet, True),
+        stop=partial(_lose_subnet, False),
+        knobs={COVERAGE: COVERS},
+        apart=_cabled_elsewhere,
+    ),
+    FaultKind(
+        name="network.core_down",
+        category=Category.NETWORK,
+        counts=True,
+        remedy=None,
+        causes=_CUT_OFF,
+        does="What connects the site's switches with each other is down; the gateway has its way out.",
+        signature="Miners, switches, PDUs and coolant units fall silent together; pools answer the gateway as ever.",
+        on=frozenset({On.SITE}),
+        start=partial(_cut_core, True),
+        stop=partial(_cut_core, False),
+        objects=_needs_a_switch,
+        knobs={COVERAGE: COVERS},
+        apart=_cabled_elsewhere,
     ),
 )

@@ -6,7 +6,7 @@ All but lost power are disturbances, never incidents of their own: until somebod
 from agent.model.ids import MinerId, PduId
 from agent.model.incident import Category, Reason
 from agent.model.topology import Bank, Outlet, Site
-from simulators.faults.kind import FaultKind, Knob, Objection, On, Values, number, numbers, outlets_of
+from simulators.faults.kind import COVERAGE, COVERS, FaultKind, Knob, Objection, On, Values, number, numbers, outlets_of
 from simulators.plant.power import PduPlant
 from simulators.plant.site import SitePlant
 
@@ -97,6 +97,11 @@ def _no_such_bank(site: Site, target: str, values: Values) -> Objection | None:
     return Objection("bank", want, f"{number(values, 'bank'):g}", "name a bank that the PDU has")
 
 
+def _corded_elsewhere(plant: SitePlant, _: str, miners: tuple[MinerId, ...], away: bool) -> None:
+    outlets = [outlet for miner in miners for outlet in plant.site.miner(miner).outlets]
+    (plant.power.elsewhere.update if away else plant.power.elsewhere.difference_update)(outlets)
+
+
 def _cut(plant: SitePlant, target: str, now: float, _: Values) -> None:
     plant.power.cut_feed(_pdu_at(plant, target).id, now)
 
@@ -119,6 +124,8 @@ PDU_FAULTS = (
         on=frozenset({On.PDU}),
         start=_cut,
         stop=_restore,
+        knobs={COVERAGE: COVERS},
+        apart=_corded_elsewhere,
     ),
     FaultKind(
         name="pdu.breaker_trip",
@@ -131,7 +138,11 @@ PDU_FAULTS = (
         on=frozenset({On.PDU}),
         start=_trip,
         stop=_reset,
-        knobs={"bank": Knob(1, "the breaker, as the PDU counts its banks", span=(1, 64), whole=True)},
+        knobs={
+            "bank": Knob(1, "the breaker, as the PDU counts its banks", span=(1, 64), whole=True),
+            COVERAGE: COVERS,
+        },
+        apart=_corded_elsewhere,
         hits=_behind,
         objects=_no_such_bank,
     ),

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from agent.model.action import Verb
-from agent.model.ids import PoolId
+from agent.model.ids import MinerId, PoolId
 from agent.model.incident import Category, Reason
-from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number, repair
+from simulators.faults.kind import COVERAGE, COVERS, FaultKind, Knob, On, Values, miner_at, number, repair
 from simulators.plant.pools import PoolLine, PoolPlant, Trouble
 from simulators.plant.site import SitePlant
 
@@ -44,6 +44,11 @@ def _end(trouble: Trouble) -> Callable[[SitePlant, str, float], None]:
     return stop
 
 
+def _by_another_way(plant: SitePlant, target: str, miners: tuple[MinerId, ...], away: bool) -> None:
+    elsewhere = _pool_at(plant, target).elsewhere
+    (elsewhere.update if away else elsewhere.difference_update)(miners)
+
+
 def _pool_fault(
     trouble: Trouble,
     *,
@@ -66,7 +71,8 @@ def _pool_fault(
         curable=_has_another,
         start=_begin(trouble, next(iter(knob), None)),
         stop=_end(trouble),
-        knobs=knob,
+        knobs={**knob, COVERAGE: COVERS},
+        apart=_by_another_way,
     )
 
 

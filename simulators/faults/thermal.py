@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from agent.model.action import Verb
-from agent.model.ids import CoolingUnitId
+from agent.model.ids import CoolingUnitId, MinerId
 from agent.model.incident import Category, Reason
 from agent.model.topology import Site
-from simulators.faults.kind import FaultKind, Knob, Objection, On, Values, miner_at, number
+from simulators.faults.kind import COVERAGE, COVERS, FaultKind, Knob, Objection, On, Values, miner_at, number
 from simulators.plant.cooling import Loop
 from simulators.plant.site import SitePlant
 from simulators.plant.unit import Refusal, UnitPlant
@@ -29,6 +29,10 @@ def _loop_at(plant: SitePlant, target: str) -> Loop:
 
 def _unit_at(plant: SitePlant, target: str) -> UnitPlant:
     return plant.units[CoolingUnitId(target.partition(":")[2])]
+
+
+def _on_another(plant: SitePlant, target: str, miners: tuple[MinerId, ...], away: bool) -> None:
+    _loop_at(plant, target).set_apart(plant.now, miners, away)
 
 
 def _is_liquid(site: Site, target: str, _: Values) -> Objection | None:
@@ -73,7 +77,8 @@ def _loop_fault(
         on=frozenset({On.LOOP}),
         start=lambda plant, target, now, values: begin(_loop_at(plant, target), now, values),
         stop=lambda plant, target, now: end(_loop_at(plant, target), now),
-        knobs=knobs,
+        knobs={**knobs, COVERAGE: COVERS},
+        apart=_on_another,
         objects=_is_liquid,
         curable=None if settable is None else _settable(settable),
     )

@@ -6,13 +6,14 @@ from a network is the coolant unit's (`unit`).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from agent.model.columns import Floats
+from agent.model.ids import MinerId
 from agent.model.topology import Cooling, CoolingUnit, Miner, Site
 from simulators.plant.circuit import Circuit, CircuitFigures
 from simulators.plant.clockwork import Clockwork
@@ -61,6 +62,10 @@ class Cooled(Protocol):
 
     def carried_away(self, now: float, resistance: float | None, flow: float) -> None:
         """Hear that its coolant carries heat away otherwise from now on; None: it stands still."""
+        ...
+
+    def cooled_by(self, now: float, coolant: "Coolant") -> None:
+        """Hear that from now on something else cools it, as it was designed to."""
         ...
 
     def watch_heat(self, now: float) -> bool:
@@ -182,6 +187,18 @@ class Air(Coolant):
         return self._weather.outdoor_c(now)
 
 
+class Aside(Coolant):
+    """Another loop, on which all is well: for those that hang elsewhere than the inventory says."""
+
+    def __init__(self, clockwork: Clockwork, weather: Weather, supply_c: float) -> None:
+        super().__init__(clockwork, weather)
+        self._supply_c = supply_c
+
+    def supply_c(self, now: float) -> float:
+        """Return its supply, which never changes."""
+        return self._supply_c
+
+
 class Loop(Coolant):
     """One coolant loop: pumps, coolers, a controller that holds the supply at its setpoint.
 
@@ -209,6 +226,8 @@ class Loop(Coolant):
         self._heat_w = nominal_w
         self._at = clockwork.now
         self._rest = 0
+        self._aside = Aside(clockwork, weather, setpoint_c)
+        self._elsewhere: set[int] = set()
 
     def start(self) -> None:
         """Begin to live, at rest."""
@@ -273,6 +292,13 @@ class Loop(Coolant):
         self.circuit.setpoint_c = setpoint_c
         self.stir()
 
+    def set_apart(self, now: float, miners: Collection[MinerId], away: bool) -> None:
+        """Have these miners of its hang on another loop, or on this one again; what they give off counts as ever."""
+        places = [place for place, member in enumerate(self.members) if member.spec.id in miners]
+        for place in places:
+            self.members[place].cooled_by(now, self._aside if away else self)
+        (self._elsewhere.update if away else self._elsewhere.difference_update)(places)
+
     def pump(self, now: float, flow_setpoint: float) -> None:
         """Have the pumps bring that flow, over the design flow."""
         self._flow_setpoint = flow_setpoint
@@ -313,8 +339,9 @@ class Loop(Coolant):
             # In a tank the liquid goes round by itself.
             resistance = 1.0 if self.kind is Cooling.IMMERSION else None if still else resistance_at(flow)
             for place, member in enumerate(self.members):
-                member.carried_away(now, resistance, flow)
-                self.reconsider(place)
+                if place not in self._elsewhere:
+                    member.carried_away(now, resistance, flow)
+                    self.reconsider(place)
         self.stir()
 
     def _move(self, now: float) -> bool:

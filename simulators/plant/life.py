@@ -277,6 +277,12 @@ class MinerLife:
         self._changed()
         self._hardware.heat.carry(now, resistance, flow)
 
+    def cooled_by(self, now: float, coolant: Coolant) -> None:
+        """Hear that from now on something else cools it, as it was designed to."""
+        self._changed()
+        self._hardware.heat.carry(now, 1.0, 1.0)
+        self._hardware.heat.coolant = coolant
+
     def watch_heat(self, now: float) -> bool:
         """Do what its firmware does about its temperature; return whether that has to be looked at again soon."""
         if self.process is not Process.RUNNING:

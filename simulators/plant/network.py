@@ -60,23 +60,32 @@ class NetworkPlant:
 
     Attributes:
         unplugged: ports whose cable is out. dead: switches that are down.
+        elsewhere: ports whose cable runs to another switch and another network than the inventory says: what befalls
+            these does not reach them.
         admin_changes: every time that a port was set down or up: (site s, port, up).
     """
 
     def __init__(self, site: Site, miners: dict[MinerId, MinerPlant], clockwork: Clockwork) -> None:
         self.unplugged: set[Port] = set()
         self.dead: set[SwitchId] = set()
+        self.elsewhere: set[Port] = set()
         self.admin_changes: list[tuple[float, Port, bool]] = []
         self._clock = clockwork
         self._behind = {m.port: miners[m.id] for m in site.miners if m.port is not None}
         self._fixed = site.hosts
         self._troubles: dict[Port, _Trouble] = {}
+        self._lost: set[IPv4Network] = set()
+        self._core_down = False
 
     # -- what a switch shows -----------------------------------------------------------------------------------------
 
     def lives(self, switch: SwitchId) -> bool:
         """Whether a switch is up."""
         return switch not in self.dead
+
+    def answers(self, switch: SwitchId) -> bool:
+        """Whether a switch is up, and anybody reaches it."""
+        return self.lives(switch) and not self._core_down
 
     def port_up(self, port: Port) -> bool:
         """Whether the link is up now; a port with nothing behind it is down."""
@@ -185,6 +194,21 @@ class NetworkPlant:
             if port.switch == switch:
                 self._follow(port, now)
 
+    def lose(self, network: IPv4Network, lost: bool, now: float) -> None:
+        """Let nobody have an address of a network any more, or give them all theirs back."""
+        self._clock.advance(now)
+        (self._lost.add if lost else self._lost.discard)(network)
+        for port, miner in self._behind.items():
+            if _network_of(miner.lan.host) == network:
+                self._follow(port, now)
+
+    def cut_core(self, down: bool, now: float) -> None:
+        """Let what connects the switches with each other and with everybody else go down, or come back."""
+        self._clock.advance(now)
+        self._core_down = down
+        for port in self._behind:
+            self._follow(port, now)
+
     def _free_address(self, host: str, *, within: bool) -> str:
         """Return the highest free address of its own network, else of another of the site's; or of quite another."""
         taken = self._fixed | {miner.lan.host for miner in self._behind.values()}
@@ -212,7 +236,12 @@ class NetworkPlant:
 
     def _has_line(self, port: Port) -> bool:
         t = self._trouble(port)
-        return t.admin_up and self._clock.now >= t.link_at and port not in self.unplugged and self.lives(port.switch)
+        lives = port in self.elsewhere or self.lives(port.switch)
+        return lives and t.admin_up and self._clock.now >= t.link_at and port not in self.unplugged
+
+    def _leads_on(self, port: Port, miner: MinerPlant) -> bool:
+        """Whether beyond its switch there is anything."""
+        return port in self.elsewhere or not (self._core_down or _network_of(miner.lan.host) in self._lost)
 
     def _damaged(self, port: Port, t: _Trouble) -> float:
         """Return how many frames came damaged since the cable last changed."""
@@ -224,7 +253,7 @@ class NetworkPlant:
         if miner is None:
             return
         t = self._troubles.setdefault(port, _Trouble())
-        passes = self._has_line(port) and not t.hung and t.vlan == USUAL_VLAN
+        passes = self._has_line(port) and not t.hung and t.vlan == USUAL_VLAN and self._leads_on(port, miner)
         t.cut_at = None if passes else now if t.cut_at is None else t.cut_at
         miner.lan.change(now, passes=passes, loss=t.loss)
 

@@ -47,6 +47,7 @@ class Owner(Protocol):
 class _Slot:
     """One configured pool as the client sees it. `turn` voids what was planned before the last turn of events."""
 
+    miner: MinerId
     line: PoolLine
     pool: PoolPlant | None
     priority: int
@@ -62,7 +63,7 @@ class _Slot:
     @property
     def link(self) -> Link:
         """What a connection is worth now; at an address where nobody is, nothing."""
-        return Link.LOST if self.pool is None else self.pool.link
+        return Link.LOST if self.pool is None else self.pool.link_of(self.miner)
 
 
 class PoolClient:
@@ -151,7 +152,7 @@ class PoolClient:
             if slot.pool is not None:
                 slot.pool.strike(self._miner)
         by_url = self._pools.by_url
-        self._slots = [_Slot(line, by_url.get(line.url), priority) for priority, line in enumerate(lines)]
+        self._slots = [_Slot(self._miner, line, by_url.get(line.url), priority) for priority, line in enumerate(lines)]
         for slot in self._slots:
             if slot.pool is not None:
                 slot.pool.enlist(self._miner, self)
@@ -180,13 +181,16 @@ class PoolClient:
     @property
     def reject_share(self) -> float:
         """The share of good shares that the pool it works for rejects."""
-        return 0.0 if self._active is None or self._active.pool is None else self._active.pool.reject_share
+        pool = None if self._active is None else self._active.pool
+        return 0.0 if pool is None else pool.reject_share_of(self._miner)
 
     @property
     def earning(self) -> bool:
         """Whether it works for the site, at a pool that is sound."""
         slot = self._active
-        return self.wanted and slot is not None and slot.pool is not None and slot.pool.sound and slot.line in self._own
+        if not self.wanted or slot is None or slot.pool is None:
+            return False
+        return slot.pool.is_sound_for(self._miner) and slot.line in self._own
 
     @property
     def line(self) -> PoolLine | None:
@@ -251,8 +255,8 @@ class PoolClient:
             return
         self._owner.pool_changes()
         for slot in self._slots:
-            if slot.pool is pool and slot.seen is not pool.link:
-                self._follow(slot, pool.link, now)
+            if slot.pool is pool and slot.seen is not slot.link:
+                self._follow(slot, slot.link, now)
         self._settle(now)
 
     def dropped(self, pool: PoolPlant, now: float) -> None:

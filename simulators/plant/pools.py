@@ -90,12 +90,14 @@ class PoolPlant:
     Attributes:
         id: as the site's configuration has it; None for a pool that is not the site's.
         troubles: what is wrong now, with the figure of each.
+        elsewhere: miners that reach it by another way, where nothing is wrong.
     """
 
     def __init__(self, pool_id: PoolId | None, url: str, clockwork: Clockwork) -> None:
         self.id = pool_id
         self.url = url
         self.troubles: dict[Trouble, float] = {}
+        self.elsewhere: set[MinerId] = set()
         self._clock = clockwork
         self._customers: dict[MinerId, Customer] = {}
         self._credits: dict[MinerId, Credit] = {}
@@ -127,8 +129,9 @@ class PoolPlant:
         """Do what a period brings, and plan the next; a later beginning or the end makes an end of it."""
         period_s = self.troubles[trouble]
         if trouble is Trouble.TIMES_OUT:
-            for customer in tuple(self._customers.values()):
-                customer.dropped(self, now)
+            for miner, customer in tuple(self._customers.items()):
+                if miner not in self.elsewhere:
+                    customer.dropped(self, now)
         else:
             if trouble is Trouble.FLAPS:
                 self._away = not self._away
@@ -185,6 +188,18 @@ class PoolPlant:
     def sound(self) -> bool:
         """Whether a miner is well off with it: it answers, stays, and takes the shares."""
         return self.link is Link.OPEN and _PERIODIC.isdisjoint(self.troubles) and self.reject_share < HIGH_REJECTS
+
+    def link_of(self, miner: MinerId) -> Link:
+        """What the connection of one miner is worth now."""
+        return Link.OPEN if miner in self.elsewhere else self.link
+
+    def reject_share_of(self, miner: MinerId) -> float:
+        """The share of one miner's good shares that it rejects."""
+        return 0.0 if miner in self.elsewhere else self.reject_share
+
+    def is_sound_for(self, miner: MinerId) -> bool:
+        """Whether one miner is well off with it."""
+        return miner in self.elsewhere or self.sound
 
     # -- its side of the work ----------------------------------------------------------------------------------------
 

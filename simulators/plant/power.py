@@ -42,7 +42,7 @@ class PduPlant:
         lies_left: how many more SETs lie; None for all until the fault ends.
         reply_delay_s: until any SNMP request is answered.
         relay_delay_s: from the SET until the relay moves.
-        dark: it has no feed.
+        dark: it has no feed. cut_off: its management is not reached from anywhere.
     """
 
     id: PduId
@@ -52,12 +52,18 @@ class PduPlant:
     reply_delay_s: float = REPLY_DELAY_S
     relay_delay_s: float = RELAY_DELAY_S
     dark: bool = False
+    cut_off: bool = False
     _usual: tuple[float, float] | None = None
 
     @property
     def answers_in_s(self) -> float:
-        """Return how long a request takes; for ever while it has no feed."""
-        return math.inf if self.dark else self.reply_delay_s
+        """Return how long a request takes; for ever while it is not reached, or has no feed."""
+        return self.reply_delay_s if self.is_reached else math.inf
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether a request comes to anybody."""
+        return not (self.dark or self.cut_off)
 
     def slow_down(self, *, reply_delay_s: float, relay_delay_s: float) -> None:
         """Answer and switch more slowly than usual."""
@@ -114,9 +120,11 @@ class PowerPlant:
 
     Attributes:
         pdu: habits and fault switches of each PDU.
+        elsewhere: outlets that hang on another feed and another breaker than the inventory says: neither fails them.
     """
 
     def __init__(self, site: Site, miners: dict[MinerId, MinerPlant], clockwork: Clockwork, journal: Journal) -> None:
+        self.elsewhere: set[Outlet] = set()
         self.pdu = {pdu.id: PduPlant(pdu.id) for pdu in site.pdus}
         self._site = site
         self._clock = clockwork
@@ -292,7 +300,7 @@ class PowerPlant:
         """Give outlets the voltage that feed and breaker leave them."""
         for outlet in outlets:
             relay, bank = self._relays[outlet], self._site.bank.get(outlet)
-            live = not self.pdu[outlet.pdu].dark and bank not in self._tripped
+            live = outlet in self.elsewhere or (not self.pdu[outlet.pdu].dark and bank not in self._tripped)
             if live is relay.live:
                 continue
             relay.live = live

@@ -10,7 +10,7 @@ from agent.model.ids import MinerId
 from agent.model.incident import Category, Reason
 from agent.model.topology import Family, Miner, Port, Site
 from simulators.devices.host import MinerHost, Presence, Service, Timing
-from simulators.faults import FAULT_KINDS
+from simulators.faults import FAULT_KINDS, On
 from simulators.faults.network import NETWORK_FAULTS
 from simulators.memory_net import run_memory
 from simulators.plant.miner import MinerPlant
@@ -22,7 +22,7 @@ from simulators.truth import Truth
 from tests.factory import SWITCH, miner, site
 
 STOCK, LUXOS, WHATSMINER = Family.ANTMINER_STOCK, Family.LUXOS, Family.WHATSMINER
-ON_PORT = [kind.name for kind in NETWORK_FAULTS if kind.name != "network.switch_down"]
+ON_PORT = [kind.name for kind in NETWORK_FAULTS if On.PORT in kind.on]
 CUTTING = [name for name in ON_PORT if not name.startswith("network.address_")]
 TARGET = f"port:{SWITCH}/1"
 

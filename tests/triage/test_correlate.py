@@ -97,14 +97,16 @@ def world() -> World:
 
 
 def test_a_breaker_is_named_after_the_hold_and_takes_over_what_was_opened_before(world: World) -> None:
-    world.fall_silent((0, 1, 2), power_w=0.0, link=False)
-    first = world.tick()
-    assert [type(event) for event in first.events] == [IncidentOpened] * 3
-    assert first.braked is not None
-    assert np.flatnonzero(first.braked).tolist() == list(range(MINERS)), "the whole PDU: three of it are dark"
+    world.fall_silent((0, 1), power_w=0.0, link=False)
+    assert [type(event) for event in world.tick().events] == [IncidentOpened] * 2
+    world.fall_silent((2,), power_w=0.0, link=False)
+    third = world.tick()
+    assert third.events == [], "nothing is opened for who is braked: what they share is about to be known"
+    assert third.braked is not None
+    assert np.flatnonzero(third.braked).tolist() == list(range(MINERS)), "the whole PDU: three of it are dark"
     assert world.tick(HOLD_S - 1.0).events == []
     *children, parent = world.tick(1.0).events
-    assert [type(child) for child in children] == [IncidentAbsorbed] * 3
+    assert [type(child) for child in children] == [IncidentAbsorbed] * 2
     assert isinstance(parent, IncidentOpened)
     assert (parent.category, parent.cause, parent.domain) == (Category.OTHER, Reason.POWER_LOST, "breaker:pdu-1:bank1")
     assert parent.evidence["miners"] == 3
@@ -115,7 +117,7 @@ def test_a_breaker_is_named_after_the_hold_and_takes_over_what_was_opened_before
     open_ones = world.state.open_incidents
     assert [incident.members for incident in open_ones] == [("m1", "m2", "m3")]
     outcomes = [incident.outcome for incident in world.state.incidents.values()]
-    assert outcomes == [Outcome.SUPPRESSED] * 3 + [Outcome.OPEN]
+    assert outcomes == [Outcome.SUPPRESSED] * 2 + [Outcome.OPEN]
     assert world.tick(2.0).events == [], "once named, it is not named again"
 
 
@@ -144,6 +146,55 @@ def test_boards_that_hang_supplies_that_latch_and_cables_that_are_out_have_nothi
     world.tick()
     assert world.tick(HOLD_S).events == []
     assert len(world.state.open_incidents) == MINERS
+
+
+def test_one_that_was_silent_just_before_hurries_nothing(world: World) -> None:
+    world.fall_silent((0,), power_w=None, link=False)
+    world.tick()
+    world.now += HOLD_S - 1.0
+    world.fall_silent((1, 2, 3), power_w=None, link=False)
+    assert world.tick(2.0).events == [], "the first is ripe, most are not, and more may follow"
+    world.fall_silent(range(4, MINERS), power_w=None, link=False)
+    *_, parent = world.tick(HOLD_S).events
+    assert isinstance(parent, IncidentOpened)
+    assert (parent.domain, len(parent.members)) == ("pdu:pdu-1", MINERS)
+
+
+def test_who_waited_for_nothing_in_common_is_opened_alone(world: World) -> None:
+    world.fall_silent((0, 3, 6), power_w=0.0, link=False)  # one behind each of three breakers
+    assert world.tick().events == []
+    assert world.tick(WINDOW_S - 1.0).events == []
+    assert [type(event) for event in world.tick(2.0).events] == [IncidentOpened] * 3
+
+
+def test_a_switch_that_answers_has_not_failed(world: World) -> None:
+    world.fall_silent(range(MINERS), power_w=NOMINAL_W, link=True)
+    world.tick()
+    (parent,) = world.tick(HOLD_S).events
+    assert isinstance(parent, IncidentOpened)
+    assert parent.domain.startswith("subnet:")
+
+
+def test_it_is_the_networks_until_nobody_is_silent_any_more(world: World) -> None:
+    world.fall_silent(range(MINERS), power_w=NOMINAL_W, link=None)
+    world.tick()
+    world.tick(HOLD_S)
+    (parent,) = world.state.open_incidents
+    assert world.tick(30.0).recovered == frozenset()
+    world.answer(range(MINERS))
+    assert world.tick(30.0).recovered == {parent.id}
+
+
+def test_nobody_under_a_dark_pdu_is_acted_on_alone_however_late(world: World) -> None:
+    world.fall_silent(range(10), power_w=None, link=False)
+    world.tick()
+    world.tick(HOLD_S)
+    world.now += ABSORB_S + 1.0
+    world.fall_silent((11,), power_w=None, link=False)
+    late = world.tick()
+    assert [type(event) for event in late.events] == [IncidentOpened]
+    assert late.braked is not None
+    assert late.braked[11]
 
 
 def test_two_of_twelve_are_chance(world: World) -> None:
@@ -200,8 +251,7 @@ def test_power_that_goes_again_within_the_hour_is_the_same_incident(world: World
     world.apply(Closed(incident=parent.id, outcome=Outcome.HUMAN_RESOLVED))
     world.now += 600.0
     world.fall_silent((0, 1, 2), power_w=0.0, link=False)
-    opened = world.tick().events
-    assert [type(event) for event in opened] == [IncidentOpened] * 3
-    again = world.tick(HOLD_S).events[-1]
+    assert world.tick().events == []
+    (again,) = world.tick(HOLD_S).events
     assert isinstance(again, IncidentRelapsed)
     assert again.incident == parent.id

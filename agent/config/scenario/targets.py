@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 from agent.config.scenario.entry import Entry
 from agent.config.wording import choice, closest, shown
+from agent.model.domains import subnet_of
 from agent.model.ids import MinerId
 from agent.model.topology import Site
 
@@ -19,6 +20,7 @@ NAMES: Mapping[str, Callable[[Site], list[str]]] = {
     "outlet": lambda site: [f"{pdu.id}/{k}" for pdu in site.pdus for k in range(1, pdu.outlet_count + 1)],
     "switch": lambda site: [switch.id for switch in site.switches],
     "port": lambda site: [f"{switch.id}/{k}" for switch in site.switches for k in range(1, switch.port_count + 1)],
+    "subnet": lambda site: _distinct(subnet_of(miner.host) for miner in site.miners),
     "rack": lambda site: _distinct(miner.rack for miner in site.miners),
     "loop": lambda site: _distinct(miner.loop for miner in site.miners),
     "cdu": lambda site: [unit.id for unit in site.cooling_units],
