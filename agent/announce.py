@@ -14,11 +14,32 @@ from agent.model.events import (
     IncidentOpened,
     Intended,
     Rebound,
+    Record,
     Settled,
 )
 from agent.model.incident import Reason
 
 _log = structlog.get_logger(__name__)
+
+ANCHOR_EVERY_S = 3600.0
+
+
+class Anchors:
+    """Logs an anchor of the ledger every hour: a log kept elsewhere then shows if the newest events are cut off."""
+
+    def __init__(self) -> None:
+        self._head = ""
+        self._due_at = 0.0
+
+    def follow(self, record: Record) -> None:
+        """Take note of the newest event."""
+        self._head = f"{record.seq}:{record.hash}"
+
+    def tell(self, now: float) -> None:
+        """Log the anchor where one is due; `now` is UTC s."""
+        if now >= self._due_at and self._head:
+            self._due_at = now + ANCHOR_EVERY_S
+            _log.info("ledger_anchor", anchor=self._head)
 
 
 def announce(event: AnyEvent) -> None:

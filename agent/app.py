@@ -14,7 +14,7 @@ import structlog
 import playbooks
 from agent import __version__
 from agent.act import Outcome
-from agent.announce import announce
+from agent.announce import Anchors, announce
 from agent.clock import Clock
 from agent.config import Settings
 from agent.detect.degraded import DegradedDetector
@@ -117,6 +117,7 @@ class Agent:
             guard=settings.guard,
             limits=settings.triage,
         )
+        self._anchors = Anchors()
         self._past = Resume(self.view, self.memory, self._tables)
         self._commit_lock = asyncio.Lock()
         self._acting: set[asyncio.Task[None]] = set()
@@ -164,6 +165,7 @@ class Agent:
                 self._launch(self._carry_out(event))
         watched = [i for i in self.memory.open_incidents if i.phase is not Phase.ESCALATED]
         self.observer.focus([miner for incident in watched for miner in incident.members])
+        self._anchors.tell(self._clock.now())
         self.ticks += 1
 
     async def _follow_hold(self) -> None:
@@ -232,6 +234,7 @@ class Agent:
             events = decide()
             for record in await self._ledger.append(events, actor) if events else ():
                 self.memory.apply(record)
+                self._anchors.follow(record)
         for event in events:
             announce(event)
         return events

@@ -27,6 +27,7 @@ class _Lazy(NamedTuple):
 COMMANDS = {
     "approvals": _Lazy("agent.cli.approvals", "approvals_group", "List what the agent asks people to confirm."),
     "approve": _Lazy("agent.cli.approvals", "approve_command", "Confirm an action that the agent asks about."),
+    "audit": _Lazy("agent.cli.audit", "audit_group", "Prove the ledger's chain, or export it as an audit trail."),
     "config": _Lazy("agent.cli.config", "config_group", "Check a configuration, or print its JSON Schema."),
     "demo": _Lazy("agent.cli.demo", "demo_command", "Watch the agent work on a simulated site of 48 miners."),
     "deny": _Lazy("agent.cli.approvals", "deny_command", "Deny an action that the agent asks about."),

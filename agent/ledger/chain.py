@@ -3,7 +3,7 @@
 The chain is over the stored text, not over decoded events, so a ledger stays verifiable when later versions add fields.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -51,6 +51,10 @@ class Flaw(StrEnum):
     """The event's content does not have the event's hash."""
     MISFILED = "misfiled"
     """The column used to look up by incident, or by kind, contradicts the event."""
+    NOT_THE_ANCHOR = "not_the_anchor"
+    """An anchor kept elsewhere names another hash for the event."""
+    CUT = "cut"
+    """The ledger ends before an event that an anchor kept elsewhere names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,30 @@ def verify(rows: Iterable[Row], *, since_seq: int = 0, head: str = GENESIS) -> S
             return Broken(row.seq, Flaw.MISFILED)
         seq, head = row.seq, row.hash
     return Sound(seq - since_seq, head)
+
+
+def anchored(rows: Iterable[Row], anchor: tuple[int, str] | None) -> Sound | Broken:
+    """Check a whole ledger, and that it still has the event that an anchor names: its seq and its hash.
+
+    Without an anchor this is `verify`: whether the newest events were cut off, a chain cannot tell by itself.
+    """
+    if anchor is None:
+        return verify(rows)
+    seq, head = anchor
+    met: list[str] = [GENESIS] if seq == 0 else []
+
+    def watched() -> Iterator[Row]:
+        for row in rows:
+            if row.seq == seq:
+                met.append(row.hash)
+            yield row
+
+    found = verify(watched())
+    if isinstance(found, Broken):
+        return found
+    if not met:
+        return Broken(seq, Flaw.CUT)
+    return found if met == [head] else Broken(seq, Flaw.NOT_THE_ANCHOR)
 
 
 def _is_filed_right(row: Row) -> bool:

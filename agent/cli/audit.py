@@ -1,0 +1,101 @@
+"""`terrahash audit`: prove the ledger's chain, print its anchor, export it as a trail that an auditor can read."""
+
+import re
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from agent.cli.options import ledger_options, ledger_path, since_option
+from agent.ledger.chain import Broken, Flaw, Sound, anchored
+from agent.ledger.reader import read, rows
+from agent.report.table import write_csv
+from agent.report.trail import HEADERS, trail
+
+WORDS = {
+    Flaw.GAP: "an event is missing there, or one stands where none belongs",
+    Flaw.WRONG_PREV: "it does not follow the event before it",
+    Flaw.CHANGED: "its content is not what was written",
+    Flaw.MISFILED: "the columns it is looked up by contradict its content",
+    Flaw.NOT_THE_ANCHOR: "the anchor names another event there: what follows was written anew",
+    Flaw.CUT: "the anchor names it, and the ledger ends before it: its tail was cut off",
+}
+
+
+@click.group("audit")
+def audit_group() -> None:
+    """Prove the ledger's chain, print its anchor, or export it as an audit trail.
+
+    Every event carries the hash of the one before it. Keep an anchor elsewhere: it shows if the tail was cut off or
+    all was written anew. A running agent prints one into its log every hour.
+    """
+
+
+def _anchor(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, str] | None:
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,18}):([0-9a-f]{64})", value.strip())
+    if found is None:
+        raise click.BadParameter(f"expected what `terrahash audit head` prints, NUMBER:SHA256, got {value[:80]!r}")
+    return int(found[1]), found[2]
+
+
+@audit_group.command("verify", epilog="Example: terrahash audit verify -c config.yaml --anchor 4711:9f86d081…")
+@ledger_options
+@click.option("--anchor", metavar="NUMBER:SHA256", callback=_anchor, help="An anchor that was kept elsewhere.")
+@click.pass_context
+def verify_command(
+    ctx: click.Context, *, ledger: Path | None, config: Path | None, anchor: tuple[int, str] | None
+) -> None:
+    """Prove that every event is as it was written, and that none is missing in between.
+
+    Without an anchor nobody can tell whether the newest events were cut off.
+
+    Exit codes: 0 the chain holds; 1 it does not, and the first bad event is named; 2 usage, or it cannot be read.
+    """
+    path = ledger_path(ledger, config)
+    match anchored(rows(path), anchor):
+        case Sound() as sound:
+            against = "" if anchor is None else ", the anchor among them"
+            click.echo(f"sound: {sound.events} events{against}; head {sound.events}:{sound.head}")
+        case Broken() as broken:
+            click.echo(f"broken at event {broken.seq}: {WORDS[broken.flaw]} ({broken.flaw})")
+            ctx.exit(1)
+
+
+@audit_group.command("head", epilog="Example: terrahash audit head -c config.yaml >> /mnt/elsewhere/anchors")
+@ledger_options
+@click.pass_context
+def head_command(ctx: click.Context, *, ledger: Path | None, config: Path | None) -> None:
+    """Prove the chain and print its anchor, NUMBER:SHA256 of the newest event.
+
+    Exit codes: 0 printed; 1 the chain does not hold; 2 usage, or the ledger cannot be read.
+    """
+    match anchored(rows(ledger_path(ledger, config)), None):
+        case Sound() as sound:
+            click.echo(f"{sound.events}:{sound.head}")
+        case Broken() as broken:
+            click.echo(f"broken at event {broken.seq}: {WORDS[broken.flaw]} ({broken.flaw})", err=True)
+            ctx.exit(1)
+
+
+@audit_group.command("export", epilog="Example: terrahash audit export --since 90d --csv > quarter.csv")
+@ledger_options
+@since_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of JSON Lines.")
+def export_command(*, ledger: Path | None, config: Path | None, since: float | None, as_csv: bool) -> None:
+    """Print the trail, one line an event: who did what to which device, on what evidence, with what result.
+
+    Each line has version, configuration and playbook that were in force, and its hashes. Prove the chain beforehand:
+    `terrahash audit verify`.
+
+    Exit codes: 0 printed; 2 usage, or the ledger cannot be read.
+    """
+    lines = trail(read(ledger_path(ledger, config)), since)
+    if as_csv:
+        write_csv(HEADERS, (msgspec.structs.astuple(line) for line in lines), sys.stdout)
+        return
+    encoder = msgspec.json.Encoder()
+    for line in lines:
+        sys.stdout.write(encoder.encode(line).decode() + "\n")

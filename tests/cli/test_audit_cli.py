@@ -1,0 +1,72 @@
+"""`terrahash audit`: what is sound, what is broken and where, and what is printed for those who keep it elsewhere."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from agent.cli.main import cli
+from agent.report.trail import HEADERS
+from tests.cli.test_incidents_cli import write
+from tests.ledger.examples import LIFE
+from tests.ledger.test_chain import tamper
+
+
+def run(path: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli, ["audit", *words, "--ledger", str(path)])
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.sqlite3"
+    write(path, *LIFE)
+    return path
+
+
+def test_a_ledger_as_it_was_written_is_sound(ledger: Path) -> None:
+    head = run(ledger, "head").output.strip()
+    assert head.startswith(f"{len(LIFE)}:")
+    done = run(ledger, "verify", "--anchor", head)
+    assert (done.exit_code, done.output) == (0, f"sound: {len(LIFE)} events, the anchor among them; head {head}\n")
+
+
+def test_the_first_bad_event_is_named(ledger: Path) -> None:
+    tamper(ledger, "UPDATE events SET actor = 'operator' WHERE seq = 6")
+    done = run(ledger, "verify")
+    assert (done.exit_code, done.output) == (1, "broken at event 6: its content is not what was written (changed)\n")
+    assert run(ledger, "head").exit_code == 1
+
+
+def test_a_tail_that_was_cut_off_shows_against_an_anchor_and_only_there(ledger: Path) -> None:
+    head = run(ledger, "head").output.strip()
+    tamper(ledger, f"DELETE FROM events WHERE seq > {len(LIFE) - 3}")
+    assert run(ledger, "verify").exit_code == 0
+    done = run(ledger, "verify", "--anchor", head)
+    assert done.exit_code == 1
+    assert done.output.startswith(f"broken at event {len(LIFE)}: the anchor names it, and the ledger ends before it")
+
+
+def test_a_ledger_that_was_written_anew_shows_against_an_anchor(ledger: Path, tmp_path: Path) -> None:
+    head = run(ledger, "head").output.strip()
+    other = tmp_path / "other.sqlite3"
+    write(other, *LIFE[1:], LIFE[0])
+    assert run(other, "verify", "--anchor", head).output.endswith("(not_the_anchor)\n")
+
+
+@pytest.mark.parametrize("anchor", ["", "7", "7:abc", "x:" + "a" * 64, "7:" + "A" * 64])
+def test_what_is_no_anchor_is_refused(ledger: Path, anchor: str) -> None:
+    done = run(ledger, "verify", "--anchor", anchor)
+    assert done.exit_code == 2
+    assert "expected what `terrahash audit head` prints" in " ".join(done.output.split())
+
+
+def test_the_trail_is_one_line_an_event_in_either_form(ledger: Path) -> None:
+    lines = [json.loads(line) for line in run(ledger, "export").output.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(run(ledger, "export", "--csv").output)))
+    assert len(lines) == len(rows) == len(LIFE)
+    assert list(rows[0]) == list(lines[0]) == list(HEADERS)
+    assert [row["hash"] for row in rows] == [line["hash"] for line in lines]
+    assert [row["what"] for row in rows] == [line["what"] for line in lines]
