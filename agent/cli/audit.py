@@ -64,7 +64,7 @@ def verify_command(
             ctx.exit(1)
 
 
-@audit_group.command("head", epilog="Example: terrahash audit head -c config.yaml >> /mnt/elsewhere/anchors")
+@audit_group.command("head", epilog="Example: terrahash audit head -c config.yaml >> anchors.txt")
 @ledger_options
 @click.pass_context
 def head_command(ctx: click.Context, *, ledger: Path | None, config: Path | None) -> None:

@@ -1,8 +1,8 @@
 """The audit trail: one line for each event, with what an auditor asks of it. Pure: records in, lines out.
 
 An event has only what it alone knows; what was in force when it was written (version, configuration, playbook) stands
-in the events before it. A line has both, so that it can be read by itself: who or what did what to which device, on what
-evidence, approved by whom, with what result.
+in the events before it. A line has both, so that it can be read by itself: who or what did what to which device, on
+what evidence, approved by whom, with what result.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,8 +11,18 @@ from datetime import UTC, datetime
 import msgspec
 
 from agent.model.action import Action
-from agent.model.events import AgentStarted, AnyEvent, IncidentOpened, Judged, Record, RunStarted, Settled
-from agent.model.ids import IncidentId
+from agent.model.events import (
+    AgentStarted,
+    AnyEvent,
+    ApprovalGiven,
+    IncidentOpened,
+    Intended,
+    Judged,
+    Record,
+    RunStarted,
+    Settled,
+)
+from agent.model.ids import ApprovalId, IncidentId
 from agent.model.incident import LOGS, Evidence
 from agent.report.timeline import tell
 
@@ -26,6 +36,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         what: the event in one sentence.
         category, cause: of its incident, as it was opened.
         verb, devices: what was or would be done, and to what: miners, outlets as `pdu/number`, a cooling unit.
+        approved_by: where a person had to confirm the action, who did and by which approval; of its intent and outcome.
         verdict: allow, defer or refuse, of the gate named; `why` is its reason, or that of the event.
         result, detail: how the action went.
         playbook, playbook_fingerprint: the run's. version, config_fingerprint: the agent's, at that time.
@@ -43,6 +54,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     verb: str | None
     devices: str | None
+    approved_by: str | None
     gate: str | None
     verdict: str | None
     why: str | None
@@ -76,6 +88,8 @@ class _Context:
         self._started: AgentStarted | None = None
         self._opened: dict[IncidentId, IncidentOpened] = {}
         self._runs: dict[IncidentId, RunStarted] = {}
+        self._given: dict[ApprovalId, str] = {}
+        self._confirmed: dict[IncidentId, str | None] = {}
 
     def follow(self, event: AnyEvent) -> None:
         match event:
@@ -85,6 +99,10 @@ class _Context:
                 self._opened[event.incident] = event
             case RunStarted():
                 self._runs[event.incident] = event
+            case ApprovalGiven():
+                self._given[event.approval] = f"{event.by or 'a person'} ({event.approval})"
+            case Intended():
+                self._confirmed[event.incident] = None if event.approval is None else self._given.get(event.approval)
             case _:
                 pass
 
@@ -107,6 +125,7 @@ class _Context:
             what=tell(event),
             verb=None if action is None else action.verb,
             devices=None if action is None else _devices(action),
+            approved_by=self._confirmed.get(event.incident) if isinstance(event, Intended | Settled) else None,
             gate=None if judged is None else judged.gate,
             verdict=None if judged is None else judged.verdict,
             why=getattr(event, "reason", None) or getattr(event, "why", None),

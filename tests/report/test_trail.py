@@ -2,7 +2,9 @@
 
 import json
 
-from agent.model.events import Actor, Record
+import msgspec
+
+from agent.model.events import Actor, ApprovalGiven, Intended, Record, Settled
 from agent.model.incident import LOGS
 from agent.report.trail import HEADERS, trail
 from tests.ledger.examples import EPOCH_S, LIFE
@@ -33,6 +35,17 @@ def test_every_event_has_a_line_that_names_what_was_in_force() -> None:
     assert json.loads(settled.evidence or "") == {"current_a": 0.0}
     assert by_kind["escalated"].why == "no_recovery"
     assert all(line.what and line.at.endswith("+00:00") for line in lines)
+
+
+def test_who_confirmed_an_action_stands_with_its_intent_and_its_outcome() -> None:
+    given = next(event for event in LIFE if isinstance(event, ApprovalGiven))
+    intended = next(event for event in LIFE if isinstance(event, Intended))
+    settled = next(event for event in LIFE if isinstance(event, Settled))
+    alone = msgspec.structs.replace(intended, approval=None)
+    told = [given, intended, settled, alone]
+    of_it = [Record(k, EPOCH_S + k, Actor.OPERATOR, event, "", "") for k, event in enumerate(told, 1)]
+    who = f"{given.by} ({given.approval})"
+    assert [line.approved_by for line in trail(of_it)] == [None, who, who, None]
 
 
 def test_lines_before_a_time_are_left_out_and_what_was_in_force_is_not() -> None:
