@@ -80,6 +80,7 @@ def announce(event: AnyEvent) -> None:
         case ImageReleased():
             _log.warning("image_released", image=event.image)
         case Closed():
-            _log.info("incident_closed", incident=event.incident, outcome=event.outcome)
+            left = {"leaves": event.leaves} if event.leaves else {}
+            _log.info("incident_closed", incident=event.incident, outcome=event.outcome, **left)
         case _:
             pass

@@ -173,7 +173,11 @@ class Stages:
                 return self._ask(incident, decision, run.id, tick)
             case Close():
                 evidence = evidence_of(self._view, incident, tick.verdicts)
-                return [Closed(incident=incident.id, outcome=decision.outcome, evidence=evidence)]
+                if decision.leaves:
+                    evidence = {**ticket(self._view, self._memory, incident, tick.now), **evidence}
+                return [
+                    Closed(incident=incident.id, outcome=decision.outcome, evidence=evidence, leaves=decision.leaves)
+                ]
             case HandOver() if incident.phase is not Phase.ESCALATED:
                 evidence = evidence_of(self._view, incident, tick.verdicts)
                 return [self._escalated(incident, decision.reason, evidence, tick.now)]

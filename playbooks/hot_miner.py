@@ -1,7 +1,8 @@
-"""Hot miner: have it run at a share of its power at which it is cool, and ask a person to clean it or mend its fan.
+"""Hot miner: have it run at a share of its power at which it is cool, and leave a person to clean it or mend its fan.
 
 The loop is left alone: its neighbours are well. Each share is worked out from what the miner shows, and is given time
-to show. It stays derated, and its ticket open, until it would be cool in full again; then it is put back to full,
+to show. Cool at its share for the whole clear window it is throttled no more, and the incident is over; that it wants
+cleaning is left to a person. It stays derated until it would be cool in full again; then it is put back to full,
 whatever became of this run (agent.remediate.restore).
 
 Times: facts "detection", section 5; facts "failures", row 16.
@@ -10,7 +11,7 @@ Times: facts "detection", section 5; facts "failures", row 16.
 from agent.model.action import Verb
 from agent.model.incident import Category, Reason
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Step, Transition, Wait
-from agent.model.thermal import DerateMiner, is_cool
+from agent.model.thermal import DerateMiner, is_cool, is_still_hot
 from agent.model.topology import FAMILY_TRAITS, Miner
 
 HOLD_S = 60.0
@@ -18,6 +19,12 @@ HOLD_S = 60.0
 
 COOL_S = 300.0
 """Four time constants of an air-cooled miner, and some polls."""
+
+PROOF_S = 900.0
+"""The clear window of heat (600 s), and polls."""
+
+STATES = ("derate", "derate_more", "derate_most")
+"""Three shares are tried, each worked out anew."""
 
 
 def cools_within_s(miner: Miner) -> float:
@@ -27,40 +34,34 @@ def cools_within_s(miner: Miner) -> float:
 
 _STEPS: dict[str, Step] = {
     "hold": Wait(HOLD_S, "held"),
-    "derate": Act(Verb.DERATE, "told", "refused", on=DerateMiner()),
-    "cools": Check((Arm(is_cool, "cool"),), cools_within_s, "hot"),
-    "derate_more": Act(Verb.DERATE, "told", "refused", on=DerateMiner()),
-    "cools_more": Check((Arm(is_cool, "cool"),), cools_within_s, "hot"),
-    "derate_most": Act(Verb.DERATE, "told", "refused", on=DerateMiner()),
-    "cools_most": Check((Arm(is_cool, "cool"),), cools_within_s, "hot"),
     "resolved": Resolve(),
-    "ask_clean": Escalate("derated_needs_cleaning"),
+    "resolved_derated": Resolve("clean_or_mend_fan"),
     "ask_hot": Escalate("hot_at_any_share"),
     "ask_derate": Escalate("cannot_be_derated"),
 }
+_TRANSITIONS = [Transition("held", "hold", "derate"), Transition("recovered", "hold", "resolved")]
 
-_TRANSITIONS = (
-    Transition("held", "hold", "derate"),
-    Transition("told", "derate", "cools"),
-    Transition("refused", "derate", "ask_derate"),
-    Transition("cool", "cools", "ask_clean"),
-    Transition("hot", "cools", "derate_more"),
-    Transition("told", "derate_more", "cools_more"),
-    Transition("refused", "derate_more", "ask_derate"),
-    Transition("cool", "cools_more", "ask_clean"),
-    Transition("hot", "cools_more", "derate_most"),
-    Transition("told", "derate_most", "cools_most"),
-    Transition("refused", "derate_most", "ask_derate"),
-    Transition("cool", "cools_most", "ask_clean"),
-    Transition("hot", "cools_most", "ask_hot"),
-    *(Transition("recovered", state, "resolved") for state in ("hold", "derate", "cools", "cools_more", "cools_most")),
-)
+for _state, _next in zip(STATES, (*STATES[1:], "ask_hot"), strict=True):
+    _STEPS |= {
+        _state: Act(Verb.DERATE, "told", "refused", on=DerateMiner()),
+        f"{_state}_cools": Check((Arm(is_cool, "cool"),), cools_within_s, "hot"),
+        f"{_state}_proof": Check((Arm(is_still_hot, "hot"),), PROOF_S, "hot"),
+    }
+    _TRANSITIONS += [
+        Transition("told", _state, f"{_state}_cools"),
+        Transition("refused", _state, "ask_derate"),
+        Transition("cool", f"{_state}_cools", f"{_state}_proof"),
+        Transition("hot", f"{_state}_cools", _next),
+        Transition("hot", f"{_state}_proof", _next),
+        Transition("recovered", f"{_state}_cools", "resolved_derated"),
+        Transition("recovered", f"{_state}_proof", "resolved_derated"),
+    ]
 
 PLAYBOOK = Playbook(
     name="hot_miner",
     category=Category.THERMAL,
     initial="hold",
     steps=_STEPS,
-    transitions=_TRANSITIONS,
+    transitions=tuple(_TRANSITIONS),
     causes=frozenset({Reason.OVERHEATED}),
 )

@@ -5,8 +5,8 @@ relapse within the minimum healthy period re-opens the same incident and begins 
 beginning until the miner is really well again (a disturbance: until it ends), or for ever.
 
 1. A spell *fits* a fault if they share a miner and the spell was detected between the fault's beginning and its end
-   plus MATCH_SLACK_S, both included. A broken pool goes on fitting incidents of its category until it is itself again,
-   though its miners are well with another by then: that it is broken is still true.
+   plus MATCH_SLACK_S, both included. What lingers, a broken pool or a clog, goes on fitting incidents of its category
+   until it is itself again, though its miners are well by then, with another pool or at less power: it is broken still.
 2. A spell *belongs* to one of the faults it fits: one that counts before a disturbance, then one of the incident's
    category, then the one that began last. A miner that breaks again within the hour is found by the relapse, and the
    delay counts from the second fault to that relapse.
@@ -149,5 +149,5 @@ def _carries(sighting: Sighting, fault: FaultTruth, epoch_s: float) -> bool:
 
 
 def _seen_until(fault: FaultTruth, incident: Incident) -> float:
-    until = fault.gone_at if fault.is_shared and incident.category is fault.category else fault.over_at
+    until = fault.gone_at if fault.lingers and incident.category is fault.category else fault.over_at
     return math.inf if until is None else until + MATCH_SLACK_S

@@ -31,9 +31,9 @@ class FaultTruth:
         counts, fixable, causes: as its kind declares.
         miners: whom it hits.
         over_at: its miners really healthy again, or the disturbance ended; None while it lasts.
-        gone_at: when a pool or a loop was itself again; that may be long after its miners were well. None before,
-            and for all faults of anything else.
-        is_shared: it is a pool or a loop that is broken.
+        gone_at: when what is broken was itself again; that may be long after its miners were well. None before, and
+            for all faults that do not linger.
+        lingers: it is a pool or a loop that is broken, or something else that stays so though its miners are well.
     """
 
     kind: str
@@ -45,11 +45,11 @@ class FaultTruth:
     started_at: float
     over_at: float | None
     gone_at: float | None = None
-    is_shared: bool = False
+    lingers: bool = False
 
     def lasted_at(self, at: float) -> bool:
         """Whether there was something broken at site time `at`."""
-        until = self.gone_at if self.is_shared else self.over_at
+        until = self.gone_at if self.lingers else self.over_at
         return self.started_at <= at and (until is None or at < until)
 
 
@@ -238,7 +238,7 @@ class Truth:
     def _told(self, injected: _Injected, by_miner: Mapping[MinerId, Sequence[Entry]]) -> FaultTruth:
         kind = injected.kind
         over_at = injected.ended_at
-        is_shared = injected.target.partition(":")[0] in (On.POOL, On.LOOP)
+        lingers = kind.lingers or injected.target.partition(":")[0] in (On.POOL, On.LOOP)
         if (kind.counts or kind.passes) and injected.target.startswith(f"{On.MINER}:"):
             over_at = _healed_at(by_miner.get(injected.miners[0], ()), injected.started_at)
         elif kind.counts:
@@ -253,8 +253,8 @@ class Truth:
             injected.miners,
             injected.started_at,
             over_at,
-            gone_at=injected.ended_at if is_shared else None,
-            is_shared=is_shared,
+            gone_at=injected.ended_at if lingers else None,
+            lingers=lingers,
         )
 
     def _telling(self, cycles: Sequence[_Cycle]) -> frozenset[int]:

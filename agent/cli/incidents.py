@@ -8,7 +8,7 @@ import click
 from agent.cli.options import ledger_options, ledger_path, since_option
 from agent.ledger import queries
 from agent.ledger.queries import History
-from agent.model.events import Escalated
+from agent.model.events import Closed, Escalated
 from agent.model.ids import IncidentId
 from agent.model.incident import LOGS, Category, Incident
 from agent.report.table import Table, show, write_json
@@ -125,10 +125,11 @@ def _standing(incident: Incident) -> Table:
     return Table(f"Incident {incident.id}", ("", ""), rows)
 
 
-def _asked(found: History) -> Escalated | None:
-    """Return the event that last asked a person; None if none did."""
+def _asked(found: History) -> Escalated | Closed | None:
+    """Return the event that last asked a person, or left him something to do; None if none did."""
     events = [record.event for record in found.records]
-    return next((event for event in reversed(events) if isinstance(event, Escalated)), None)
+    asks = (e for e in reversed(events) if isinstance(e, Escalated) or (isinstance(e, Closed) and e.leaves))
+    return next(asks, None)
 
 
 def _ticket(found: History) -> list[Table]:
@@ -137,11 +138,12 @@ def _ticket(found: History) -> list[Table]:
     if asked is None:
         return []
     known = {key: value for key, value in asked.evidence.items() if value is not None and key != LOGS}
-    rows = [
-        ("asked for", asked.reason),
-        *((f"tried {place}", words) for place, words in enumerate(asked.tried, start=1)),
-        *((key, spelt(value)) for key, value in known.items()),
-    ]
+    if isinstance(asked, Closed):
+        rows = [("left to do", asked.leaves)]
+    else:
+        tried = ((f"tried {place}", words) for place, words in enumerate(asked.tried, start=1))
+        rows = [("asked for", asked.reason), *tried]
+    rows += [(key, spelt(value)) for key, value in known.items()]
     return [Table("Ticket", ("", ""), rows)]
 
 

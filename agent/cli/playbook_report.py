@@ -160,7 +160,7 @@ def _does(step: Step) -> str:
         case Check():
             return "check"
         case Resolve():
-            return "resolve"
+            return f"resolve, leaving: {step.leaves}" if step.leaves else "resolve"
         case Escalate():
             return f"escalate: {step.reason}"
         case _:

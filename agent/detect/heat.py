@@ -64,7 +64,8 @@ class HeatThresholds:
         near_k: so close to its limit, or to where its firmware begins to slow it down, a miner may be throttled.
         slow_ratio: it is where it does no more than this share of its work.
         throttled_s: ... for so long.
-        cut_out_s: one that stopped hashing when it was near its limit stays stopped for so long.
+        cut_out_s: one that stopped hashing near its limit, its fans at full speed, or says that it protects itself,
+            stays stopped for so long.
         over_s: at its limit it is hot after so long, whatever it does.
         clear_ratio: it is well again when it is cool and does so much of its work ...
         clear_s: ... for so long.
@@ -89,7 +90,7 @@ class HeatWatch:
     """Looks at every row's heat once a tick; keeps what time it needs. Arrays have shape (n,).
 
     Attributes:
-        hot: the rows that are hot.
+        hot: the rows that are hot. cut_out: those of them that have stopped for it.
         cool_k: how far below its limits each row is cool.
         headroom_k: how far each row is below its limits, in K; NaN where nothing fresh tells.
     """
@@ -97,6 +98,7 @@ class HeatWatch:
     def __init__(self, rows: int, thresholds: HeatThresholds | None = None) -> None:
         self.t = thresholds or HeatThresholds()
         self.hot: Bools = np.zeros(rows, dtype=np.bool_)
+        self.cut_out: Bools = np.zeros(rows, dtype=np.bool_)
         self.headroom_k: Floats = np.full(rows, np.nan)
         self.cool_k: Floats = np.full(rows, 10.0)
         self._near_since: Floats = np.full(rows, np.nan)
@@ -108,6 +110,9 @@ class HeatWatch:
         self._looks: Floats = np.zeros(rows)
         self._fastest_rpm: Floats = np.zeros(rows)
         self._best_th: Floats = np.zeros(rows)
+        self._share: Floats = np.ones(rows)
+        self._share_at: Floats = np.full(rows, -np.inf)
+        self._best_at_share_th: Floats = np.zeros(rows)
         self._usual: Floats = np.ones(rows)
         self._rates: Floats = np.zeros(rows)
         self._chip_limit_c: Floats = np.zeros(0)
@@ -132,22 +137,25 @@ class HeatWatch:
         if now - self._learned_at >= LEARN_EVERY_S:
             self._learned_at = now
             self._learn(view, now)
+        recent |= view.hardware.protects
         if not (near | recent | self.hot).any():
-            self._near_since.fill(np.nan)
-            self._over_since.fill(np.nan)
+            for since in (self._near_since, self._over_since, self._stopped_since):
+                since.fill(np.nan)
             return
         self._weigh(view, now, near, recent)
 
     def rate_ratio(self, view: SiteView, row: int, window_s: float) -> float | None:
         """Return a row's work over a while, as a share of what it could do; None where that is not known yet.
 
-        What it could do is the most that it ever said it aims at, as some firmware aims lower when it is hot, and of
-        that as much as it usually reaches.
+        What it could do is the most that it ever said it aims at, or has since it was derated, as some firmware aims
+        lower when it is hot; and of that as much as it usually reaches.
         """
         done = view.work_gh.over(row, window_s)
         if done is None:
             return None
-        could_th = max(float(view.target_th()[row]), float(self._best_th[row]) * float(view.derated[row]))
+        share = float(view.derated[row])
+        best_th = float(self._best_th[row] if share == 1.0 else self._best_at_share_th[row])
+        could_th = max(float(view.target_th()[row]), min(best_th, float(self._best_th[row]) * share))
         return done[0] / done[1] / (could_th * 1e3 * float(self._usual[row]))
 
     def is_single(self, view: SiteView, row: int, now: float) -> bool:
@@ -199,6 +207,13 @@ class HeatWatch:
         with np.errstate(invalid="ignore"):
             self._fastest_rpm = np.fmax(self._fastest_rpm, view.fan_min_rpm.value)
             self._best_th = np.fmax(self._best_th, view.expected_th.value)
+            if view.any_derated:
+                # Some firmware knows steps alone, and runs at a little less than it was told.
+                changed = view.derated != self._share
+                self._share_at[changed], self._best_at_share_th[changed] = now, 0.0
+                np.copyto(self._share, view.derated)
+                told = np.where(view.expected_th.at > self._share_at, view.expected_th.value, 0.0)
+                self._best_at_share_th = np.fmax(self._best_at_share_th, told)
             self._learn_rates(view)
             liquid = self._is_liquid & (view.cooling.unit_of >= 0)
             if not liquid.any():
@@ -239,12 +254,15 @@ class HeatWatch:
         self._over_since = np.where(over, np.fmin(self._over_since, now), np.nan)
         throttled = slow & (now - self._near_since >= t.throttled_s - JITTER_S)
         over_long = now - self._over_since >= t.over_s - JITTER_S
-        self.hot = throttled | over_long | self._cut_out(view, now, watched & recent)
+        self.cut_out = self._stopped(view, now, watched & recent)
+        self.hot = throttled | over_long | self.cut_out
         with np.errstate(invalid="ignore"):
-            self._near_at[near & (view.hashrate_th.value >= RAMPED * view.nominal_th)] = now
+            # Hot still, and its fans at full speed: it has only just stopped.
+            works = view.hashrate_th.value >= RAMPED * view.nominal_th
+            self._near_at[(self.headroom_k <= t.near_k) & (works | self._is_liquid | fans)] = now
 
-    def _cut_out(self, view: SiteView, now: float, recent: Bools) -> Bools:
-        """Return the rows that stopped near their limit, and whose pool is not the reason: a cliff, no slope."""
+    def _stopped(self, view: SiteView, now: float, recent: Bools) -> Bools:
+        """Return the rows that stopped near their limit, or say so, and whose pool is not the reason."""
         with np.errstate(invalid="ignore"):
             idle = view.hashrate_th.value < STOPPED * view.nominal_th
         stopped = recent & idle & (view.misses == 0) & (view.pool_alive.value != 0.0)

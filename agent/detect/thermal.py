@@ -1,8 +1,8 @@
-"""Hot miners: near the limit, with fans at full speed or in a liquid, and slower for it; by themselves.
+"""Hot miners: near the limit, with fans at full speed or in a liquid, and slower for it, or stopped; by themselves.
 
 Definitions and figures: facts "detection", section 7, D3. What is hot together with its loop is the loop's. A verdict
-that fired stays until the miner has been cool and at full rate for the whole clear window: one that the agent has
-derated is cool for that, and well only once it may run in full again.
+that fired stays until the miner has been cool, and done what it is to do, for the whole clear window. What one that
+the agent has derated is to do is its share (section 6).
 """
 
 import numpy as np
@@ -33,12 +33,13 @@ class ThermalDetector:
         self._since: Floats = np.full(rows, np.nan)
         self._hot_since: Floats = np.full(rows, np.nan)
         self._clear_since: Floats = np.full(rows, np.nan)
+        self._cut_out: Bools = np.zeros(rows, dtype=np.bool_)
         self._quiet = Verdicts(
             self.category,
             np.zeros(rows, dtype=np.int8),
             np.full(rows, np.nan),
             np.full(rows, np.nan),
-            HeatEvidence(None, heat, 0.0),
+            HeatEvidence(None, heat, self._cut_out, 0.0),
         )
 
     def judge(self, view: SiteView, now: float) -> Verdicts:
@@ -59,44 +60,44 @@ class ThermalDetector:
         for row in np.flatnonzero(firing).tolist():
             self._clear(view, row, now)
         firing = ~np.isnan(self._since)
+        self._cut_out = firing & (self._cut_out | heat.cut_out)
         health = np.where(firing, Health.FIRING, np.where(hot, Health.SUSPECT, Health.HEALTHY)).astype(np.int8)
-        evidence = HeatEvidence(view, heat, now)
+        evidence = HeatEvidence(view, heat, self._cut_out, now)
         return Verdicts(self.category, health, self._since.copy(), self._clear_since.copy(), evidence)
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
         """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
-        if reason is Reason.OVERHEATED:
+        if reason in (Reason.OVERHEATED, Reason.OVERTEMP_CUT_OUT):
             self._since[row] = since
+            self._cut_out[row] = reason is Reason.OVERTEMP_CUT_OUT
 
     def _clear(self, view: SiteView, row: int, now: float) -> None:
         """Note since when a firing row has been well, and end its verdict once that has lasted."""
-        t = self._heat.t
-        ratio = self._heat.rate_ratio(view, row, 120.0)
-        cool = self._heat.headroom_k[row] >= self._heat.cool_k[row] and ratio is not None and ratio >= t.clear_ratio
-        if not cool:
+        heat = self._heat
+        ratio = heat.rate_ratio(view, row, 120.0)
+        if not (heat.headroom_k[row] >= heat.cool_k[row] and ratio is not None and ratio >= heat.t.clear_ratio):
             self._clear_since[row] = np.nan
             return
         if np.isnan(self._clear_since[row]):
             self._clear_since[row] = now
-        if view.derated[row] < 1.0:
-            return
-        if now - self._clear_since[row] >= t.clear_s:
+        if now - self._clear_since[row] >= heat.t.clear_s:
             self._since[row] = self._clear_since[row] = np.nan
 
 
 class HeatEvidence:
     """Explains a verdict, for the few rows that need it."""
 
-    __slots__ = ("_heat", "_now", "_view")
+    __slots__ = ("_cut_out", "_heat", "_now", "_view")
 
-    def __init__(self, view: SiteView | None, heat: HeatWatch, now: float) -> None:
+    def __init__(self, view: SiteView | None, heat: HeatWatch, cut_out: Bools, now: float) -> None:
         self._view = view
         self._heat = heat
+        self._cut_out = cut_out
         self._now = now
 
-    def reason(self, _: int) -> Reason:
+    def reason(self, row: int) -> Reason:
         """Return why that row fires."""
-        return Reason.OVERHEATED
+        return Reason.OVERTEMP_CUT_OUT if self._cut_out[row] else Reason.OVERHEATED
 
     def domain(self, _: int) -> str:
         """Return nothing: it is hot by itself."""
@@ -117,6 +118,7 @@ class HeatEvidence:
             "inlet_c": _rounded(view.inlet_c.value[row]),
             "fan_min_rpm": _rounded(view.fan_min_rpm.value[row]),
             "rate_share": None if ratio is None else round(ratio, 3),
+            "codes": ", ".join(view.hardware.codes[row]) or None,
             "derated_to": round(float(view.derated[row]), 2),
             "resistance_k_per_w": _rounded(self._heat.resistance_now(view, self._now)[row], 4),
         }

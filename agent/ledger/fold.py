@@ -147,6 +147,7 @@ class State(Memory):
             outcome=event.outcome,
             resolved_at=at,
             mitigated_at=at if mitigated is None else mitigated,
+            leaves=event.leaves,
         )
         self._end(event.incident)
         self._prove(event.incident, at)
@@ -183,6 +184,7 @@ class State(Memory):
             relapses=incident.relapses + 1,
             earlier=incident.spells,
             relapsed_at=event.detected_at,
+            leaves="",
         )
 
     def _move(self, incident_id: IncidentId, to_state: str, at: float) -> None:

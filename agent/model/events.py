@@ -243,11 +243,15 @@ class Escalated(Event, frozen=True, kw_only=True, tag="escalated"):
 
 
 class Closed(Event, frozen=True, kw_only=True, tag="closed"):
-    """The incident ended; resolved_at is this event's time."""
+    """The incident ended; resolved_at is this event's time.
+
+    `leaves` is what a person is still to do, in his own time; the evidence is then a ticket's. Empty for nothing.
+    """
 
     incident: IncidentId
     outcome: Outcome
     evidence: Evidence = {}
+    leaves: str = ""
 
 
 class ImageReleased(Event, frozen=True, kw_only=True, tag="image_released"):

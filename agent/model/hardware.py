@@ -17,6 +17,16 @@ through its own start (bmminer, LuxOS): facts "detection", sections 1.3, 1.4. No
 no other firmware mends those."""
 
 
+HEAT_STOPS = re.compile(r"35[0-9]|36[0-3]|OVERTEMP_PROTECTION|ERROR_TEMP_TOO_HIGH")
+"""Codes of a firmware that protects hashboards from their heat: facts "detection", sections 1.3 and 1.4. That the
+air is too warm (600, 610) is a warning."""
+
+
+def is_heat_stop(code: str) -> bool:
+    """Whether the code says that hashboards were switched off for their heat."""
+    return HEAT_STOPS.fullmatch(code) is not None
+
+
 def is_crash(code: str) -> bool:
     """Whether the code speaks of the firmware itself."""
     return CRASHES.fullmatch(code) is not None
@@ -29,10 +39,20 @@ class HardwareColumns:
         boards_up: hashboards of which any chip answers. chips_up: chips that answer, over all boards.
         boards_most, chips_most: the most of them that the miner, or what is known of its model, ever showed.
         boards, fans_rpm, codes: as told last; empty for never.
-        crashed: whether a code that stands says that the firmware crashed.
+        crashed: whether a code that stands says that the firmware crashed. protects: ... that it stopped for heat.
     """
 
-    __slots__ = ("boards", "boards_most", "boards_up", "chips_most", "chips_up", "codes", "crashed", "fans_rpm")
+    __slots__ = (
+        "boards",
+        "boards_most",
+        "boards_up",
+        "chips_most",
+        "chips_up",
+        "codes",
+        "crashed",
+        "fans_rpm",
+        "protects",
+    )
 
     def __init__(self, site: Site) -> None:
         n = len(site.miners)
@@ -44,6 +64,7 @@ class HardwareColumns:
         self.fans_rpm: list[tuple[float, ...]] = [()] * n
         self.codes: list[tuple[str, ...]] = [()] * n
         self.crashed: Bools = np.zeros(n, dtype=np.bool_)
+        self.protects: Bools = np.zeros(n, dtype=np.bool_)
 
     def follow(self) -> None:
         """Keep the most that was ever shown, after whole columns were written."""
@@ -55,6 +76,7 @@ class HardwareColumns:
         if t.codes or self.codes[row]:
             self.codes[row] = t.codes
             self.crashed[row] = any(map(is_crash, t.codes))
+            self.protects[row] = any(map(is_heat_stop, t.codes))
         if t.fans_rpm:
             self.fans_rpm[row] = t.fans_rpm
         if not t.boards:

@@ -173,6 +173,7 @@ class Incident:
         earlier: the stretches that relapses put an end to, oldest first.
         relapsed_at: detection of the present stretch's symptom where it is a relapse.
         answered_at: UTC s at which a person's word last let the agent go on with it after he was asked.
+        leaves: what a person is still to do though it is over; empty for nothing.
     """
 
     id: IncidentId
@@ -199,6 +200,7 @@ class Incident:
     earlier: tuple[Spell, ...] = ()
     relapsed_at: float | None = None
     answered_at: float | None = None
+    leaves: str = ""
 
     @property
     def spells(self) -> tuple[Spell, ...]:

@@ -92,7 +92,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
-    """Final: proven fixed."""
+    """Final: proven fixed.
+
+    Attributes:
+        leaves: what a person is still to do, in his own time; empty for nothing.
+    """
+
+    leaves: str = ""
 
 
 @dataclass(frozen=True, slots=True)

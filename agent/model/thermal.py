@@ -37,11 +37,20 @@ STEADY_S = 300.0
 WORKS_SHARE = 0.80
 """Of what it aims at: who does so much is not starting, nor stopped by its heat."""
 
+STOPPED_SHARE = 0.05
+"""Below this share of what it aims at a miner does not hash."""
+
 NEAR_K = 10.0
 """A miner of a hot loop that is closer to its limit is derated."""
 
 AIM_K = 11.0
 """A share is chosen so that the miner would be so far below its limit."""
+
+COOLED_K = 20.0
+"""A miner that stopped for its heat has cooled down when it is so far below its limit: an estimate."""
+
+COLD_S = 600.0
+"""Who has stood still for so long is cold though no sensor tells: eight time constants of an air-cooled miner."""
 
 LEAST_SHARE, MOST_SHARE, SHARE_STEP = 0.50, 0.90, 0.05
 """Shares of the power that a miner is derated to."""
@@ -81,6 +90,28 @@ def is_cool(s: Situation) -> bool:
     )
 
 
+def has_stopped(s: Situation) -> bool:
+    """The incident's miner answers and does not hash."""
+    return not s.row.missing_s and s.row.rate_share < STOPPED_SHARE
+
+
+def hashes(s: Situation) -> bool:
+    """The incident's miner does nearly all it aims at, since this state was entered."""
+    return s.in_state_s >= FRESH_S and s.row.rate_share >= WORKS_SHARE
+
+
+def is_still_hot(s: Situation) -> bool:
+    """It hashes, has had the time to cool, and is not well below its limits."""
+    return hashes(s) and s.in_state_s >= STEADY_S and room_k(s) < FAMILY_TRAITS[s.miner.family].cool_k
+
+
+def has_cooled(s: Situation) -> bool:
+    """The incident's miner has stopped and cooled down; or it tells no temperature, and has stood still for long."""
+    room = room_k(s)
+    stood = s.in_state_s >= COLD_S if math.isnan(room) else room >= COOLED_K
+    return s.row.rate_share < STOPPED_SHARE and stood
+
+
 def near_limit(s: Situation) -> list[int]:
     """Return the loop's rows that are close to their limits and not derated yet, the hottest first."""
     rows = loop_rows(s)
@@ -95,18 +126,21 @@ def near_limit(s: Situation) -> list[int]:
 def share_for(s: Situation, rows: Sequence[int]) -> float:
     """Return the share of the power at which these rows would be cool, by what they show now; one for all of them.
 
-    The rise over the inlet goes with the power. Where the inlet is not known a tenth less is tried.
+    The rise over the inlet goes with the power. Where the inlet is not known a tenth less is tried. One that stopped
+    had come to its limits; what it shows once it has cooled down stands for an inlet that is not known.
     """
     view = s.row.view
     shares = [1.0]
     for row in rows:
         given_c, limits = inlet_c(view, row, s.now), view.site.miners[row].limits
+        stopped = bool(view.hashrate_th.value[row] < STOPPED_SHARE * view.nominal_th[row])
         now_share = float(view.derated[row])
         shares.append(now_share - 2.0 * SHARE_STEP)
         for column, limit_c in ((view.chip_max_c, limits.chip_c), (view.board_max_c, limits.board_c)):
             shown_c = column.fresh(row, s.now, FRESH_S)
-            if given_c is not None and shown_c is not None and shown_c > given_c:
-                shares.append(now_share * (limit_c - AIM_K - given_c) / (shown_c - given_c))
+            base_c, rose_c = (given_c, shown_c) if not stopped else (shown_c if given_c is None else given_c, limit_c)
+            if base_c is not None and rose_c is not None and shown_c is not None and rose_c > base_c:
+                shares.append(now_share * (limit_c - AIM_K - base_c) / (rose_c - base_c))
     stepped = math.floor(min(shares) / SHARE_STEP + 1e-9) * SHARE_STEP
     return round(min(max(stepped, LEAST_SHARE), MOST_SHARE), 2)
 

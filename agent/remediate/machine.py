@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from transitions import Machine
 
 from agent.model.errors import InvariantError
-from agent.model.playbook import Act, Check, Playbook, Step
+from agent.model.playbook import Act, Check, Playbook, Resolve, Step
 from agent.remediate.verify import verify
 
 Path = tuple[tuple[str, str], ...]
@@ -85,5 +85,7 @@ def _described(step: Step) -> str:
         case Act():
             on = getattr(step.on, "__qualname__", step.on)  # a function's own repr is another in every process
             return f"act {step.verb} on {on} ok {step.on_ok} fail {step.on_fail}"
+        case Resolve(leaves=""):
+            return "Resolve()"
         case _:
             return repr(step)

@@ -46,9 +46,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The symptom has cleared: the incident is over."""
+    """The symptom has cleared: the incident is over, but for what it leaves to a person."""
 
     outcome: Outcome
+    leaves: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def _step(step: Step, situation: Situation, table: Table) -> Decision:
                 return Move(held.trigger, table.leads_to(run.state, held.trigger))
             return _after(step.limit_s(situation.miner), step.otherwise, situation, table)
         case Resolve():
-            return Close(outcome(situation.incident))
+            return Close(outcome(situation.incident), step.leaves)
         case Escalate():
             return HandOver(step.reason)
         case _:

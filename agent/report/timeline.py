@@ -39,7 +39,7 @@ from agent.report.text import instant, named, pairs
 def tell(event: AnyEvent) -> str:
     """Return what the event says, on one line, its evidence last: of a miner's logs nothing, of a ticket its reason."""
     found: Evidence = getattr(event, "evidence", {})
-    hidden = set(found) if isinstance(event, Escalated) else {LOGS}
+    hidden = set(found) if isinstance(event, Escalated) or (isinstance(event, Closed) and event.leaves) else {LOGS}
     evidence = pairs({key: value for key, value in found.items() if key not in hidden})
     told = _tell(event)
     return f"{told}; {evidence}" if evidence else told
@@ -98,7 +98,7 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
             tried = ", ".join(event.tried) or "nothing"
             return f"a person is asked: {event.reason}; tried {tried}"
         case Closed():
-            return str(event.outcome)
+            return f"{event.outcome}; left to a person: {event.leaves}" if event.leaves else str(event.outcome)
         case ImageReleased():
             return f"image {event.image} may be used again"
         case OutletsProven():

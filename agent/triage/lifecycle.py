@@ -33,7 +33,13 @@ CRITICAL_SHARE = 0.10
 HIGH_SHARE = 0.01
 """Shares of the site's hashrate from which an incident is critical or high (KPI reference, severities)."""
 
-_WORSE = frozenset({(Reason.UNSTEADY_POOL, Reason.NO_POOL), (Reason.LOOP_HOT, Reason.COOLING_LOST)})
+_WORSE = frozenset(
+    {
+        (Reason.UNSTEADY_POOL, Reason.NO_POOL),
+        (Reason.LOOP_HOT, Reason.COOLING_LOST),
+        (Reason.OVERHEATED, Reason.OVERTEMP_CUT_OUT),
+    }
+)
 """Causes that may turn into another one though miners share them and a person was asked: of this he was not told."""
 
 MOSTLY = 0.9
@@ -240,8 +246,8 @@ def _update(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) -> lis
     """Return what a member's symptom changes about its incident: nothing once something was done.
 
     A new symptom is then what the deed did: booting, not hashing yet. The first one stands. But a stuck miner that was
-    restarted in vain, or restarts by itself, was a firmware fault all along (docs/decisions/0014-flashing.md), and a
-    hot loop that is not cooled any more cannot wait.
+    restarted in vain, or restarts by itself, was a firmware fault all along (docs/decisions/0014-flashing.md); a hot
+    loop that is not cooled any more cannot wait, nor can a hot miner that has stopped.
     """
     cause = verdict.evidence.reason(row)
     is_worse = (incident.cause, cause) in _WORSE

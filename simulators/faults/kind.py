@@ -108,6 +108,7 @@ class FaultKind:
             none is expected.
         passes: it is over as soon as its miner is well again, though it is no incident.
         apart: how some of its miners come to be none of its, where it has the parameter `coverage`.
+        lingers: what is broken stays so until somebody mends it, though its miner is well again meanwhile.
         remedy: the mildest verb that fixes it; POWER_OFF stands for the whole power cycle; None if nothing remote does.
         causes: the reasons a detector may truthfully give for it.
         does: what happens to the plant.
@@ -143,6 +144,7 @@ class FaultKind:
     remedies: Mapping[str, Verb | None] = field(default_factory=dict)
     passes: bool = False
     apart: Apart | None = None
+    lingers: bool = False
 
     def remedy_for(self, params: Values) -> Verb | None:
         """Return the mildest verb that fixes it with these parameters; None if nothing remote does."""

@@ -8,6 +8,7 @@ from agent.model.incident import Category, Reason
 from agent.model.topology import Site
 from simulators.faults.kind import COVERAGE, COVERS, FaultKind, Knob, Objection, On, Values, miner_at, number
 from simulators.plant.cooling import Loop
+from simulators.plant.limits import LEAST_LEVEL
 from simulators.plant.site import SitePlant
 from simulators.plant.unit import Refusal, UnitPlant
 
@@ -146,6 +147,20 @@ def _clog(plant: SitePlant, target: str, now: float, values: Values) -> None:
     miner_at(plant, target).clog_up(now, over_k=number(values, "over_k"), within_s=within_s)
 
 
+def _block(plant: SitePlant, target: str, now: float, values: Values) -> None:
+    for_s = None if values["stays"] else number(values, "blocked_s")
+    miner_at(plant, target).block(now, over_k=number(values, "over_k"), for_s=for_s)
+
+
+def _bears_less(plant: SitePlant, target: str, values: Values) -> bool:
+    """Whether the least share that a miner can be derated to is cool enough."""
+    return miner_at(plant, target).protection.bears(plant.now, number(values, "over_k"), LEAST_LEVEL / 100.0)
+
+
+def _passes_or_bears_less(plant: SitePlant, target: str, values: Values) -> bool:
+    return not values["stays"] or _bears_less(plant, target, values)
+
+
 def _heat_wave(plant: SitePlant, _: str, now: float, values: Values) -> None:
     plant.cooling.heat_up(now, number(values, "extra_k"), number(values, "within_s"))
 
@@ -274,12 +289,14 @@ HEAT_FAULTS = (
         name="miner.clogged",
         category=Category.THERMAL,
         counts=True,
-        remedy=None,
+        remedy=Verb.DERATE,
+        curable=_bears_less,
+        lingers=True,
         causes=frozenset({Reason.OVERHEATED, Reason.OVERTEMP_CUT_OUT}),
         does=(
             "Dust, scale or a clogged cold plate: heat leaves the miner so badly that at full rate, its fans at full "
-            "speed, it would be that far above where its firmware stops it. With less power it is cool; it is sound "
-            "again once somebody has cleaned it."
+            "speed, it would be that far above where its firmware stops it. With so much less power it is cool, and "
+            "throttles no more; for full power somebody has to clean it."
         ),
         signature=(
             "Chips at the limit, fans at full speed, thermal resistance above its own past and its neighbours'. Stock "
@@ -289,8 +306,32 @@ HEAT_FAULTS = (
         start=_clog,
         stop=lambda plant, target, now: miner_at(plant, target).repair(now),
         knobs={
-            "over_k": Knob(10.0, "how far above where it stops it would be, in K", span=(-10.0, 40.0)),
+            "over_k": Knob(10.0, "how far above where it stops it would be, in K", span=(-10.0, 100.0)),
             "within_s": Knob(1800.0, "how long it takes to come to that, in s", span=(0.0, 604_800.0)),
+        },
+    ),
+    FaultKind(
+        name="miner.overtemp_cut_out",
+        category=Category.THERMAL,
+        counts=True,
+        remedy=Verb.RESTART,
+        curable=_passes_or_bears_less,
+        causes=frozenset({Reason.OVERTEMP_CUT_OUT, Reason.OVERHEATED}),
+        does=(
+            "Something lies on its intake: within a minute it reaches the temperature that stops it, and its firmware "
+            "leaves the hashboards off until a new mining process begins. By then the intake may be free again."
+        ),
+        signature=(
+            "Chips at the limit, then no hashes while the API answers, fans at full speed, the pool alive; it cools "
+            "down and does not begin again. Whatsminer: code 350."
+        ),
+        on=frozenset({On.MINER}),
+        start=_block,
+        stop=lambda plant, target, now: miner_at(plant, target).repair(now),
+        knobs={
+            "over_k": Knob(20.0, "how far above where it stops it would be, in K", span=(1.0, 100.0)),
+            "blocked_s": Knob(600.0, "how long the intake is blocked, in s", span=(60.0, 604_800.0)),
+            "stays": Knob(False, "it is blocked until somebody frees it", choices=(False, True)),
         },
     ),
     FaultKind(

@@ -287,7 +287,7 @@ class MinerLife:
         """Do what its firmware does about its temperature; return whether that has to be looked at again soon."""
         if self.process is not Process.RUNNING:
             return self.protection.share < 1.0 or self.protection.margin_k(now) < WATCH_K
-        return self.protection.watch(now, hashes=self.hashing.output(now) > 0.0)
+        return self.protection.watch(now, hashes=self.hashing.output(now) > 0.0, stays_off=self.fault.stays_off)
 
     def endures_c(self) -> float:
         """Return the temperature of its coolant below which its firmware has nothing to do about it."""
@@ -350,6 +350,7 @@ class MinerLife:
         self.suspended = False
         self._be_derated(self._lasting_share)
         self.protection.begin()
+        self.fault.stays_off = self.fault.stays_off and self.fault.clogged
         if self.fault.bad_until_restart:
             self.fault.bad_shares, self.fault.bad_until_restart = 0.0, False
 

@@ -78,6 +78,7 @@ class MinerPlant(MinerParts):
         if self.board is not Board.UP:
             return False
         if share != self.derated:
+            self._changed()
             slows = share < self.derated
             needless = slows and self._is_cool(now) and self.bad_shares < HIGH_REJECTS
             self._journal.note(now, What.DERATE, miner=self.spec.id, healthy=needless)
@@ -194,6 +195,25 @@ class MinerPlant(MinerParts):
         clog(now, step=1)
         for step in range(2, steps + 1):
             self._clock.plan(now + (step - 1) * within_s / steps, partial(clog, step=step))
+
+    def block(self, now: float, *, over_k: float, for_s: float | None) -> None:
+        """Let something lie on its intake for so long, or for good, so that it stops for its heat, and stays off.
+
+        At full rate its hottest chip would come to `over_k` above where it stops.
+        """
+        self.clog_up(now, over_k=over_k)
+        self.fault.stays_off = True
+        if for_s is not None:
+            faults = self.fault
+            self._clock.plan(now + for_s, lambda at: self._unblock(at) if faults is self.fault else None)
+
+    def _unblock(self, now: float) -> None:
+        self._changed()
+        self.fault.clogged = False
+        self.fault.stays_off = self.protection.tripped
+        self.warmth.clog_up(now, 1.0)
+        self._coolant.reconsider(self._place)
+        self._judge(now)
 
     def hijack(self, now: float, lines: Sequence[PoolLine]) -> None:
         """Let somebody who has no business there give it another list of pools."""

@@ -95,12 +95,18 @@ class Protection:
         self.reset()
         self.share = 1.0
 
-    def watch(self, now: float, *, hashes: bool) -> bool:
+    def bears(self, now: float, over_k: float, share: float) -> bool:
+        """Whether, clogged like that, it could go on for good at that share of its full rate."""
+        inlet_c = self._heat.warmth(now).inlet_c
+        return inlet_c + (self.stop_c + over_k - inlet_c) * share < self.acts_from_c
+
+    def watch(self, now: float, *, hashes: bool, stays_off: bool = False) -> bool:
         """Do what is to be done now; return whether to look again soon.
 
         Args:
             now: site s.
             hashes: its hashboards have power and work.
+            stays_off: having stopped, it does not begin again by itself.
         """
         dt, self._looked_at = now - self._looked_at, now
         margin_k = self.margin_k(now)
@@ -111,6 +117,8 @@ class Protection:
             cool = margin_k >= COOLER_K or (
                 self._heat.chip_c(now) <= self.stop_c - COOLER_K and margin_k >= INLET_BACK_K
             )
+            if stays_off:
+                return not cool
             if cool and now - self._tripped_at >= self.rules.wait_s:
                 self.reset()
                 self._owner.start_after_heat(now)

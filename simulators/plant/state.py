@@ -111,7 +111,8 @@ class MinerFaults:
         standby_w: what a dead supply still draws.
         bad_shares: share of its shares that any pool rejects. bad_until_restart: a new process is well again.
         bad_eased_at: at this share of its power or less they are good; None where that changes nothing.
-        clogged: dust or scale hinders its cooling.
+        clogged: dust, scale or what lies on its intake hinders its cooling.
+        stays_off: once it has stopped for its heat it does not begin again by itself; a new process does.
     """
 
     process_dead: bool = False
@@ -126,6 +127,7 @@ class MinerFaults:
     bad_eased_at: float | None = None
     parts: PartFaults = field(default_factory=PartFaults)
     clogged: bool = False
+    stays_off: bool = False
 
     def any(self) -> bool:
         """Whether anything is broken."""
@@ -139,4 +141,4 @@ class MinerFaults:
         """Whether anything is broken that leaves the miner in another state than it was, or gets worse."""
         dead_or_off = self.psu_latched or self.psu_dead
         stopped = self.process_dead or self.hashing_stopped or self.board_hung
-        return stopped or dead_or_off or self.clogged
+        return stopped or dead_or_off or self.clogged or self.stays_off

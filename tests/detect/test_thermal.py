@@ -15,7 +15,7 @@ from agent.model.columns import Floats
 from agent.model.ids import CoolingUnitId
 from agent.model.incident import Health, Reason
 from agent.model.site_view import Expected, SiteView
-from agent.model.telemetry import CoolingReading, Reach
+from agent.model.telemetry import CoolingReading, Reach, Telemetry
 from agent.model.topology import Cooling, CoolingUnit
 from agent.model.verdicts import Verdicts
 from tests.factory import EPOCH, NOMINAL_TH, miner, site
@@ -181,19 +181,76 @@ def test_whoever_is_not_expected_to_work_is_left_alone(expected: Expected) -> No
     assert fleet.until("miner", 600.0) == float("inf")
 
 
-def test_it_clears_after_ten_cool_minutes_at_full_rate_and_not_while_it_is_derated() -> None:
+def test_it_clears_after_ten_cool_minutes_at_what_it_is_to_do_derated_or_in_full() -> None:
     fleet = Loop(liquid=False)
     fleet.chip_c[3], fleet.rate[3], fleet.rpm[3] = 92.0, 0.9, 6100.0
     fleet.until("miner", 600.0)
     fleet.chip_c[3], fleet.rate[3] = 80.0, 0.8
+    assert firing(fleet.run(1800.0)[1]) == [3], "cool at less than it is to do is no recovery"
     fleet.view.derated[3], fleet.view.any_derated = 0.8, True
-    miners = fleet.run(1800.0)[1]
+    miners = fleet.run(300.0)[1]
     assert firing(miners) == [3]
     assert not np.isnan(miners.clear_since[3]), "cool at its share: the impact is over"
-    fleet.view.derated[3], fleet.view.any_derated = 1.0, False
-    fleet.rate[3] = 1.0
-    assert firing(fleet.run(300.0)[1]) == [3]
+    assert firing(fleet.run(400.0)[1]) == []
+    fleet.chip_c[3] = 96.0
+    assert firing(fleet.run(64.0)[1]) == [3]
+
+
+# -- cut out -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_that_stopped_near_its_limit_has_cut_out_until_it_clears() -> None:
+    fleet = Loop(liquid=False)
+    fleet.chip_c[3], fleet.rpm[3] = 94.0, 6200.0
+    fleet.run(64.0)
+    fleet.chip_c[3], fleet.rate[3] = 60.0, 0.0
+    assert 60.0 <= fleet.until("miner", 600.0) <= 80.0
+    assert reason(fleet.run(3600.0)[1], 3) is Reason.OVERTEMP_CUT_OUT
+    fleet.chip_c[3], fleet.rate[3] = 70.0, 1.0
+    assert reason(fleet.run(300.0)[1], 3) is Reason.OVERTEMP_CUT_OUT
     assert firing(fleet.run(600.0)[1]) == []
+    fleet.chip_c[3] = 96.0
+    assert reason(fleet.run(64.0)[1], 3) is Reason.OVERHEATED, "what was before is forgotten"
+
+
+def test_one_that_is_seen_only_after_it_stopped_is_known_by_its_heat_and_its_fans() -> None:
+    fleet = Loop(liquid=False)
+    fleet.run(64.0)
+    fleet.rpm[:] = 6100.0
+    fleet.run(64.0)
+    fleet.rpm[:] = 4000.0
+    fleet.chip_c[3:5], fleet.rate[3:5] = 93.0, 0.0
+    fleet.rpm[3] = 6100.0
+    assert 60.0 <= fleet.until("miner", 600.0) <= 80.0
+    assert firing(fleet.run(64.0)[1]) == [3], "the other one's fans have room"
+
+
+@pytest.mark.parametrize(
+    ("codes", "rate", "found"),
+    [(("351",), 0.0, True), (("OVERTEMP_PROTECTION",), 0.0, True), (("351",), 0.9, False), (("600",), 0.0, False)],
+)
+def test_a_code_alone_is_no_cut_out_nor_is_standing_still(codes: tuple[str, ...], rate: float, found: bool) -> None:
+    fleet = Loop(liquid=False)
+    fleet.view.put_answer(3, fleet.now, Telemetry(hashrate_th=NOMINAL_TH, codes=codes))
+    fleet.rate[3] = rate
+    assert (fleet.until("miner", 600.0) < 90.0) is found
+
+
+def test_one_that_throttled_and_then_stops_has_cut_out() -> None:
+    fleet = Loop(liquid=False)
+    fleet.chip_c[3], fleet.rate[3], fleet.rpm[3] = 94.0, 0.9, 6200.0
+    fleet.until("miner", 600.0)
+    assert reason(fleet.run(POLL_S)[1], 3) is Reason.OVERHEATED
+    fleet.chip_c[3], fleet.rate[3] = 60.0, 0.0
+    fleet.run(80.0)
+    assert reason(fleet.run(POLL_S)[1], 3) is Reason.OVERTEMP_CUT_OUT
+
+
+def test_a_cut_out_is_taken_up_after_a_restart() -> None:
+    fleet = Loop(liquid=False)
+    fleet.thermal.restore(5, EPOCH, Reason.OVERTEMP_CUT_OUT)
+    assert reason(fleet.run(POLL_S)[1], 5) is Reason.OVERTEMP_CUT_OUT
+    assert firing(fleet.run(720.0)[1]) == []
 
 
 def test_a_verdict_is_taken_up_after_a_restart() -> None:

@@ -31,7 +31,7 @@ def failed(path: Path, folder: Path) -> Any:
     return played.board["expect"]["failed"]
 
 
-@pytest.mark.parametrize("name", ["one-miner-hot", "cooling-lost"])
+@pytest.mark.parametrize("name", ["one-miner-hot", "over-temperature", "cooling-lost"])
 def test_what_a_scenario_of_heat_expects_comes(name: str, tmp_path: Path) -> None:
     assert failed(shipped()[name], tmp_path) == []
 

@@ -5,6 +5,7 @@ import pytest
 from agent.model.errors import PolicyError
 from agent.model.ids import MinerId
 from agent.model.incident import Category
+from agent.model.topology import Family
 from simulators.faults import FAULT_KINDS
 from simulators.plant.cooling import Loop
 from simulators.truth import Truth
@@ -145,7 +146,7 @@ def test_a_setpoint_below_the_dew_point_is_harm_and_every_write_that_is_taken_is
     assert (harm.setpoints_below_dew_point, harm.cooling_writes) == (1, 2)
 
 
-def test_a_clogged_miner_is_cool_with_less_power_and_a_person_s_to_clean() -> None:
+def test_a_clogged_miner_is_cool_with_less_power_and_lingers_until_somebody_cleans_it() -> None:
     b = Bench(AIR)
     b.begin("miner.clogged", "miner:m1")
     b.run(2400.0)
@@ -157,7 +158,50 @@ def test_a_clogged_miner_is_cool_with_less_power_and_a_person_s_to_clean() -> No
     b.run(1800.0)
     (fault,) = b.truth.faults()
     assert fault.over_at is not None
-    assert not fault.fixable
+    assert fault.fixable
+    assert fault.lasted_at(b.now)
+    b.truth.end(0, b.now)
+    assert not b.truth.faults()[0].lasted_at(b.now)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "fixable"),
+    [
+        ("miner.clogged", {"over_k": 10.0}, True),
+        ("miner.clogged", {"over_k": 90.0}, False),
+        ("miner.overtemp_cut_out", {"over_k": 90.0}, True),
+        ("miner.overtemp_cut_out", {"over_k": 90.0, "stays": True}, False),
+        ("miner.overtemp_cut_out", {"over_k": 15.0, "stays": True}, True),
+    ],
+)
+def test_what_less_power_can_cool_is_told_by_physics(kind: str, params: dict[str, float], fixable: bool) -> None:
+    for number in (1, 2, 3):
+        b = Bench(AIR)
+        target = f"miner:m{number}"
+        b.begin(kind, target, **params)
+        (fault,) = b.truth.faults()
+        assert fault.fixable is fixable
+        b.run(3600.0)
+        assert not b.miner(number).healthy
+        b.miner(number).derate(b.now, 0.5, restarts=True)
+        b.miner(number).restart_process(b.now)
+        b.run(1800.0)
+        assert b.miner(number).healthy is fixable
+
+
+def test_a_cut_out_stays_off_though_it_is_cool_until_a_new_process_begins() -> None:
+    b = Bench(AIR)
+    for number in (1, 2, 3):
+        b.begin("miner.overtemp_cut_out", f"miner:m{number}")
+    b.run(3 * 3600.0)
+    for number in (1, 2, 3):
+        miner = b.miner(number)
+        assert miner.protection.tripped
+        assert b.chip_c(number) < miner.protection.stop_c - 30.0
+        assert ("350" in miner.readings(b.now).parts.codes) is (miner.spec.family is Family.WHATSMINER)
+        miner.restart_process(b.now)
+    b.run(1200.0)
+    assert all(b.miner(number).healthy and not b.miner(number).fault.any() for number in (1, 2, 3))
 
 
 @pytest.mark.parametrize(

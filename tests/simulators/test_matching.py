@@ -118,7 +118,7 @@ def test_one_member_in_common_is_enough() -> None:
 
 
 def test_a_pool_that_is_still_down_fits_what_is_said_is_shareds_though_its_miners_are_well() -> None:
-    down = replace(fault(100.0, 103.0, miners="m1 m2", category=Category.POOL), is_shared=True, gone_at=1300.0)
+    down = replace(fault(100.0, 103.0, miners="m1 m2", category=Category.POOL), lingers=True, gone_at=1300.0)
     assert found([down], incident(S(900.0), miners="m1 m2", category=Category.POOL)) == {0: ([900.0], None)}
     assert found([down], incident(S(1301.0 + MATCH_SLACK_S), miners="m1", category=Category.POOL)) == {}
     assert found([down], incident(S(900.0), miners="m1")) == {}, "a stuck miner is none of a pool's doing"

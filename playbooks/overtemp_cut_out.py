@@ -1,0 +1,97 @@
+"""Over-temperature cut-out: let a miner that stopped for its heat cool down, run at less, and be seen to hash again.
+
+Firmware stops hashboards at a limit of theirs. Some begin again by themselves once they are cool, as often as they
+stop; some stay as they are for days (facts "detection", section 0, has one that stood for 14 hours). Nothing is done
+while the miner is hot, and nothing but its mining process is ever restarted: its fans have to go on turning. It is
+derated before it hashes again, for nothing tells that what made it hot is over; it goes back to full once it would be
+cool in full (agent.remediate.restore). What a person is left to find out is what made it hot.
+
+Times: facts "detection", section 5; facts "failures", row 16.
+"""
+
+from agent.model.action import Verb
+from agent.model.incident import Category, Reason
+from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition
+from agent.model.thermal import DerateMiner, has_cooled, has_stopped, hashes, is_still_hot
+from agent.model.topology import FAMILY_TRAITS, Miner
+
+COOL_DOWN_S = 1800.0
+"""Without power an air-cooled miner is cold within minutes: one that is not by then has a sensor that lies."""
+
+PROOF_S = 1200.0
+"""The clear window of heat (600 s), the 300 s that a new share takes to show, and polls."""
+
+SETTLED_S = 300.0
+"""What stopped for so long while it was to hash has not just lost a reading."""
+
+STANDS_S = 360.0
+"""Firmware that begins again by itself has done so by then, five minutes after it stopped: an estimate."""
+
+ROUNDS = 3
+
+
+def starts_within_s(miner: Miner) -> float:
+    """Return how long a start of the mining process may take, to nearly its full rate."""
+    return FAMILY_TRAITS[miner.family].boot_grace_s
+
+
+def stopped_again(s: Situation) -> bool:
+    """It hashed, and has stopped again."""
+    return s.in_state_s >= SETTLED_S and has_stopped(s)
+
+
+def stands_still(s: Situation) -> bool:
+    """It has been told, and has begun no new process for it, nor hashed with the one that it has."""
+    age_s = float(s.row.view.elapsed_s.value[s.row.index])
+    return s.in_state_s >= STANDS_S and has_stopped(s) and age_s > s.in_state_s
+
+
+_STEPS: dict[str, Step] = {
+    "resolved": Resolve(),
+    "resolved_derated": Resolve("find_what_made_it_hot"),
+    "ask_hot": Escalate("does_not_cool_down"),
+    "ask_share": Escalate("hot_at_any_share"),
+    "ask_derate": Escalate("cannot_be_derated"),
+    "ask_idle": Escalate("does_not_hash_again"),
+}
+_TRANSITIONS = []
+
+for _round in range(1, ROUNDS + 1):
+    _STEPS |= {
+        f"cool_{_round}": Check((Arm(has_cooled, "cooled"), Arm(hashes, "hashes")), COOL_DOWN_S, "hot"),
+        f"derate_{_round}": Act(Verb.DERATE, "told", "refused", on=DerateMiner()),
+        f"starts_{_round}": Check((Arm(hashes, "hashes"), Arm(stands_still, "idle")), starts_within_s, "idle"),
+        f"restart_{_round}": Act(Verb.RESTART, "told", "refused"),
+        f"restarts_{_round}": Check((Arm(hashes, "hashes"),), starts_within_s, "idle"),
+        f"proof_{_round}": Check((Arm(stopped_again, "stopped"), Arm(is_still_hot, "still_hot")), PROOF_S, "still_hot"),
+    }
+    _more = f"derate_{_round + 1}" if _round < ROUNDS else "ask_share"
+    _TRANSITIONS += [
+        Transition("cooled", f"cool_{_round}", f"derate_{_round}"),
+        Transition("hashes", f"cool_{_round}", f"derate_{_round}"),
+        Transition("hot", f"cool_{_round}", "ask_hot"),
+        Transition("told", f"derate_{_round}", f"starts_{_round}"),
+        Transition("refused", f"derate_{_round}", "ask_derate"),
+        Transition("hashes", f"starts_{_round}", f"proof_{_round}"),
+        Transition("idle", f"starts_{_round}", f"restart_{_round}"),
+        Transition("told", f"restart_{_round}", f"restarts_{_round}"),
+        Transition("refused", f"restart_{_round}", "ask_idle"),
+        Transition("hashes", f"restarts_{_round}", f"proof_{_round}"),
+        Transition("idle", f"restarts_{_round}", "ask_idle"),
+        Transition("stopped", f"proof_{_round}", f"cool_{_round + 1}" if _round < ROUNDS else "ask_share"),
+        Transition("still_hot", f"proof_{_round}", _more),
+        Transition("recovered", f"cool_{_round}", "resolved" if _round == 1 else "resolved_derated"),
+        *(
+            Transition("recovered", f"{_state}_{_round}", "resolved_derated")
+            for _state in ("starts", "restarts", "proof")
+        ),
+    ]
+
+PLAYBOOK = Playbook(
+    name="overtemp_cut_out",
+    category=Category.THERMAL,
+    initial="cool_1",
+    steps=_STEPS,
+    transitions=tuple(_TRANSITIONS),
+    causes=frozenset({Reason.OVERTEMP_CUT_OUT}),
+)
