@@ -30,7 +30,7 @@ from agent.detect.rejects import RejectDetector
 from agent.detect.stuck import StuckDetector
 from agent.detect.thermal import ThermalDetector
 from agent.detect.unsteady_pool import UnsteadyPoolDetector
-from agent.guard.limits import Mode
+from agent.guard.order import GATES
 from agent.ledger.fold import State
 from agent.ledger.store import Ledger
 from agent.model.action import Risk, Verb
@@ -44,6 +44,7 @@ from agent.model.events import (
     Intended,
     Rebound,
 )
+from agent.model.guard import Mode
 from agent.model.incident import Phase
 from agent.model.memory import Memory
 from agent.model.verdicts import Detector
@@ -108,12 +109,13 @@ class Agent:
         self._hold = hold
         self._on_auto = simulated if on_auto is None else on_auto
         self._tables = load_playbooks()
+        self._modes = _modes(settings, on_auto=self._on_auto)
         self._stages = Stages(
             self.view,
             self.memory,
             detectors(settings),
             self._tables,
-            modes=_modes(settings, on_auto=self._on_auto),
+            modes=self._modes,
             guard=settings.guard,
             limits=settings.triage,
         )
@@ -223,6 +225,11 @@ class Agent:
             config_fingerprint=self._settings.fingerprint,
             playbooks={table.playbook.name: table.fingerprint for table in self._tables},
             simulated=self._simulated,
+            trust={
+                playbook.name: {risk.name.lower(): self._modes[playbook.name][risk] for risk in playbook.risks}
+                for playbook in (table.playbook for table in self._tables)
+            },
+            gates=tuple(gate.__name__ for gate in GATES),
         )
 
     async def _commit(self, events: Sequence[AnyEvent], actor: Actor = Actor.AGENT) -> Sequence[AnyEvent]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.guard import approval
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.guard.order import judge
 from agent.guard.request import Request
 from agent.guard.storm import is_stormy
@@ -25,7 +25,7 @@ from agent.model.events import (
     Moved,
     RunStarted,
 )
-from agent.model.guard import Allow, Defer, GuardReason
+from agent.model.guard import Allow, Defer, GuardReason, Mode
 from agent.model.ids import RunId
 from agent.model.incident import Evidence, Incident, Phase
 from agent.model.memory import Memory

@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable
 
 from agent.detect.stuck import StuckDetector
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.ledger.fold import State
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import Actor, AnyEvent, Intended, Record
+from agent.model.guard import Mode
 from agent.model.incident import Incident
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach, Telemetry

@@ -7,7 +7,7 @@ import pytest
 
 from agent.cli.main import COMMANDS
 from agent.config import load
-from agent.guard.limits import Mode
+from agent.model.guard import Mode
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

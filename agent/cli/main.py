@@ -45,6 +45,7 @@ COMMANDS = {
     "scenarios": _Lazy("agent.cli.scenarios", "scenarios_group", "List the scenarios that are shipped, or show one."),
     "simulate": _Lazy("agent.cli.simulate", "simulate_command", "Run a scenario and print the scoreboard."),
     "status": _Lazy("agent.cli.status", "status_command", "Show whether the agent runs and how it stands."),
+    "trust": _Lazy("agent.cli.trust", "trust_command", "Show what each playbook has shown, and what it may do."),
 }
 """Every subcommand, with the line that `--help` shows: listing them imports none of them."""
 

@@ -41,6 +41,9 @@ _log = structlog.get_logger(__name__)
 )
 @click.option("--dry-run", is_flag=True, help="Run against a simulated copy of this very site, in real time, on auto.")
 @click.option(
+    "--keep-mode", is_flag=True, help="In a dry run: keep to the configuration's mode and trust, not on auto."
+)
+@click.option(
     "--fault",
     "faults",
     multiple=True,
@@ -57,7 +60,14 @@ _log = structlog.get_logger(__name__)
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines even on a terminal.")
 @click.option("--debug-log", is_flag=True, help="Log at debug level.")
 def run_command(
-    *, config_path: Path, dry_run: bool, faults: tuple[str, ...], ledger: Path | None, as_json: bool, debug_log: bool
+    *,
+    config_path: Path,
+    dry_run: bool,
+    keep_mode: bool,
+    faults: tuple[str, ...],
+    ledger: Path | None,
+    as_json: bool,
+    debug_log: bool,
 ) -> None:
     """Run the agent until it is told to stop (SIGTERM, SIGINT).
 
@@ -69,6 +79,8 @@ def run_command(
 
     if faults and not dry_run:
         raise click.UsageError("--fault goes with --dry-run: nothing is broken on purpose on a real site")
+    if keep_mode and not dry_run:
+        raise click.UsageError("--keep-mode goes with --dry-run: on a real site the configuration's mode always holds")
     settings = load(config_path)
     if dry_run:
         settings = _rehearsed(settings)
@@ -76,20 +88,23 @@ def run_command(
     clock = Clock.real()
     logs.configure(debug=debug_log, as_json=as_json, now=clock.now)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, kept, clock, dry_run=dry_run, faults=faults))
+        runner.run(_serve(settings, kept, clock, dry_run=dry_run, on_auto=dry_run and not keep_mode, faults=faults))
 
 
-async def _serve(settings: Settings, path: Path, clock: Clock, *, dry_run: bool, faults: tuple[str, ...]) -> None:
+async def _serve(
+    settings: Settings, path: Path, clock: Clock, *, dry_run: bool, on_auto: bool, faults: tuple[str, ...]
+) -> None:
     stop = _stop_signal()
     ledger = Ledger.open(path, clock, threaded=True)
     try:
         async with _touch(settings, clock, dry_run=dry_run, faults=faults) as (touch, drills):
-            agent = Agent(settings, ledger, clock, touch=touch, simulated=dry_run, hold=HoldFile(hold_path(path)))
+            hold = HoldFile(hold_path(path))
+            agent = Agent(settings, ledger, clock, touch=touch, simulated=dry_run, on_auto=on_auto, hold=hold)
             _log.info(
                 "agent_starting",
                 site=settings.site.name,
                 miners=len(settings.site.miners),
-                mode="auto" if dry_run else settings.mode,
+                mode="auto" if on_auto else settings.mode,
                 simulated=dry_run,
                 ledger=str(path),
             )

@@ -9,10 +9,10 @@ from agent.config.findings import Findings
 from agent.config.schema import RiskName
 from agent.config.topology import Figures
 from agent.config.wording import choice, closest, number_text
-from agent.guard.limits import Mode
-from agent.model.action import VERB_TRAITS, Risk
+from agent.model.action import Risk
 from agent.model.columns import HISTORY_SAMPLES
-from agent.model.playbook import Act, Playbook
+from agent.model.guard import Mode
+from agent.model.playbook import Playbook
 from agent.model.topology import Family
 
 FAMILIES_WITH_LOGIN = (Family.ANTMINER_STOCK, Family.WHATSMINER)
@@ -53,7 +53,7 @@ def _acts(f: Findings, risk: RiskName) -> bool:
 def _risks(name: str) -> frozenset[Risk]:
     """Return the risks of what a shipped playbook may do."""
     playbook: Playbook = import_module(f"playbooks.{name}").PLAYBOOK
-    return frozenset(VERB_TRAITS[step.verb].risk for step in playbook.steps.values() if isinstance(step, Act))
+    return frozenset(playbook.risks)
 
 
 def _check_trust(f: Findings) -> None:

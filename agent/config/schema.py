@@ -40,7 +40,8 @@ from agent.config.schema_thresholds import (
     StuckSection,
     UnsteadyPoolSection,
 )
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
+from agent.model.guard import Mode
 from agent.model.topology import Family
 from agent.observe.settings import PollSettings
 from agent.triage.limits import TriageLimits

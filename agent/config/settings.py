@@ -17,8 +17,9 @@ from agent.detect.unsteady_pool import UnsteadyPoolThresholds
 from agent.drivers.hosts.access import SshBook
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.model.action import Risk
+from agent.model.guard import Mode
 from agent.model.ids import PduId, SwitchId
 from agent.model.topology import Family, Site
 from agent.observe.settings import PollSettings

@@ -5,12 +5,11 @@ has been given every gate is asked again: what it rests on may have changed. Wha
 itself, and a mere look, need none.
 """
 
-from agent.guard.limits import Mode
 from agent.guard.request import Request
 from agent.model.action import Risk, Verb
 from agent.model.approval import Approval, Standing
 from agent.model.events import ApprovalAsked
-from agent.model.guard import Allow, Defer, GuardReason, Refuse, Verdict
+from agent.model.guard import Allow, Defer, GuardReason, Mode, Refuse, Verdict
 from agent.model.ids import ApprovalId
 from agent.model.incident import Evidence
 

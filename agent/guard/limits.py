@@ -1,18 +1,6 @@
-"""The figures the gates enforce, and the trust ladder's rungs."""
+"""The figures the gates enforce."""
 
 from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Mode(StrEnum):
-    """How far the agent may go by itself."""
-
-    OBSERVE = "observe"
-    """Decide and record; touch nothing."""
-    APPROVE = "approve"
-    """Have a person confirm each action, then act within the guards."""
-    AUTO = "auto"
-    """Act within the guards."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,8 @@
 """The trust ladder: in observe mode the agent decides and records, and touches nothing."""
 
-from agent.guard.limits import Mode
 from agent.guard.request import Request
 from agent.model.action import Verb
-from agent.model.guard import Allow, GuardReason, Refuse, Verdict
+from agent.model.guard import Allow, GuardReason, Mode, Refuse, Verdict
 
 
 def mode(request: Request) -> Verdict:

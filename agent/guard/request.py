@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.model.action import Action, Risk, Verb
 from agent.model.columns import Bools
+from agent.model.guard import Mode
 from agent.model.ids import RunId
 from agent.model.incident import Incident
 from agent.model.memory import Memory

@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from agent.model.action import Action, Result
+from agent.model.guard import Mode
 from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId, RunId
 from agent.model.incident import Category, Evidence, Outcome, Reason, Severity
 from agent.model.topology import Outlet
@@ -27,13 +28,21 @@ class Event(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
 
 
 class AgentStarted(Event, frozen=True, kw_only=True, tag="agent_started"):
-    """The agent came up, after its first full poll. Fingerprints tell which configuration and tables it runs."""
+    """The agent came up, after its first full poll. Fingerprints tell which configuration and tables it runs.
+
+    Attributes:
+        playbooks: the fingerprint of each table, by its name.
+        trust: how far it may go, by playbook and risk in lower case.
+        gates: the guards in the order asked.
+    """
 
     version: str
     site: str
     config_fingerprint: str
     playbooks: dict[str, str]
     simulated: bool
+    trust: dict[str, dict[str, Mode]] = {}
+    gates: tuple[str, ...] = ()
 
 
 class AgentStopped(Event, frozen=True, kw_only=True, tag="agent_stopped"):

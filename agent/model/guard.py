@@ -1,7 +1,18 @@
-"""The three things a gate can say."""
+"""How far the agent may go, and the three things a gate can say."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """How far the agent may go by itself."""
+
+    OBSERVE = "observe"
+    """Decide and record; touch nothing."""
+    APPROVE = "approve"
+    """Have a person confirm each action, then act within the guards."""
+    AUTO = "auto"
+    """Act within the guards."""
 
 
 class GuardReason(StrEnum):

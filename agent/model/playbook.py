@@ -6,7 +6,7 @@ Nothing here runs a playbook; `agent.remediate` does. Conditions and computed ac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from agent.model.action import Action, Verb
+from agent.model.action import VERB_TRAITS, Action, Risk, Verb
 from agent.model.incident import Category, Incident, Reason, Run
 from agent.model.site_view import MinerRow
 from agent.model.topology import Miner
@@ -138,3 +138,9 @@ class Playbook:
     transitions: tuple[Transition, ...]
     causes: frozenset[Reason] = frozenset()
     on_recovered: str = "recovered"
+
+    @property
+    def risks(self) -> tuple[Risk, ...]:
+        """The risks of what it may do, the least first; looks are none."""
+        found = {VERB_TRAITS[step.verb].risk for step in self.steps.values() if isinstance(step, Act)}
+        return tuple(sorted(found - {Risk.OBSERVE}))

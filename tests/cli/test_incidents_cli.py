@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from agent.cli.main import cli
 from agent.cli.options import moment
 from agent.ledger.store import Ledger
-from agent.model.events import AnyEvent, IncidentOpened
+from agent.model.events import AnyEvent, Closed, IncidentOpened
 from agent.model.ids import IncidentId, MinerId
 from agent.model.incident import Category, Reason, Severity
 from tests.ledger.examples import EPOCH_S, LIFE, HandClock
@@ -54,7 +54,8 @@ def write(path: Path, *events: AnyEvent) -> None:
 def terrahash(tmp_path: Path) -> Terrahash:
     """Return the command on a ledger with one incident resolved and one open."""
     path = tmp_path / "ledger.sqlite3"
-    write(path, *LIFE[:-5], POOL_DOWN)
+    closed = next(place for place, event in enumerate(LIFE) if isinstance(event, Closed))
+    write(path, *LIFE[: closed + 1], POOL_DOWN)
     return Terrahash(path)
 
 
@@ -63,7 +64,7 @@ def test_list_shows_every_incident_on_a_line(terrahash: Terrahash) -> None:
     assert result.exit_code == 0, result.output
     header, first, second, note = result.output.splitlines()
     assert header.split()[:3] == ["incident", "detected", "category"]
-    for words in ("inc-000001", "stuck", "r1-m07", "auto_resolved", "6 min 32 s", "power_off ok"):
+    for words in ("inc-000001", "stuck", "r1-m07", "auto_resolved", "8 min 32 s", "power_off ok"):
         assert words in first
     for words in ("inc-000002", "2026-03-02 12:00:00Z", "pool", "r1-m01 +2", "open"):
         assert words in second
@@ -119,7 +120,7 @@ def test_show_tells_the_whole_story_in_order(terrahash: Terrahash) -> None:
 def test_show_as_json_holds_the_incident_and_its_records(terrahash: Terrahash) -> None:
     shown = json.loads(terrahash("incidents", "show", "inc-000001", "--json").stdout)
     assert shown["incident"]["outcome"] == "auto_resolved"
-    assert [record["seq"] for record in shown["timeline"]] == list(range(2, 15))
+    assert [record["seq"] for record in shown["timeline"]] == list(range(2, 19))
     assert shown["timeline"][0]["event"]["kind"] == "incident_opened"
 
 

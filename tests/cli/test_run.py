@@ -40,6 +40,7 @@ def test_a_stop_during_the_first_poll_is_obeyed_at_once(tmp_path: Path, number: 
     ("options", "words"),
     [
         (["--fault", "miner.process_died=miner:r1-01"], "--fault goes with --dry-run"),
+        (["--keep-mode"], "--keep-mode goes with --dry-run"),
         (["--dry-run", "--fault", "miner.tired=miner:r1-01"], "no fault kind 'miner.tired'"),
         (["--dry-run", "--fault", "miner.process_died=miner:nobody"], "the site has no miner 'nobody'"),
         (["--dry-run", "--fault", "miner.process_died"], "expected a target of the form miner:"),

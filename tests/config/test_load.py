@@ -18,8 +18,9 @@ from agent.detect.stuck import StuckThresholds
 from agent.detect.unsteady_pool import UnsteadyPoolThresholds
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import AuthProtocol, PrivProtocol
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.model.action import Risk
+from agent.model.guard import Mode
 from agent.model.ids import MinerId, PduId, SwitchId
 from agent.model.topology import Family, Outlet, Port
 from agent.observe.settings import PollSettings

@@ -14,8 +14,8 @@ from agent.config.scenario import Rated, Scenario, TierName, Timed, load_scenari
 from agent.config.scenario.entry import seconds, written
 from agent.config.scenario.faults import COMMON
 from agent.config.scenario.history import HistoryPlan
-from agent.guard.limits import Mode
 from agent.model.action import Risk
+from agent.model.guard import Mode
 from agent.model.topology import Family, Outlet
 from simulators.faults import FAULT_KINDS
 from tests.config.sites import TEN_LINES, TEN_LINES_CSV

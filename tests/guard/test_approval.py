@@ -7,12 +7,12 @@ import pytest
 
 from agent.guard import approval
 from agent.guard.approval import AGAIN_S, ANEW_S
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.guard.order import GATES, judge
 from agent.guard.request import Request
 from agent.model.action import Action, Risk, Verb
 from agent.model.events import ApprovalAsked, ApprovalDenied, ApprovalGiven, Intended
-from agent.model.guard import Allow, Defer, GuardReason, Refuse
+from agent.model.guard import Allow, Defer, GuardReason, Mode, Refuse
 from agent.model.ids import ApprovalId, MinerId, PoolId
 from agent.model.site_view import SiteView
 from tests.factory import EPOCH, put_outlets, site

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.guard.order import judge
 from agent.guard.request import Request
 from agent.ledger.fold import State
@@ -20,7 +20,7 @@ from agent.model.events import (
     Record,
     Settled,
 )
-from agent.model.guard import Allow, Defer, GuardReason, Refuse
+from agent.model.guard import Allow, Defer, GuardReason, Mode, Refuse
 from agent.model.ids import ImageId, IncidentId, MinerId, RunId
 from agent.model.incident import Category, Outcome, Reason, Severity
 from agent.model.site_view import SiteView

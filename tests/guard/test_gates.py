@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.guard.order import GATES, judge
 from agent.guard.request import Request
 from agent.model.action import Action, Result, Risk, Verb
-from agent.model.guard import Allow, Defer, GuardReason, Refuse
+from agent.model.guard import Allow, Defer, GuardReason, Mode, Refuse
 from agent.model.ids import IncidentId, MinerId
 from agent.model.site_view import SiteView
 from agent.model.telemetry import OutletReading, OutletState

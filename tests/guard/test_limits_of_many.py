@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.guard.order import judge
 from agent.guard.request import Request
 from agent.guard.storm import is_stormy
@@ -16,7 +16,7 @@ from agent.ledger.fold import State
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.domains import Domains, Kind
 from agent.model.events import Actor, AnyEvent, HoldChanged, IncidentOpened, Intended, Record, Settled
-from agent.model.guard import Allow, Defer, GuardReason
+from agent.model.guard import Allow, Defer, GuardReason, Mode
 from agent.model.ids import IncidentId, MinerId, RunId
 from agent.model.incident import Category, Reason, Severity
 from agent.model.site_view import Expected, SiteView

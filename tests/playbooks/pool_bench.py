@@ -8,10 +8,11 @@ import numpy as np
 from agent.detect.foreign_pool import ForeignPoolDetector
 from agent.detect.pool import PoolDetector
 from agent.detect.rejects import RejectDetector
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.ledger.fold import State
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import Actor, AnyEvent, Intended, Moved, Record, Settled
+from agent.model.guard import Mode
 from agent.model.ids import MinerId, PoolId
 from agent.model.incident import Incident, Phase
 from agent.model.probe import NameFault, ProbeResult, Verdict

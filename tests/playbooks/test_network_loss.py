@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from agent.detect.network import NetworkDetector
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import Escalated, Intended
+from agent.model.guard import Mode
 from agent.model.incident import Category, Outcome, Phase
 from agent.model.telemetry import OutletReading, OutletState, PortReading, Reach
 from agent.model.topology import Family, Outlet, Site

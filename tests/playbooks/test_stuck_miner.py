@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from agent.guard.limits import Mode
 from agent.model.action import Action, Result, Verb
 from agent.model.events import Escalated, Judged
+from agent.model.guard import Mode
 from agent.model.incident import Outcome, Phase
 from agent.model.telemetry import OutletReading, OutletState, Reach, Telemetry
 from agent.model.topology import Outlet

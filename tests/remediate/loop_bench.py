@@ -12,10 +12,11 @@ import numpy as np
 from agent.detect.heat import HeatWatch
 from agent.detect.loop import LoopDetector
 from agent.detect.thermal import ThermalDetector
-from agent.guard.limits import GuardLimits, Mode
+from agent.guard.limits import GuardLimits
 from agent.ledger.fold import State
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import Actor, AnyEvent, Intended, Record
+from agent.model.guard import Mode
 from agent.model.ids import CoolingUnitId, MinerId
 from agent.model.site_view import SiteView
 from agent.model.telemetry import CoolingReading

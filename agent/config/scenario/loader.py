@@ -17,8 +17,8 @@ from agent.config.settings import Settings
 from agent.config.source import Node, read_text
 from agent.config.wording import shown
 from agent.config.yaml_source import parse_yaml
-from agent.guard.limits import Mode
 from agent.model.errors import PolicyError
+from agent.model.guard import Mode
 
 KEYS = ("name", "seed", "duration", "tier", "site", "inventory", "agent", "history", "faults", "expect")
 SITE_KEYS = ("generate", "inventory")
