@@ -51,6 +51,7 @@ class State(Memory):
         event: AnyEvent = record.event
         match event:
             case AgentStarted():
+                self._resume()
                 self.started, self.stopped_at = (event, at), None
             case AgentStopped():
                 self.stopped_at = at
@@ -105,6 +106,14 @@ class State(Memory):
                 self.doubted.pop(event.pdu, None)
             case _:
                 assert_never(event)
+
+    def _resume(self) -> None:
+        """Count, for every run under way, that the agent broke off and takes it up again."""
+        if self.started is None or self.stopped_at is not None:
+            return
+        for incident in self.open_incidents:
+            if incident.run is not None and incident.phase is Phase.REMEDIATING:
+                self._change(incident.id, run=replace(incident.run, resumes=incident.run.resumes + 1))
 
     def _opened(self, event: IncidentOpened, at: float) -> None:
         self.incidents[event.incident] = Incident(

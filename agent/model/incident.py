@@ -133,6 +133,7 @@ class Run:
     Attributes:
         entered_at: UTC s at which the present state was entered.
         path: every state entered, in order, the present one last.
+        resumes: how often the agent broke off while this run was under way, and took it up again.
     """
 
     id: RunId
@@ -142,6 +143,7 @@ class Run:
     entered_at: float
     started_at: float
     path: tuple[str, ...]
+    resumes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

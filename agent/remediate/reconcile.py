@@ -70,6 +70,10 @@ FLASH_DEFERRED_S = 6 * 3600.0
 """A flash waits for those before it: its image's first one is proved for more than an hour, then one goes at a time."""
 
 
+MOST_RESUMES = 3
+"""A run during which the agent broke off more often may be what breaks it."""
+
+
 def deferred_s(verb: Verb) -> float:
     """Return how long the guards may put off an action before it is a person's business."""
     return FLASH_DEFERRED_S if verb is Verb.FLASH else DEFERRED_S
@@ -89,6 +93,8 @@ def reconcile(situation: Situation, table: Table | None) -> Decision:
         return Close(outcome(incident)) if situation.recovered else Hold(now + RECHECK_S)
     if table is None:
         return HandOver("playbook_changed")
+    if run.resumes > MOST_RESUMES:
+        return HandOver("resumed_too_often")
     trigger = table.playbook.on_recovered
     if situation.recovered and table.has(run.state, trigger):
         return Move(trigger, table.leads_to(run.state, trigger))

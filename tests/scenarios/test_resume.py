@@ -87,19 +87,33 @@ def test_a_long_way_down_ends_with_the_outlet_on(tmp_path: Path) -> None:
     assert bench.incident("m1").outcome is Outcome.AUTO_RESOLVED
 
 
-def test_dying_again_and_again_changes_nothing(tmp_path: Path) -> None:
+def dying_at(*points: Verb | What | str) -> Story:
     async def story(bench: Bench) -> None:
         await begin(bench, HUNG)
-        for at in (Verb.POWER_OFF, "dwell", What.RELAY_ON, "after_power"):
+        for at in points:
             await die(bench, at)
             await bench.sleep(DOWN_S)
             await bench.start()
-        await bench.until(lambda: closed(bench), 3000.0)
+        await bench.until(lambda: settled(bench), 3000.0)
 
+    return story
+
+
+def test_dying_again_and_again_changes_nothing(tmp_path: Path) -> None:
+    story = dying_at(Verb.POWER_OFF, "dwell", What.RELAY_ON)
     bench = play(tmp_path, configuration([(STOCK, 2)]), story)
     bench.check(touched=["m1"])
     assert bench.verbs("m1") == CYCLE
     assert bench.incident("m1").outcome is Outcome.AUTO_RESOLVED
+
+
+def test_a_run_that_the_agent_does_not_survive_four_times_is_a_person_s_and_the_outlet_is_on(tmp_path: Path) -> None:
+    story = dying_at("gather", Verb.POWER_OFF, What.RELAY_OFF, "dwell")
+    bench = play(tmp_path, configuration([(STOCK, 1)]), story)
+    bench.check(touched=["m1"])
+    incident = bench.incident("m1")
+    assert incident.escalation_reason == "resumed_too_often"
+    assert Counter(bench.done_to("m1")) == {What.RELAY_OFF: 1, What.RELAY_ON: 1}
 
 
 def test_what_somebody_put_right_in_the_meantime_is_not_switched_off(tmp_path: Path) -> None:
