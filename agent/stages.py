@@ -100,7 +100,10 @@ class Stages:
         for incident in self._memory.open_incidents:
             if incident.id in anew:
                 continue  # what it is now, the memory says from the next tick on
-            decision = self._decide(incident, now, recovered=self._has_recovered(incident, triaged))
+            recovered = self._has_recovered(incident, triaged)
+            if incident.phase is Phase.ESCALATED and incident.run is not None and not recovered:
+                continue  # a person has it, and its symptom stands
+            decision = self._decide(incident, now, recovered=recovered)
             events.extend(self._record(incident, decision, tick))
         for incident, action in duty.owed(self._memory, now):
             events.extend(self._ask(incident, Perform(action, duty.STATE), None, tick))

@@ -60,6 +60,7 @@ class LiveView:
         self._seen: dict[str, str] = {}
         self._watched: set[IncidentId] = set()
         self._known = 0
+        self._seq = -1
         self._watch = Stopwatch()
         self._drawn_at = -FRAME_S
         draws = console.is_terminal and not console.is_dumb_terminal
@@ -139,6 +140,9 @@ class LiveView:
 
     def _print_changes(self, site_s: float) -> None:
         """Print what became of the incidents that were open at the last look, and those that have been opened since."""
+        if self._memory.seq == self._seq:
+            return
+        self._seq = self._memory.seq
         still_open = {incident.id for incident in self._memory.open_incidents}
         known, self._known = self._known, len(self._memory.incidents)
         for incident_id in sorted({*self._watched, *still_open, *islice(self._memory.incidents, known, None)}):

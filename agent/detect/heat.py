@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.detect.screen import Rows, let_through
 from agent.model.columns import Bools, Floats
 from agent.model.site_view import Expected, SiteView
 from agent.model.topology import FAMILY_TRAITS, Cooling
@@ -50,6 +51,9 @@ PEERS_MIN = 3
 
 MAD_FLOOR = 0.01
 """Neighbours that agree more closely than this do not make a small difference a large one."""
+
+_RUNNING, _TUNING = int(Expected.RUNNING), int(Expected.TUNING)
+"""As plain numbers: numpy takes five times as long to compare with a member of an enumeration."""
 
 FULL_RPM = 6000.0
 FULL_SHARE = 0.95
@@ -119,6 +123,7 @@ class HeatWatch:
         self._board_limit_c: Floats = np.zeros(0)
         self._is_liquid: Bools = np.zeros(0, dtype=np.bool_)
         self._looked_at = self._learned_at = -np.inf
+        self._weighed: Rows = np.zeros(0, dtype=np.int64)
 
     def look(self, view: SiteView, now: float) -> None:
         """Bring everything up to `now` (UTC s); once a tick, whoever asks first."""
@@ -127,22 +132,15 @@ class HeatWatch:
         self._looked_at = now
         if len(self._chip_limit_c) != len(self.hot):
             self._know(view)
-        with np.errstate(invalid="ignore"):
-            self.headroom_k = np.fmin(
-                self._chip_limit_c - view.chip_max_c.value, self._board_limit_c - view.board_max_c.value
-            )
-            self.headroom_k[now - np.fmax(view.chip_max_c.at, view.board_max_c.at) > self.t.fresh_s] = np.nan
-            near = self.headroom_k <= self._near_k
-            recent = now - self._near_at <= CUT_OUT_S
+        headroom_k = self._chip_limit_c - view.chip_max_c.value
+        self.headroom_k = np.fmin(headroom_k, self._board_limit_c - view.board_max_c.value, out=headroom_k)
+        stale = np.fmax(view.chip_max_c.at, view.board_max_c.at) < now - self.t.fresh_s
+        self.headroom_k[stale.nonzero()[0]] = np.nan
         if now - self._learned_at >= LEARN_EVERY_S:
             self._learned_at = now
             self._learn(view, now)
-        recent |= view.hardware.protects
-        if not (near | recent | self.hot).any():
-            for since in (self._near_since, self._over_since, self._stopped_since):
-                since.fill(np.nan)
-            return
-        self._weigh(view, now, near, recent)
+        recent = (self._near_at >= now - CUT_OUT_S) | view.hardware.protects
+        self._weigh(view, now, let_through(self.headroom_k <= self._near_k, recent, self.hot))
 
     def rate_ratio(self, view: SiteView, row: int, window_s: float) -> float | None:
         """Return a row's work over a while, as a share of what it could do; None where that is not known yet.
@@ -155,7 +153,8 @@ class HeatWatch:
             return None
         share = float(view.derated[row])
         best_th = float(self._best_th[row] if share == 1.0 else self._best_at_share_th[row])
-        could_th = max(float(view.target_th()[row]), min(best_th, float(self._best_th[row]) * share))
+        target_th = float(view.target_th(slice(row, row + 1))[0])
+        could_th = max(target_th, min(best_th, float(self._best_th[row]) * share))
         return done[0] / done[1] / (could_th * 1e3 * float(self._usual[row]))
 
     def is_single(self, view: SiteView, row: int, now: float) -> bool:
@@ -234,41 +233,53 @@ class HeatWatch:
         mean = self._usual + (np.clip(reached, USUAL, 1.1) - self._usual) / np.maximum(self._rates, KNOWN_LOOKS)
         self._usual = np.where(sound, np.clip(mean, USUAL, 1.0), self._usual)
 
-    def _weigh(self, view: SiteView, now: float, near: Bools, recent: Bools) -> None:
-        """Note since when rows have been near their limit and slow, or at it, or stopped there; and which are hot."""
-        t = self.t
-        watched = (view.expected == Expected.RUNNING) | (view.expected == Expected.TUNING)
-        with np.errstate(invalid="ignore"):
-            over = watched & (self.headroom_k <= 0.0)
-            fans = (view.fan_min_rpm.value >= FULL_RPM) | (
-                (self._fastest_rpm > 0.0) & (view.fan_min_rpm.value >= FULL_SHARE * self._fastest_rpm)
-            )
-        candidates = watched & near & (self._is_liquid | fans)
-        slow = np.zeros_like(near)
-        for row in np.flatnonzero(candidates).tolist():
-            ratio = self.rate_ratio(view, row, RATE_S)
-            # Where firmware slows down early, a sound miner may be as warm on a hot day: a whole step has to show.
-            least = t.slow_ratio if self.headroom_k[row] <= t.near_k else STEP_RATIO
-            slow[row] = ratio is not None and ratio <= least
-        self._near_since = np.where(candidates, np.fmin(self._near_since, now), np.nan)
-        self._over_since = np.where(over, np.fmin(self._over_since, now), np.nan)
-        throttled = slow & (now - self._near_since >= t.throttled_s - JITTER_S)
-        over_long = now - self._over_since >= t.over_s - JITTER_S
-        self.cut_out = self._stopped(view, now, watched & recent)
-        self.hot = throttled | over_long | self.cut_out
-        with np.errstate(invalid="ignore"):
-            # Hot still, and its fans at full speed: it has only just stopped.
-            works = view.hashrate_th.value >= RAMPED * view.nominal_th
-            self._near_at[(self.headroom_k <= t.near_k) & (works | self._is_liquid | fans)] = now
+    def _weigh(self, view: SiteView, now: float, rows: Rows) -> None:
+        """Note since when these rows have been near their limit and slow, or at it, or stopped there; and who is hot.
 
-    def _stopped(self, view: SiteView, now: float, recent: Bools) -> Bools:
-        """Return the rows that stopped near their limit, or say so, and whose pool is not the reason."""
-        with np.errstate(invalid="ignore"):
-            idle = view.hashrate_th.value < STOPPED * view.nominal_th
-        stopped = recent & idle & (view.misses == 0) & (view.pool_alive.value != 0.0)
-        self._stopped_since = np.where(stopped, np.fmin(self._stopped_since, now), np.nan)
-        out: Bools = now - self._stopped_since >= self.t.cut_out_s - JITTER_S
-        return out
+        All others are cool, and have been for a while.
+        """
+        t = self.t
+        near_since, over_since = self._near_since[rows], self._over_since[rows]
+        stopped_since = self._stopped_since[rows]
+        for array in (self._near_since, self._over_since, self._stopped_since):
+            array[self._weighed] = np.nan
+        self.hot, self.cut_out = np.zeros((2, len(self.hot)), dtype=np.bool_)
+        self._weighed = rows
+        if not rows.size:
+            return
+        headroom_k, fan_rpm = self.headroom_k[rows], view.fan_min_rpm.value[rows]
+        expected, fastest_rpm = view.expected[rows], self._fastest_rpm[rows]
+        near = headroom_k <= self._near_k[rows]
+        watched = (expected == _RUNNING) | (expected == _TUNING)
+        fans = (fan_rpm >= FULL_RPM) | ((fastest_rpm > 0.0) & (fan_rpm >= FULL_SHARE * fastest_rpm))
+        candidates = watched & near & (self._is_liquid[rows] | fans)
+        slow = np.zeros_like(near)
+        for place in candidates.nonzero()[0].tolist():
+            ratio = self.rate_ratio(view, int(rows[place]), RATE_S)
+            # Where firmware slows down early, a sound miner may be as warm on a hot day: a whole step has to show.
+            least = t.slow_ratio if headroom_k[place] <= t.near_k else STEP_RATIO
+            slow[place] = ratio is not None and ratio <= least
+        near_since = np.where(candidates, np.fmin(near_since, now), np.nan)
+        over_since = np.where(watched & (headroom_k <= 0.0), np.fmin(over_since, now), np.nan)
+        recent = (self._near_at[rows] >= now - CUT_OUT_S) | view.hardware.protects[rows]
+        stopped = watched & recent & self._stands_still(view, rows)
+        stopped_since = np.where(stopped, np.fmin(stopped_since, now), np.nan)
+        throttled = slow & (now - near_since >= t.throttled_s - JITTER_S)
+        over_long = now - over_since >= t.over_s - JITTER_S
+        cut_out = now - stopped_since >= t.cut_out_s - JITTER_S
+        self.hot[rows[throttled | over_long | cut_out]] = True
+        self.cut_out[rows[cut_out]] = True
+        self._near_since[rows], self._over_since[rows] = near_since, over_since
+        self._stopped_since[rows] = stopped_since
+        # Hot still, and its fans at full speed: it has only just stopped.
+        works = view.hashrate_th.value[rows] >= RAMPED * view.nominal_th[rows]
+        self._near_at[rows[(headroom_k <= t.near_k) & (works | self._is_liquid[rows] | fans)]] = now
+
+    def _stands_still(self, view: SiteView, rows: Rows) -> Bools:
+        """Tell which of these rows answer and do not hash, and whose pool is not the reason: a cliff, no slope."""
+        idle = view.hashrate_th.value[rows] < STOPPED * view.nominal_th[rows]
+        still: Bools = idle & (view.misses[rows] == 0) & (view.pool_alive.value[rows] != 0.0)
+        return still
 
 
 def _stands_out(value: float, others: NDArray[np.float64], mads: float) -> bool:

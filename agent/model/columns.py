@@ -63,6 +63,7 @@ class Counter:
         "_cells",
         "_copied_at",
         "_next",
+        "_ring",
         "_times",
         "_totals",
         "_uncopied",
@@ -80,6 +81,7 @@ class Counter:
         self._base: Floats = np.zeros(n)
         self._times: Floats = np.full((HISTORY_SAMPLES if history else 0, n), np.nan)
         self._totals: Floats = np.full_like(self._times, np.nan)
+        self._ring = _cells(self._times)
         self._uncopied: Bools = np.zeros(n, dtype=np.bool_)
         self._copied_at = -math.inf if history else math.inf
         self._next = 0
@@ -127,9 +129,16 @@ class Counter:
 
         None while the history does not reach that far back.
         """
-        ages = self.at[row] - self._times[:, row]
-        old_enough = np.flatnonzero(ages >= window_s)
-        if old_enough.size == 0:
+        times, samples = self._ring, len(self._times)
+        newest_at, newest = self._cells[1][row], self._next - 1
+        low, high = 0, samples
+        while low < high:  # how many copies back; older ones lie further back, and those never made furthest
+            middle = (low + high) // 2
+            if newest_at - times[(newest - middle) % samples, row] < window_s:
+                low = middle + 1
+            else:
+                high = middle
+        start = (newest - low) % samples if low < samples else None
+        if start is None or not (age_s := newest_at - times[start, row]) >= window_s:
             return None
-        start = int(old_enough[np.argmin(ages[old_enough])])
-        return float(self.total[row] - self._totals[start, row]), float(ages[start])
+        return float(self.total[row] - self._totals[start, row]), float(age_s)

@@ -117,14 +117,18 @@ class Correlator:
         rows = rows[view.reach[rows] == Reach.SILENT]
         if rows.size < 2:
             return Correlation([], {}, None)
+        began = np.array([claims[row].since[row] for row in rows.tolist()])
+        alone = _is_alone(view, memory, rows)
+        known = any(map(explains_silence, memory.open_incidents))
+        if not (known or alone.any() or (now - began <= WINDOW_S).any()):
+            return Correlation([], {}, None)  # all of it is old, and in somebody's hands
         since = np.full(len(view.reach), np.nan)
-        since[rows] = [claims[row].since[row] for row in rows.tolist()]
+        since[rows] = began
         dark, cut_off = _told_apart(view, rows, now)
         shows = {Symptom.DARK: dark, Symptom.UNREACHABLE: cut_off}
         with np.errstate(invalid="ignore"):
             recent = now - since <= WINDOW_S
             young = now - since <= HOLD_S + WINDOW_S
-        alone = _is_alone(view, memory, rows)
         shared: list[Shared] = []
         braked, waits = np.zeros((2, len(dark)), dtype=np.bool_)
         for symptom, shown in shows.items():

@@ -34,13 +34,13 @@ class ExpectedState:
         ramp is complete; suspended while it says that it was told to sleep, or the agent told it. A flash goes on, as
         far as anybody knows, until it was verified or a person was asked.
         """
-        age_s = view.elapsed_s.value + (now - view.elapsed_s.at)
-        with np.errstate(invalid="ignore"):
-            young = age_s < self._grace_s
+        age_s = now - view.elapsed_s.at
+        age_s += view.elapsed_s.value
+        young = (age_s < self._grace_s).nonzero()[0]
         expected = view.expected
-        expected.fill(Expected.RUNNING)
-        expected[young & (view.tuned.value != 1.0)] = Expected.BOOTING
-        expected[view.suspended.value == 1.0] = Expected.SUSPENDED
+        expected.fill(int(Expected.RUNNING))
+        expected[young[view.tuned.value[young] != 1.0]] = Expected.BOOTING
+        expected[(view.suspended.value == 1.0).nonzero()[0]] = Expected.SUSPENDED
         rows = view.site.rows
         self._note_settled(view, memory, now)
         _told(view, memory)
