@@ -46,6 +46,7 @@ from agent.model.events import (
 )
 from agent.model.guard import Mode
 from agent.model.incident import Phase
+from agent.model.itself import Part
 from agent.model.memory import Memory
 from agent.model.verdicts import Detector
 from agent.observe.hold import HoldFile
@@ -56,6 +57,9 @@ from agent.stages import Stages
 from agent.touch import Touch
 
 _log = structlog.get_logger(__name__)
+
+PROVE_S, PROVE_EVERY_S = 1.0, 5.0
+"""A ledger that took so long for its last commit is tried again this often, until it is quick."""
 
 SETTLE_ON_STOP_S = 20.0
 """How long a stop waits for actions in flight; what is left is resumed at the next start."""
@@ -118,6 +122,7 @@ class Agent:
             modes=self._modes,
             guard=settings.guard,
             limits=settings.triage,
+            itself=settings.itself,
         )
         self._anchors = Anchors()
         self._past = Resume(self.view, self.memory, self._tables)
@@ -140,7 +145,7 @@ class Agent:
         await self.observer.start()
         await self.observer.first_full_poll()
         await self._commit([self._started()])
-        self._stages.restore()
+        self._stages.restore(self._clock.now())
         for intent in list(self.memory.flying.values()):
             self._resume(intent)
 
@@ -162,6 +167,7 @@ class Agent:
     async def tick(self) -> None:
         """Decide once, commit, and set in motion what was decided."""
         await self._follow_hold()
+        await self._doubt_ledger()
         for event in await self._decide(lambda: self._stages.tick(self._clock.now())):
             if isinstance(event, Intended):
                 self._launch(self._carry_out(event))
@@ -196,6 +202,17 @@ class Agent:
         work.add_done_callback(self._changing.discard)
         # Whoever asked may give up and go; what the ledger has by then must reach the memory all the same.
         await asyncio.shield(work)
+
+    def _note_commit(self, asked_at: float) -> None:
+        now = self._clock.now()
+        self.view.itself[Part.LEDGER].put(now - asked_at, now)
+
+    async def _doubt_ledger(self) -> None:
+        """Have a ledger that was slow prove now and then whether it still is: nothing is done that would tell."""
+        slow, asked_at = self.view.itself[Part.LEDGER], self._clock.now()
+        if slow.value >= PROVE_S and asked_at - slow.at >= PROVE_EVERY_S:
+            await self._ledger.prove()
+            self._note_commit(asked_at)
 
     async def heartbeat(self) -> int:
         """Make the ledger's writer prove that it lives; return the number of ticks so far."""
@@ -238,10 +255,12 @@ class Agent:
     async def _decide(self, decide: Callable[[], Sequence[AnyEvent]], actor: Actor = Actor.AGENT) -> Sequence[AnyEvent]:
         """Decide and commit what was decided; the memory cannot change in between."""
         async with self._commit_lock:
-            events = decide()
+            events, asked_at = decide(), self._clock.now()
             for record in await self._ledger.append(events, actor) if events else ():
                 self.memory.apply(record)
                 self._anchors.follow(record)
+            if events:
+                self._note_commit(asked_at)
         for event in events:
             announce(event)
         return events

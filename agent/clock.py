@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 class Clock:
     """Tells steady UTC in seconds since the epoch, at millisecond resolution or better."""
 
-    __slots__ = ("_epoch_s", "_monotonic", "_started_s")
+    __slots__ = ("_epoch_s", "_monotonic", "_started_s", "_wall")
 
-    def __init__(self, monotonic: Callable[[], float], epoch_s: float) -> None:
+    def __init__(self, monotonic: Callable[[], float], epoch_s: float, wall: Callable[[], float] | None = None) -> None:
         self._monotonic = monotonic
+        self._wall = wall
         self._started_s = monotonic()
         self._epoch_s = epoch_s
 
     @classmethod
     def real(cls) -> "Clock":
         """Return a clock anchored to the wall clock as it reads now."""
-        return cls(time.monotonic, time.time())
+        return cls(time.monotonic, time.time(), time.time)
 
     @classmethod
     def virtual(cls, loop: "AbstractEventLoop", epoch_s: float) -> "Clock":
@@ -35,6 +36,13 @@ class Clock:
     def now(self) -> float:
         """Return steady UTC in seconds."""
         return self._epoch_s + (self._monotonic() - self._started_s)
+
+    def wall_ahead_s(self) -> float:
+        """Return by how much the wall clock is ahead of steady UTC now, in s; negative where it is behind.
+
+        Small and all but constant, unless somebody sets that clock. Where there is none, as under virtual time, 0.
+        """
+        return 0.0 if self._wall is None else self._wall() - self.now()
 
     def not_before(self, moment: float) -> float:
         """Set the clock forward to `moment` (UTC s) if it is behind it; return by how many seconds it was.

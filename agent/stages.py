@@ -6,6 +6,7 @@ It reads the view and the memory and returns the events to commit; intents among
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from agent.detect.itself import SelfDetector, SelfThresholds
 from agent.guard import approval
 from agent.guard.limits import GuardLimits
 from agent.guard.order import judge
@@ -41,6 +42,7 @@ from agent.remediate.ticket import ticket
 from agent.triage.correlate import Correlator
 from agent.triage.evidence import evidence_of
 from agent.triage.expected import ExpectedState
+from agent.triage.itself import suspect
 from agent.triage.lifecycle import Triage, triage
 from agent.triage.limits import TriageLimits
 
@@ -74,6 +76,7 @@ class Stages:
         modes: Mapping[str, Mapping[Risk, Mode]],
         guard: GuardLimits,
         limits: TriageLimits,
+        itself: SelfThresholds | None = None,
     ) -> None:
         self._view = view
         self._memory = memory
@@ -84,10 +87,19 @@ class Stages:
         self._limits = limits
         self._expected = ExpectedState(view)
         self._correlator = Correlator(view.domains)
+        self._itself = SelfDetector(itself or SelfThresholds())
         self._calm_at = 0.0
 
     def tick(self, now: float) -> list[AnyEvent]:
-        """Return everything this tick decided, to be committed together. `now` is UTC s."""
+        """Return everything this tick decided, to be committed together. `now` is UTC s.
+
+        The agent suspects itself first: while it is blind, and in the tick in which its own trouble begins or ends, it
+        judges nobody else and does nothing but what it owes.
+        """
+        ailment = self._itself.judge(self._view.itself, now)
+        own = suspect(self._memory, ailment, self._limits, now)
+        if own or self._view.itself.blind:
+            return [*own, *self._owed(_Tick(now, (), None))]
         self._expected.update(self._view, self._memory, now)
         verdicts = [detector.judge(self._view, now) for detector in self._detectors]
         triaged = triage(self._view, self._memory, verdicts, self._limits, now, correlator=self._correlator)
@@ -98,23 +110,35 @@ class Stages:
         events.extend(outlet_map.judged(self._memory, self._view, now))
         anew = {e.incident for e in events if isinstance(e, IncidentReclassified | IncidentAbsorbed)}
         for incident in self._memory.open_incidents:
-            if incident.id in anew:
+            if incident.is_own or incident.id in anew:
                 continue  # what it is now, the memory says from the next tick on
             recovered = self._has_recovered(incident, triaged)
             if incident.phase is Phase.ESCALATED and incident.run is not None and not recovered:
                 continue  # a person has it, and its symptom stands
             decision = self._decide(incident, now, recovered=recovered)
             events.extend(self._record(incident, decision, tick))
-        for incident, action in duty.owed(self._memory, now):
-            events.extend(self._ask(incident, Perform(action, duty.STATE), None, tick))
+        events.extend(self._owed(tick, alone=False))
         for incident, action in restore.owed(self._memory, self._view, now):
             events.extend(self._ask(incident, Perform(action, restore.STATE), None, tick))
         for incident, action in failback.owed(self._memory, self._view, now):
             events.extend(self._ask(incident, Perform(action, failback.STATE), None, tick))
         return events
 
-    def restore(self) -> None:
-        """Hand the detectors the symptoms of the incidents that were open when the agent went down."""
+    def _owed(self, tick: _Tick, *, alone: bool = True) -> list[AnyEvent]:
+        """Ask for the switch-ons that are due; `alone`: no run goes on, so those of runs are asked for too."""
+        events: list[AnyEvent] = []
+        for incident in self._memory.open_incidents if alone else ():
+            if self._memory.owes(incident.id):
+                events.extend(self._record(incident, self._decide(incident, tick.now, recovered=False), tick))
+        for incident, action in duty.owed(self._memory, tick.now):
+            events.extend(self._ask(incident, Perform(action, duty.STATE), None, tick))
+        return events
+
+    def restore(self, now: float) -> None:
+        """Hand the detectors the symptoms of the incidents that were open when the agent went down; `now` is UTC s."""
+        own = self._memory.own_incident
+        if own is not None and own.is_open:
+            self._itself.restore(own.began, own.cause, now)
         for incident in self._memory.open_incidents:
             for detector in self._detectors:
                 if detector.category is incident.category:
@@ -125,9 +149,13 @@ class Stages:
     def situation(self, incident: Incident, now: float, *, recovered: bool) -> Situation | None:
         """Return what a run may look at; None while the incident has no run or its miner left the inventory."""
         miner = incident.members[0]
-        if incident.run is None or miner not in self._view.site.rows:
+        run = incident.run
+        if run is None or miner not in self._view.site.rows:
             return None
-        return Situation(now, incident, incident.run, self._view.site.miner(miner), self._view.row(miner), recovered)
+        own = self._memory.own_incident
+        if own is not None and own.is_open and not self._memory.owes(incident.id):
+            run = run.stood_still(own.began, now)
+        return Situation(now, incident, run, self._view.site.miner(miner), self._view.row(miner), recovered)
 
     def _has_recovered(self, incident: Incident, triaged: Triage) -> bool:
         """Whether its symptom is gone. One that a person was asked about is not over while what was changed stands."""

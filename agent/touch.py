@@ -19,9 +19,13 @@ from agent.drivers.net import Addresses, Credentials, Dialer
 from agent.drivers.pdus import pdu_driver
 from agent.drivers.snmp import SnmpClient
 from agent.drivers.switches import switch_driver
+from agent.drivers.this_host import ThisHost
+from agent.model.errors import AgentError
 from agent.model.ids import MinerId
+from agent.model.probe import NameFault
 from agent.model.site_view import SiteView
 from agent.model.topology import Miner
+from agent.observe.itself import AnswersNames, OwnHost
 from agent.observe.observer import Observer
 from agent.observe.pools import ProbesPools
 
@@ -79,6 +83,7 @@ class Wired:
         credentials: the secrets that the settings name.
         nameservers: who tells the pools' addresses; the system's own where None.
         trust: what certificates of pools are checked against; the system's own authorities where None.
+        host: the machine the agent runs on; the real one where None.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class Wired:
         credentials: Credentials,
         nameservers: Sequence[str] | None = None,
         trust: ssl.SSLContext | None = None,
+        host: OwnHost | None = None,
     ) -> None:
         site = settings.site
         self.view = SiteView(site)
@@ -111,6 +117,8 @@ class Wired:
             pdu_drivers=pdus,
             switch_drivers=switches,
             settings=settings.poll,
+            host=host or ThisHost(clock, site.hosts, settings.own.gateways),
+            names=_names(settings, dialer, nameservers),
             cooling_drivers=cooling,
             pool_prober=_prober(dialer, clock, nameservers, trust) if site.pools else None,
         )
@@ -147,3 +155,24 @@ def _prober(
     from agent.drivers.pools import PoolProbe, Resolver  # noqa: PLC0415 - heavy, and only for a site with pools
 
     return PoolProbe(dialer, Resolver(dialer, nameservers), clock, trust=trust)
+
+
+def _names(settings: Settings, dialer: Dialer, nameservers: Sequence[str] | None) -> AnswersNames | None:
+    """Return what asks the nameservers for a name that the site needs; None where it needs none."""
+    if settings.own.dns_name is None and not settings.site.pools:
+        return None
+    from agent.drivers.pools import Resolver, is_address  # noqa: PLC0415 - heavy, and only for a site that needs names
+
+    named = (pool.host for pool in settings.site.pools if not is_address(pool.host))
+    name = settings.own.dns_name or next(named, None)
+    if name is None:
+        return None
+    resolver = Resolver(dialer, nameservers)
+
+    async def answers() -> bool | None:
+        try:
+            return (await resolver.look_up(name)).fault is not NameFault.SILENT
+        except AgentError:
+            return None
+
+    return answers

@@ -4,9 +4,10 @@ An incident is taken apart into its *spells*: it begins with a detection and end
 relapse within the minimum healthy period re-opens the same incident and begins another spell. A fault lasts from its
 beginning until the miner is really well again (a disturbance: until it ends), or for ever.
 
-1. A spell *fits* a fault if they share a miner and the spell was detected between the fault's beginning and its end
-   plus MATCH_SLACK_S, both included. What lingers, a broken pool or a clog, goes on fitting incidents of its category
-   until it is itself again, though its miners are well by then, with another pool or at less power: it is broken still.
+1. A spell *fits* a fault if they share a miner, or both are the agent's own and have none, and the spell was detected
+   between the fault's beginning and its end plus MATCH_SLACK_S, both included. What lingers, a broken pool or a clog,
+   goes on fitting incidents of its category until it is itself again, though its miners are well by then, with another
+   pool or at less power: it is broken still.
 2. A spell *belongs* to one of the faults it fits: one that counts before a disturbance, then one of the incident's
    category, then the one that began last. A miner that breaks again within the hour is found by the relapse, and the
    delay counts from the second fault to that relapse.
@@ -31,6 +32,9 @@ from dataclasses import dataclass
 from agent.model.ids import MinerId
 from agent.model.incident import Incident, Spell
 from simulators.truth import FaultTruth
+
+OWN = MinerId("")
+"""Stands for the agent's own machine where miners stand otherwise; no miner is called so."""
 
 MATCH_SLACK_S = 300.0
 """A detector's memory: a symptom may still be reported for so long after its fault is over."""
@@ -82,7 +86,7 @@ def match(faults: Sequence[FaultTruth], incidents: Iterable[Incident], epoch_s: 
     """
     at_miner: dict[MinerId, list[int]] = {}
     for place, fault in enumerate(faults):
-        for miner in fault.miners:
+        for miner in _concerned(fault.miners):
             at_miner.setdefault(miner, []).append(place)
     spells = sorted(
         ((spell, incident) for incident in incidents for spell in incident.spells),
@@ -91,7 +95,7 @@ def match(faults: Sequence[FaultTruth], incidents: Iterable[Incident], epoch_s: 
     sightings = []
     own: dict[int, list[Sighting]] = {}
     for spell, incident in spells:
-        places = dict.fromkeys(place for miner in incident.members for place in at_miner.get(miner, ()))
+        places = dict.fromkeys(place for miner in _concerned(incident.members) for place in at_miner.get(miner, ()))
         sighting = Sighting(incident, spell, _best(faults, places, incident, spell.detected_at - epoch_s))
         sightings.append(sighting)
         if sighting.fault is not None:
@@ -106,6 +110,11 @@ def match(faults: Sequence[FaultTruth], incidents: Iterable[Incident], epoch_s: 
     finds = {place: Find(tuple(found), None) for place, found in own.items() if faults[place].counts}
     finds |= {place: Find((), told[index]) for place, index in carriers.items()}
     return Matches(told, dict(sorted(finds.items())))
+
+
+def _concerned(miners: Sequence[MinerId]) -> Sequence[MinerId]:
+    """Return the miners; in place of none the agent's own machine."""
+    return miners or (OWN,)
 
 
 def _best(faults: Sequence[FaultTruth], places: Iterable[int], incident: Incident, at: float) -> int | None:
@@ -126,11 +135,11 @@ def _carriers(
         return {}
     at_miner: dict[MinerId, list[int]] = {}
     for index, sighting in enumerate(sightings):
-        for miner in sighting.incident.members:
+        for miner in _concerned(sighting.incident.members):
             at_miner.setdefault(miner, []).append(index)
     found = {}
     for place in places:
-        near = sorted({index for miner in faults[place].miners for index in at_miner.get(miner, ())})
+        near = sorted({index for miner in _concerned(faults[place].miners) for index in at_miner.get(miner, ())})
         carrier = next((i for i in near if _carries(sightings[i], faults[place], epoch_s)), None)
         if carrier is not None:
             found[place] = carrier

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from agent.model.errors import PolicyError
 from agent.model.ids import MinerId, PduId, SwitchId
 from agent.model.topology import Family, Site
+from simulators.agent_host import SimulatedHost, keep_busy
 from simulators.devices.cooling_units import CoolingServers
-from simulators.devices.dns import DnsServer, names_of
+from simulators.devices.dns import DnsFault, DnsServer, names_of
 from simulators.devices.host import Timing
 from simulators.devices.miners import MinerServers
 from simulators.devices.snmp_devices import SnmpDevices, SnmpLogin
@@ -34,6 +35,7 @@ class SimulatedSite:
     Attributes:
         secrets: what a client must know to log in.
         dialer: where a client finds each device.
+        host: the machine that the agent runs on.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class SimulatedSite:
         self.dialer = LoopbackDialer()
         self.plant = SitePlant(site, seed=seed, start_s=asyncio.get_running_loop().time(), history=history)
         self.truth = Truth(self.plant)
+        self.host = SimulatedHost(self.plant.host)
         timing = Timing(epoch_s=epoch_s)
         self._miners = MinerServers(self.plant, self.secrets, logins, ssh_logins=ssh_logins, timing=timing)
         self._snmp = SnmpDevices(self.plant, self.secrets, pdu_access, switch_access)
@@ -61,12 +64,13 @@ class SimulatedSite:
             epoch_s=epoch_s,
             advance=self.plant.advance,
             blocks_between=self.plant.history.blocks_between,
+            heard=lambda: self.plant.host.reaches_pools,
         )
         self._cooling = CoolingServers(self.plant)
         self._names = DnsServer(
-            f"dns.{site.name}.{site.miners[0].host}", names_of(pool.host for pool in site.pools), self._pools.dns_fault
+            f"dns.{site.name}.{site.miners[0].host}", names_of(pool.host for pool in site.pools), self._dns_fault
         )
-        self._advancing: asyncio.Task[None] | None = None
+        self._living: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Open every device's sockets.
@@ -88,7 +92,10 @@ class SimulatedSite:
                 f"expected the simulated devices' loopback addresses to be free: {error.strerror}; "
                 "another demo or dry run of this site is still running, end it first"
             ) from None
-        self._advancing = asyncio.create_task(self._advance())
+        self._living = [asyncio.create_task(self._advance()), asyncio.create_task(keep_busy(self.plant.host))]
+
+    def _dns_fault(self, name: str) -> DnsFault | None:
+        return self._pools.dns_fault(name) if self.plant.host.reaches_names else DnsFault.SILENT
 
     @property
     def nameservers(self) -> tuple[str, ...]:
@@ -102,10 +109,10 @@ class SimulatedSite:
 
     async def stop(self) -> None:
         """Close everything."""
-        if self._advancing is not None:
-            self._advancing.cancel()
+        for task in self._living:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._advancing
+                await task
         self._names.stop()
         await self._pools.stop()
         await self._cooling.stop()

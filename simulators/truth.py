@@ -29,7 +29,7 @@ class FaultTruth:
 
     Attributes:
         counts, fixable, causes: as its kind declares.
-        miners: whom it hits.
+        miners: whom it hits; nobody where it is the agent's own machine.
         over_at: its miners really healthy again, or the disturbance ended; None while it lasts.
         gone_at: when what is broken was itself again; that may be long after its miners were well. None before, and
             for all faults that do not linger.
@@ -120,6 +120,11 @@ class _Injected:
     fixable: bool
     masked: bool
     ended_at: float | None = None
+
+    @property
+    def is_of_host(self) -> bool:
+        """Whether it befalls the agent's own machine, and no miner."""
+        return self.target.startswith(f"{On.HOST}:")
 
 
 @dataclass(slots=True)
@@ -247,7 +252,7 @@ class Truth:
         return FaultTruth(
             kind.name,
             kind.category,
-            kind.counts and bool(injected.miners),
+            kind.counts and (bool(injected.miners) or injected.is_of_host),
             injected.fixable,
             kind.causes,
             injected.miners,

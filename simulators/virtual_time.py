@@ -142,6 +142,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Return virtual seconds since the loop was made."""
         return self._virtual_s
 
+    def stall(self, for_s: float) -> None:
+        """Let so much time go by in which nothing runs, as if what runs now had taken it."""
+        self._virtual_s += for_s
+
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Run `func` in a thread; the clock stands still until it is done."""
         future = super().run_in_executor(executor, func, *args)
@@ -167,6 +171,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             return REAL_WAIT_S
         self._virtual_s += timeout
         return 0.0
+
+
+def stall(for_s: float) -> None:
+    """Keep the running loop busy for so long: its clock jumps where it is virtual, else this thread sleeps."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualTimeLoop):
+        loop.stall(for_s)
+    else:
+        time.sleep(for_s)
 
 
 def run(

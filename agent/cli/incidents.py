@@ -10,7 +10,7 @@ from agent.ledger import queries
 from agent.ledger.queries import History
 from agent.model.events import Closed, Escalated
 from agent.model.ids import IncidentId
-from agent.model.incident import LOGS, Category, Incident
+from agent.model.incident import LOGS, OWN, Category, Incident
 from agent.report.table import Table, show, write_json
 from agent.report.text import NOTHING, duration, instant, named, pairs, spelt
 from agent.report.timeline import tell
@@ -108,7 +108,7 @@ def _standing(incident: Incident) -> Table:
     run = incident.run
     rows = [
         ("category", f"{incident.category}, {incident.cause}, severity {incident.severity.value}"),
-        ("miners", named(incident.members)),
+        ("miners", named(incident.members) or OWN),
         ("state", _state(incident)),
         ("detected", instant(incident.detected_at)),
         ("first action", _after(incident, incident.remediation_started_at)),
@@ -172,7 +172,7 @@ def _state(incident: Incident) -> str:
 
 
 def _members(incident: Incident) -> str:
-    first, *others = incident.members or ("",)
+    first, *others = incident.members or (OWN,)
     return f"{first} +{len(others)}" if others else first
 
 

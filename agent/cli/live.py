@@ -15,7 +15,7 @@ from agent.clock import Stopwatch
 from agent.ledger.fold import State
 from agent.model.action import Verb
 from agent.model.ids import IncidentId
-from agent.model.incident import Incident, Outcome, Phase
+from agent.model.incident import OWN, Incident, Outcome, Phase
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.report.table import printable
@@ -131,7 +131,7 @@ class LiveView:
             style = PHASE_STYLE[incident.phase]
             table.add_row(
                 incident.id,
-                printable(", ".join(incident.members)),
+                printable(", ".join(incident.members or (OWN,))),
                 _words(incident.cause),
                 Text(_ending(incident) or _words(_state(incident)), style=style),
                 " ".join(_mark(a.verb, a.result) for a in incident.attempts),

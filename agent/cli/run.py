@@ -192,6 +192,7 @@ async def _touch(
             credentials=redact(simulated.secrets),
             nameservers=simulated.nameservers,
             trust=simulated.trust(),
+            host=simulated.host,
         )
         yield wired, DrillMaster(simulated.truth).routes
 

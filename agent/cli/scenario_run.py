@@ -18,7 +18,7 @@ from agent.app import Agent
 from agent.cli import logs
 from agent.cli.expectations import Evidence, flattened, judge
 from agent.cli.live import LiveView, site_rate
-from agent.cli.simulated import Staged, with_logins
+from agent.cli.simulated import SimulatedDisk, Staged, with_logins
 from agent.cli.tiers import TIERS, Tier
 from agent.clock import Clock, Stopwatch
 from agent.config.scenario import Catalogue, Scenario, TierName, Timed, load_scenario
@@ -26,7 +26,6 @@ from agent.config.scenario.history import HistoryPlan
 from agent.config.scenario.plan import MIX
 from agent.ledger.fold import State
 from agent.ledger.reader import read
-from agent.ledger.store import Ledger
 from agent.model.action import Verb
 from agent.model.errors import InvariantError
 from agent.model.events import ApprovalAsked, Intended
@@ -145,9 +144,10 @@ async def _run(
     clock = Clock.virtual(loop, EPOCH_S)
     logs.configure(stream=log, now=clock.now)
     settings = with_logins(scenario.settings)
-    ledger = Ledger.open(path, clock, threaded=False, synced=False)
+    ledger = SimulatedDisk.open(path, clock, threaded=False, synced=False)
     try:
         async with tier.stage(settings, clock, seed=scenario.seed, history=_surroundings(scenario.history)) as staged:
+            ledger.host = staged.plant.host
             agent = Agent(settings, ledger, clock, touch=staged.touch, simulated=True, on_auto=False)
             await agent.start()
             happenings = list(_happenings(scenario, staged.plant))

@@ -10,12 +10,16 @@ from agent.config import Settings
 from agent.drivers.hosts.access import SshAccess, SshBook
 from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
+from agent.ledger.chain import Body
+from agent.ledger.store import Ledger
+from agent.model.events import Actor, Record
 from agent.model.ids import MinerId
 from agent.model.topology import Family, Miner
 from agent.touch import Touch
 from simulators.devices.miners import SSH_LOGIN
 from simulators.devices.snmp_devices import SnmpLogin
 from simulators.devices.ssh_keys import HostKeys
+from simulators.plant.agent_host import AgentHostPlant
 from simulators.plant.history import HistorySettings
 from simulators.plant.site import SitePlant
 from simulators.rehearsal import Injection, rehearse
@@ -68,6 +72,17 @@ def ssh_login(book: SshBook, miner: Miner) -> tuple[str, str]:
     """Return user and credential of a simulated control board: the configuration's, or a stand-in."""
     access = book.of(miner)
     return SSH_LOGIN if access is None else (access.user, access.credential)
+
+
+class SimulatedDisk(Ledger):
+    """A ledger on the simulated machine's disk, which takes what the plant says that it takes."""
+
+    host: AgentHostPlant | None = None
+
+    async def _commit(self, bodies: Sequence[Body], actor: Actor, *, proves: bool = False) -> list[Record]:
+        if self.host is not None and self.host.disk_s > 0.0:
+            await asyncio.sleep(self.host.disk_s)
+        return await super()._commit(bodies, actor, proves=proves)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ async def _byte_by_byte(
             credentials=redact(site.secrets),
             nameservers=site.nameservers,
             trust=site.trust(),
+            host=site.host,
         )
         yield Staged(site.plant, site.truth, touch)
 

@@ -33,6 +33,7 @@ from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.hardware import HardwareThresholds
 from agent.detect.hiccup import HiccupThresholds
+from agent.detect.itself import SelfThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
@@ -43,7 +44,7 @@ from agent.drivers.snmp import SnmpAccess
 from agent.guard.limits import GuardLimits
 from agent.model.action import Risk
 from agent.model.ids import MinerId, PduId, SwitchId
-from agent.observe.settings import PollSettings
+from agent.observe.settings import OwnSettings, PollSettings
 from agent.triage.limits import TriageLimits
 
 SALVAGE_ROUNDS = 6
@@ -190,6 +191,8 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         hardware=HardwareThresholds(**config.hardware.model_dump()),
         degraded=DegradedThresholds(**config.degraded.model_dump()),
         psu_hiccup=HiccupThresholds(**config.psu_hiccup.model_dump()),
+        itself=SelfThresholds(**config.itself.model_dump(exclude={"gateways", "dns_name"})),
+        own=OwnSettings(tuple(config.itself.gateways), config.itself.dns_name),
         guard=GuardLimits(**config.guard.model_dump()),
         triage=TriageLimits(**config.triage.model_dump()),
         pdu_access=MappingProxyType({PduId(pdu.id): _access(pdu.snmp) for pdu in config.pdus}),

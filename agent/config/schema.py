@@ -37,6 +37,7 @@ from agent.config.schema_thresholds import (
     PoolLossSection,
     RejectsSection,
     Section,
+    SelfSection,
     StuckSection,
     UnsteadyPoolSection,
 )
@@ -155,6 +156,8 @@ class ConfigFile(Section):
     """When a miner counts as working for somebody else."""
     firmware: FirmwareSection = FirmwareSection()
     """When a miner's firmware counts as crashing."""
+    itself: SelfSection = SelfSection()
+    """When the agent suspects itself: its network, clock, ledger and haste."""
     guard: GuardSection = GuardSection()
     """Limits of power actions."""
     triage: TriageSection = TriageSection()

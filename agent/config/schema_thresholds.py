@@ -2,12 +2,13 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent.config.fields import Number, Whole
+from agent.config.fields import Host, Number, Whole
 from agent.detect.degraded import DegradedThresholds
 from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.hardware import HardwareThresholds
 from agent.detect.hiccup import HiccupThresholds
+from agent.detect.itself import SelfThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
@@ -24,6 +25,7 @@ DAY_S = 86_400.0
 _HARDWARE = HardwareThresholds()
 _DEGRADED = DegradedThresholds()
 _HICCUP = HiccupThresholds()
+_SELF = SelfThresholds()
 
 
 class Section(BaseModel):
@@ -191,3 +193,18 @@ class HiccupSection(Section):
     """Seconds that a miner must have been up: one that was not starts again for another reason."""
     clear_s: Number = Field(default=_HICCUP.clear_s, ge=600, le=86_400)
     """Seconds without another one before it is over."""
+
+
+class SelfSection(Section):
+    """When the agent suspects itself, and holds everything but safety."""
+
+    gateways: list[Host] = Field(default=[], max_length=8)
+    """Routers of which one must answer; by default the one of this machine's default route."""
+    dns_name: Host | None = None
+    """The name that this machine's nameservers must answer for, at all; by default that of the first pool with one."""
+    ledger_s: Number = Field(default=_SELF.ledger_s, ge=0.1, le=60)
+    """Seconds that a commit of the ledger takes from which on its disk is too slow."""
+    loop_lag_s: Number = Field(default=_SELF.loop_lag_s, ge=0.2, le=60)
+    """Seconds by which the agent is late from which on its machine is overloaded."""
+    clock_step_s: Number = Field(default=_SELF.clock_step_s, ge=1, le=DAY_S)
+    """Seconds by which the wall clock jumps that count as a step."""

@@ -10,6 +10,7 @@ from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.hardware import HardwareThresholds
 from agent.detect.hiccup import HiccupThresholds
+from agent.detect.itself import SelfThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
@@ -22,7 +23,7 @@ from agent.model.action import Risk
 from agent.model.guard import Mode
 from agent.model.ids import PduId, SwitchId
 from agent.model.topology import Family, Site
-from agent.observe.settings import PollSettings
+from agent.observe.settings import OwnSettings, PollSettings
 from agent.triage.limits import TriageLimits
 
 
@@ -34,6 +35,7 @@ class Settings:
         mode: how far the agent may go, where `trust` says nothing else.
         trust: exceptions from `mode`, by playbook and risk.
         tick_s: s between two decisions.
+        itself, own: when the agent suspects itself, and what of its own it looks at.
         ssh: how control boards are logged in to.
         ledger: the ledger's file.
         fingerprint: hex SHA-256 over the contents of configuration and inventory; comments and layout do not matter.
@@ -54,6 +56,8 @@ class Settings:
     hardware: HardwareThresholds
     degraded: DegradedThresholds
     psu_hiccup: HiccupThresholds
+    itself: SelfThresholds
+    own: OwnSettings
     guard: GuardLimits
     triage: TriageLimits
     pdu_access: Mapping[PduId, SnmpAccess]

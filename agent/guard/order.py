@@ -12,6 +12,7 @@ from agent.guard.flash import flash
 from agent.guard.hold import hold
 from agent.guard.hot import hot
 from agent.guard.in_flight import in_flight
+from agent.guard.itself import itself
 from agent.guard.mode import mode
 from agent.guard.moved import moved
 from agent.guard.one_writer import one_writer
@@ -42,6 +43,7 @@ GATES: tuple[Gate, ...] = (
     one_writer,
     setpoint,
     hold,
+    itself,
     stale,
     hot,
     storm,

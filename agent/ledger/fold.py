@@ -128,12 +128,14 @@ class State(Memory):
             domain=event.domain,
         )
         self._open[event.incident] = None
-        self._own(event.incident, event.category, event.members)
+        self._take(event.incident, event.category, event.members)
+        if not event.members:
+            self._own = event.incident
 
     def _joined(self, event: IncidentJoined) -> None:
         incident = self.incidents[event.incident]
         self._change(incident.id, members=(*incident.members, *event.members), severity=event.severity)
-        self._own(incident.id, incident.category, event.members)
+        self._take(incident.id, incident.category, event.members)
 
     def _reclassified(self, event: IncidentReclassified) -> None:
         incident = self.incidents[event.incident]
@@ -146,7 +148,7 @@ class State(Memory):
             phase=Phase.OPEN,
             run=None,
         )
-        self._own(incident.id, event.category, incident.members)
+        self._take(incident.id, event.category, incident.members)
 
     def _closed(self, event: Closed, at: float) -> None:
         mitigated = self.incidents[event.incident].mitigated_at
@@ -160,8 +162,9 @@ class State(Memory):
         )
         self._end(event.incident)
         self._prove(event.incident, at)
+        self._go_on(self.incidents[event.incident], at)
 
-    def _own(self, incident: IncidentId, category: Category, members: tuple[MinerId, ...]) -> None:
+    def _take(self, incident: IncidentId, category: Category, members: tuple[MinerId, ...]) -> None:
         for miner in members:
             self._latest[(category, miner)] = incident
             self._owner[miner] = incident
@@ -180,7 +183,7 @@ class State(Memory):
     def _relapsed(self, event: IncidentRelapsed) -> None:
         incident = self.incidents[event.incident]
         self._open[incident.id] = None
-        self._own(incident.id, incident.category, incident.members)
+        self._take(incident.id, incident.category, incident.members)
         self._change(
             event.incident,
             phase=Phase.OPEN,
@@ -284,6 +287,14 @@ class State(Memory):
             del self.flashes[flash.miner]
             if flash.image not in self.frozen:
                 self.proven.setdefault(flash.image, {})[flash.miner] = at
+
+    def _go_on(self, closed: Incident, at: float) -> None:
+        """Let runs go on where they stood when the agent's own trouble began: nothing could be done or seen since."""
+        if not closed.is_own:
+            return
+        for incident in self.open_incidents:
+            if incident.run is not None and not self.owes(incident.id):
+                self._change(incident.id, run=incident.run.stood_still(closed.began, at))
 
     def _freeze(self, incident: IncidentId) -> None:
         """Freeze the image of an incident's flash: a person is asked, so it did not end well."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Self, TextIO
 
 from agent.clock import Clock
 from agent.ledger import database
@@ -38,7 +38,7 @@ class Ledger:
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path, clock: Clock, *, threaded: bool, synced: bool = True) -> "Ledger":
+    def open(cls, path: Path, clock: Clock, *, threaded: bool, synced: bool = True) -> Self:
         """Take ownership of the ledger at `path`, creating or migrating it.
 
         Args:
@@ -77,13 +77,11 @@ class Ledger:
             LedgerError: closed, or the disk refused; none of these events is recorded, and nothing else is lost.
             InvariantError: an event holds what its declaration does not allow; none of these is recorded.
         """
-        bodies = [encode(event) for event in events]
-        outcome = (
-            await self._enqueue(bodies, actor) if self._threaded else self._writer.commit([self._job(bodies, actor)])[0]
-        )
-        if isinstance(outcome, AgentError):
-            raise outcome
-        return outcome
+        return await self._commit([encode(event) for event in events], actor)
+
+    async def prove(self) -> None:
+        """Have the disk take a write that says nothing, and return once it is durable; raises as `append` does."""
+        await self._commit((), Actor.AGENT, proves=True)
 
     def records(self, since_seq: int = 0) -> Iterator[Record]:
         """Return the committed records after `since_seq`, in order; raises as `agent.ledger.reader.read`."""
@@ -101,10 +99,20 @@ class Ledger:
         finally:
             self._lock.close()
 
-    async def _enqueue(self, bodies: Sequence[Body], actor: Actor) -> Outcome:
+    async def _commit(self, bodies: Sequence[Body], actor: Actor, *, proves: bool = False) -> list[Record]:
+        outcome = (
+            await self._enqueue(bodies, actor, proves=proves)
+            if self._threaded
+            else self._writer.commit([self._job(bodies, actor, proves=proves)])[0]
+        )
+        if isinstance(outcome, AgentError):
+            raise outcome
+        return outcome
+
+    async def _enqueue(self, bodies: Sequence[Body], actor: Actor, *, proves: bool) -> Outcome:
         await self._room.acquire()
         try:
-            job = self._job(bodies, actor)
+            job = self._job(bodies, actor, proves=proves)
         except LedgerError:
             self._room.release()
             raise
@@ -115,7 +123,7 @@ class Ledger:
         # Shielded: a cancelled append keeps its room, and its future, until the writer is through with it.
         return await asyncio.shield(future)
 
-    def _job(self, bodies: Sequence[Body], actor: Actor) -> Job:
+    def _job(self, bodies: Sequence[Body], actor: Actor, *, proves: bool) -> Job:
         if self._closed:
             raise LedgerError(f"ledger {self.path}: it is closed: append before the agent stops")
-        return Job(round(self._clock.now() * 1000.0), actor, bodies)
+        return Job(round(self._clock.now() * 1000.0), actor, bodies, proves)

@@ -23,11 +23,12 @@ _INSERT = "INSERT INTO events (seq, at_ms, actor, kind, incident, body, prev, ha
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The events of one append, that stand or fall together; `at_ms` in ms UTC."""
+    """The events of one append, that stand or fall together; `at_ms` in ms UTC. `proves`: is written though empty."""
 
     at_ms: int
     actor: Actor
     bodies: Sequence[Body]
+    proves: bool = False
 
 
 Outcome = list[Record] | AgentError
@@ -73,9 +74,12 @@ class Writer:
                 rows.append(Row(seq, job.at_ms, job.actor, body.kind, body.incident, body.text, prev, head))
                 records.append(Record(seq, job.at_ms / 1000.0, job.actor, body.event, prev, head))
             outcomes.append(records)
-        if rows:
+        if rows or any(job.proves for job in jobs):
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(_INSERT, rows)
+            if not rows:
+                # Writes the schema's number as it is: a page goes to the disk, and nothing has changed.
+                self._connection.pragma("user_version", self._connection.pragma("user_version"))
             self._connection.execute("COMMIT")
         self._seq, self._hash = seq, head
         self.commits += 1

@@ -23,6 +23,7 @@ class GuardReason(StrEnum):
     APPROVAL_DENIED = "approval_denied"
     APPROVAL_EXPIRED = "approval_expired"
     HELD = "held"
+    OWN_TROUBLE = "own_trouble"
     STORM = "storm"
     TOO_MANY_AT_ONCE = "too_many_at_once"
     RATE_BUDGET = "rate_budget"

@@ -1,6 +1,6 @@
 """Symptoms and incidents, as the fold over the ledger yields them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
 from agent.model.action import Result, Verb
@@ -75,6 +75,16 @@ class Reason(StrEnum):
     """Its coolant is too warm or too little, and so is everybody's on that loop."""
     COOLING_LOST = "cooling_lost"
     """Its loop is not cooled any more: a pump gone, no flow, or a supply that runs away."""
+    OWN_NETWORK = "own_network"
+    """The agent's own link or way out is gone: it sees nothing, and can do nothing."""
+    OWN_LEDGER = "own_ledger"
+    """The agent's ledger takes long to write: its disk is slow or about to fail."""
+    OWN_LAG = "own_lag"
+    """The agent is late by seconds: its machine is overloaded."""
+    OWN_CLOCK = "own_clock"
+    """The clock of the agent's machine was set, or jumped."""
+    OWN_DNS = "own_dns"
+    """The agent gets no answer from any nameserver."""
 
 
 class Outcome(StrEnum):
@@ -102,6 +112,9 @@ Evidence = dict[str, str | int | float | bool | None]
 
 LOGS = "logs"
 """The key under which evidence has the end of a miner's own logs: many lines, where everything else is a word."""
+
+OWN = "the agent itself"
+"""What stands for its members where an incident has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +158,10 @@ class Run:
     path: tuple[str, ...]
     resumes: int = 0
 
+    def stood_still(self, since: float, now: float) -> "Run":
+        """Return the run with its time in the present state as it was at `since`; both UTC s."""
+        return replace(self, entered_at=self.entered_at + max(0.0, now - max(self.entered_at, since)))
+
 
 @dataclass(frozen=True, slots=True)
 class Spell:
@@ -172,6 +189,7 @@ class Incident:
     Attributes:
         runs: how many runs of playbooks it has had.
         domain: what its members share and the cause lies in, e.g. `pool:primary`; empty for a single device.
+        members: the miners it is about; none where it is about the agent itself.
         earlier: the stretches that relapses put an end to, oldest first.
         relapsed_at: detection of the present stretch's symptom where it is a relapse.
         answered_at: UTC s at which a person's word last let the agent go on with it after he was asked.
@@ -207,11 +225,21 @@ class Incident:
     @property
     def spells(self) -> tuple[Spell, ...]:
         """Every stretch of its life, the present one last."""
-        began = self.detected_at if self.relapsed_at is None else self.relapsed_at
+        began = self.began
         asked = self.escalated_at
         if asked is not None and asked < began:
             asked = None
         return (*self.earlier, Spell(began, self.cause, self.outcome, self.resolved_at, asked))
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the agent's own trouble, and about no device."""
+        return not self.members
+
+    @property
+    def began(self) -> float:
+        """UTC s at which the present stretch of its life was detected."""
+        return self.detected_at if self.relapsed_at is None else self.relapsed_at
 
     @property
     def is_open(self) -> bool:

@@ -142,12 +142,22 @@ class Memory:
         self.judged: dict[IncidentId, Judged] = {}
         self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
         self._open: dict[IncidentId, None] = {}
+        self._own: IncidentId | None = None
         self._owner: dict[MinerId, IncidentId] = {}
 
     @property
     def open_incidents(self) -> list[Incident]:
         """Incidents that are not closed, in the order opened or re-opened."""
         return [self.incidents[i] for i in self._open]
+
+    @property
+    def own_incident(self) -> Incident | None:
+        """The last incident about the agent itself, open or over; None if there never was one."""
+        return None if self._own is None else self.incidents[self._own]
+
+    def owes(self, incident: IncidentId) -> bool:
+        """Whether an outlet that this incident switched off waits to be switched on again."""
+        return incident in self.duties.values()
 
     def latest(self, category: Category, miner: MinerId) -> Incident | None:
         """Return the last incident of that category that has this miner as a member."""

@@ -19,6 +19,7 @@ from agent.model.cooling import CoolingColumns
 from agent.model.domains import Domains
 from agent.model.hardware import HardwareColumns
 from agent.model.ids import CoolingUnitId, MinerId, PoolId, SwitchId
+from agent.model.itself import Itself
 from agent.model.probe import ProbeResult, Verdict
 from agent.model.telemetry import CoolingReading, OutletReading, OutletState, PortReading, Reach, Telemetry
 from agent.model.topology import Outlet, Pdu, Port, Site, Switch
@@ -106,6 +107,7 @@ class SiteView:
         self.drops, self.pool_drops = Counter(n), Signal(n)
         self._lay_out_surroundings(site)
         self.cooling = CoolingColumns(site)
+        self.itself = Itself()
         self.probes: dict[PoolId, ProbeResult] = {}
         self.pool_good_since: dict[PoolId, float] = {}
         self._pools = _PoolBook(site)

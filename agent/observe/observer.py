@@ -12,6 +12,7 @@ from agent.model.site_view import SiteView
 from agent.model.topology import Family
 from agent.observe.figures import Latency, PollCounts
 from agent.observe.infrastructure import InfrastructureReader
+from agent.observe.itself import AnswersNames, OwnHost, SelfWatch
 from agent.observe.poller import MinerPoller
 from agent.observe.pools import PoolWatch, ProbesPools
 from agent.observe.settings import PollSettings
@@ -31,6 +32,7 @@ class Observer:
         miner_drivers: one for every family on the site.
         pdu_drivers, switch_drivers, cooling_drivers: devices without a driver are not read.
         pool_prober: looks at pools; None where nobody is to.
+        host: the machine the agent runs on. names: asks its nameservers; None where nobody needs one.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Observer:
         pdu_drivers: Mapping[PduId, PduSource],
         switch_drivers: Mapping[SwitchId, SwitchSource],
         settings: PollSettings,
+        host: OwnHost,
+        names: AnswersNames | None = None,
         pool_prober: ProbesPools | None = None,
         cooling_drivers: Mapping[CoolingUnitId, CoolingSource] | None = None,
     ) -> None:
@@ -54,9 +58,11 @@ class Observer:
         )
         self._sleepers = SleepWatch(view, clock, miner_drivers)
         self._pools = PoolWatch(view, pool_prober)
+        self._itself = SelfWatch(view, clock, host, names, interval_s=settings.interval_s)
 
     async def start(self) -> None:
         """Begin polling; returns at once."""
+        await self._itself.start()
         await self._miners.start()
         await self._infrastructure.start()
         await self._sleepers.start()
@@ -68,6 +74,7 @@ class Observer:
         await self._sleepers.stop()
         await self._miners.stop()
         await self._infrastructure.stop()
+        await self._itself.stop()
 
     async def first_full_poll(self) -> None:
         """Return once every miner, PDU and switch was tried once, whatever came of it, or after a bounded time."""
@@ -107,7 +114,7 @@ class Observer:
     @property
     def is_running(self) -> bool:
         """Whether polls are being scheduled: not before the start, nor after the stop, nor after a bug ended them."""
-        parts = (self._miners, self._infrastructure, self._sleepers, self._pools)
+        parts = (self._miners, self._infrastructure, self._sleepers, self._pools, self._itself)
         return all(part.is_running for part in parts)
 
     @property

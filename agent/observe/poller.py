@@ -221,7 +221,8 @@ class MinerPoller:
         except (RefusedError, ResetError) as error:
             self._miss(row, Reach.REFUSED, error)
         except SilentError as error:
-            self._miss(row, Reach.SILENT, error)
+            if not self._view.itself.blind:  # else it says nothing about the miner
+                self._miss(row, Reach.SILENT, error)
         except TransportError as error:  # this host's own limits: nothing was learnt, so nothing is written
             self._report_own_fault(error)
         else:

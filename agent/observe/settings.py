@@ -31,3 +31,16 @@ class PollSettings:
     switch_interval_s: float = 60.0
     cooling_interval_s: float = 10.0
     focus_interval_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSettings:
+    """What of its own the agent looks at.
+
+    Attributes:
+        gateways: routers of which one must answer; where there are none, the one of the default route.
+        dns_name: the name that nameservers are asked for; None for that of the first pool that has one.
+    """
+
+    gateways: tuple[str, ...] = ()
+    dns_name: str | None = None

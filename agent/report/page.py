@@ -11,7 +11,7 @@ from importlib.resources import files
 from string import Template
 
 from agent import __version__
-from agent.model.incident import Category, Incident, Outcome
+from agent.model.incident import OWN, Category, Incident, Outcome
 from agent.report import boards
 from agent.report.history import SiteHistory
 from agent.report.markup import Cell, Markup, escaped, joined, script_json, table
@@ -234,7 +234,7 @@ def _incident_table(run: SimulatedRun) -> Markup:
 
 def _incident_row(incident: Incident, epoch_s: float) -> Sequence[Cell]:
     started, resolved = incident.remediation_started_at, incident.resolved_at
-    miners = ", ".join(incident.members[:3]) + (
+    miners = ", ".join(incident.members[:3] or (OWN,)) + (
         f" and {len(incident.members) - 3} more" if incident.members[3:] else ""
     )
     return (

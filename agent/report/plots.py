@@ -10,7 +10,7 @@ from math import exp, floor, log
 from typing import Any
 
 from agent.model.ids import MinerId
-from agent.model.incident import Category, Incident, Outcome, Phase
+from agent.model.incident import OWN, Category, Incident, Outcome, Phase
 from agent.report.figures import quantile
 from agent.report.history import SiteHistory
 from agent.report.markup import Cell, Markup, escaped, joined, table
@@ -295,6 +295,8 @@ def _span_data(lane: int, span: Span) -> list[Any]:
 
 
 def _named(miners: Sequence[MinerId]) -> str:
+    if not miners:
+        return OWN
     more = f" and {len(miners) - MAX_NAMED} more" if len(miners) > MAX_NAMED else ""
     return printable(", ".join(miners[:MAX_NAMED])) + more
 

@@ -31,7 +31,7 @@ from agent.model.events import (
     RunStarted,
     Settled,
 )
-from agent.model.incident import LOGS, Evidence
+from agent.model.incident import LOGS, OWN, Evidence
 from agent.model.topology import Outlet
 from agent.report.text import instant, named, pairs
 
@@ -52,7 +52,7 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
         case AgentStopped():
             return event.reason
         case IncidentOpened():
-            members = named(event.members)
+            members = named(event.members) or OWN
             since = instant(event.detected_at)
             where = f" at {event.domain}" if event.domain else ""
             return f"{event.category}, {event.cause}{where}, severity {event.severity:d}: {members}; detected {since}"

@@ -22,15 +22,18 @@ _REFUSED = {Answer.REFUSED: ILLEGAL_VALUE, Answer.BUSY: BUSY}
 class UnitRegisters:
     """One unit behind its register map."""
 
-    def __init__(self, unit: UnitPlant, registers: RegisterMap, now: Callable[[], float]) -> None:
+    def __init__(
+        self, unit: UnitPlant, registers: RegisterMap, now: Callable[[], float], heard: Callable[[], bool]
+    ) -> None:
         self._unit = unit
+        self._heard = heard
         self._map = registers
         self._now = now
 
     @property
     def silent(self) -> bool:
         """Whether nothing answers."""
-        return self._unit.trouble.silent
+        return self._unit.trouble.silent or not self._heard()
 
     @property
     def reply_s(self) -> float:
@@ -66,7 +69,7 @@ class CoolingServers:
         """Listen for each. Raises OSError for an address that is taken."""
         at: dict[tuple[str, int], dict[int, Registers]] = {}
         for unit in self._plant.units.values():
-            registers = UnitRegisters(unit, MAPS[unit.spec.profile], self._now)
+            registers = UnitRegisters(unit, MAPS[unit.spec.profile], self._now, heard=lambda: self._plant.host.linked)
             at.setdefault((unit.spec.host, unit.spec.port), {})[unit.spec.device_id] = registers
         for (host, port), devices in at.items():
             self._open.append(await serve_modbus(devices, *loopback_endpoint(host, port)))

@@ -69,6 +69,7 @@ class MinerHost:
         writable: its API takes commands that change something, where the family has a switch for that.
         lost_replies: so many of the next commands take effect and are never answered.
         keeps_pools: so many lines of the next lists of pools it keeps, whatever it answers; None for all.
+        heard: whether the network between it and who asks it carries anything.
     """
 
     plant: MinerPlant
@@ -82,6 +83,7 @@ class MinerHost:
     writable: bool = True
     lost_replies: int = 0
     keeps_pools: int | None = None
+    heard: Callable[[], bool] = lambda: True
     connections: dict[asyncio.WriteTransport, Service] = field(default_factory=dict)
     _spoilt: int = 0
 
@@ -127,7 +129,7 @@ class MinerHost:
         if self.withdrawn:
             return Presence.REFUSES
         self.now()
-        if not self.plant.lan.reaches(self.address):
+        if not self.heard() or not self.plant.lan.reaches(self.address):
             return Presence.SILENT
         board = self.plant.board
         if board is Board.BOOTING:

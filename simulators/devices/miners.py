@@ -226,7 +226,7 @@ class MinerServers:
 
     def _station(self, miner: MinerPlant, address: str) -> _Station:
         rng = self._plant.rng(f"device/{miner.spec.id}" + ("" if address == miner.spec.host else f"/{address}"))
-        host = MinerHost(miner, address, self._timing, self._plant.advance, rng)
+        host = MinerHost(miner, address, self._timing, self._plant.advance, rng, heard=lambda: self._plant.host.linked)
         station = self._family(host)
         station.ssh = self._ssh(host)
         host.settle = lambda: self._close_unwanted(station)

@@ -102,7 +102,7 @@ class SnmpDevices:
             users=self._users(login),
             before=simulated.begin,
             reply_delay_s=lambda: faults.reply_delay_s,
-            lives=lambda: faults.is_reached,
+            lives=lambda: faults.is_reached and self._plant.host.linked,
             max_reply_bytes=habit.max_reply_bytes,
         )
 
@@ -115,7 +115,7 @@ class SnmpDevices:
             users=self._users(login),
             before=self._plant.advance,
             reply_delay_s=lambda: SWITCH_REPLY_DELAY_S,
-            lives=lambda: self._plant.network.answers(switch.id),
+            lives=lambda: self._plant.network.answers(switch.id) and self._plant.host.linked,
             max_reply_bytes=SWITCH_REPLY_BYTES,
         )
 

@@ -59,6 +59,7 @@ class StratumPools:
         plants: each pool in the plant.
         epoch_s: UTC s at which the loop's clock shows zero, for the time in the jobs.
         advance: brings the plant up to the given site time.
+        heard: whether the network between the pools and their clients carries anything.
         blocks_between: when blocks were found from one site time until before another.
 
     Attributes:
@@ -75,11 +76,12 @@ class StratumPools:
         advance: Callable[[float], None] = lambda _: None,
         blocks_between: Callable[[float, float], Sequence[float]] = lambda _a, _b: (),
         latency_s: float = LATENCY_S,
+        heard: Callable[[], bool] = lambda: True,
     ) -> None:
         self._advance = advance
         self._blocks_between = blocks_between
         self.hosts: Mapping[PoolId, PoolHost] = {
-            pool.id: PoolHost(pool, plants[pool.id], self._now, epoch_s, latency_s) for pool in pools
+            pool.id: PoolHost(pool, plants[pool.id], self._now, epoch_s, latency_s, heard=heard) for pool in pools
         }
         self.certificate = ""
         self._context: ssl.SSLContext | None = None

@@ -65,6 +65,7 @@ class PoolHost:
         accepted, rejected: shares so far.
         judged: those that nothing was wrong with.
         withdrawn: its server has stopped.
+        heard: whether the network between it and its clients here carries anything; those are none of the miners.
     """
 
     spec: Pool
@@ -78,6 +79,7 @@ class PoolHost:
     rejected: int = 0
     judged: int = 0
     withdrawn: bool = False
+    heard: Callable[[], bool] = lambda: True
     _blocks: int = 0
     _jobs_made: int = 0
     _clients: int = 0
@@ -86,7 +88,7 @@ class PoolHost:
         """Tell how the pool treats a client, as far as the plant has come."""
         if self.withdrawn or not self.plant.accepts:
             return Presence.REFUSES
-        return Presence.ANSWERS if self.plant.answers else Presence.SILENT
+        return Presence.ANSWERS if self.plant.answers and self.heard() else Presence.SILENT
 
     def drop_all(self) -> None:
         """End every connection at once."""

@@ -128,7 +128,8 @@ class CoolingReads:
         while self._due and self._due[0][0] <= now:
             at, name = heapq.heappop(self._due)
             unit = self._plant.units[name]
-            if not unit.trouble.silent and unit.trouble.reply_s * REQUESTS < READ_S:
+            heard = self._plant.host.linked and not unit.trouble.silent
+            if heard and unit.trouble.reply_s * REQUESTS < READ_S:
                 self._view.put_cooling(name, self._epoch_s + now, told(unit, now))
             wait_s = self._focus_s if name in self._focus else self._period_s
             heapq.heappush(self._due, (max(at + wait_s, now + 1e-6), name))
@@ -179,7 +180,7 @@ class PlantCooling:
         """Read it. Raises SilentError where nothing answers in time."""
         trouble = self._unit.trouble
         await asyncio.sleep(min(trouble.reply_s * REQUESTS, READ_S))
-        if trouble.silent or trouble.reply_s * REQUESTS >= READ_S:
+        if trouble.silent or not self._plant.host.linked or trouble.reply_s * REQUESTS >= READ_S:
             raise SilentError(f"{self._unit.spec.id}: expected a complete read within {READ_S:g} s, none came")
         return told(self._unit, self._now())
 

@@ -94,12 +94,12 @@ class PlantMiners:
         plant = self._plant.miners[miner.id]
         self._plant.advance(self._now())
         is_there = plant.lan.reaches(self.addresses.get(miner.id, miner.host))
-        if plant.board is Board.BOOTING and is_there:
+        if plant.board is Board.BOOTING and is_there and self._plant.host.linked:
             raise RefusedError(f"{miner.id}: it is booting and refused the connection; try again when it is up")
         # A stock Antminer takes commands on its web pages, which a disturbance of the API leaves alone.
         by_api = miner.family is not Family.ANTMINER_STOCK
         silent = by_api and plant.wire is not None and plant.wire.kind is WireFaultKind.SILENT
-        if plant.board is not Board.UP or silent or not is_there:
+        if plant.board is not Board.UP or silent or not is_there or not self._plant.host.linked:
             await asyncio.sleep(DEADLINE_S)
             raise SilentError(f"{miner.id}: expected an answer within {DEADLINE_S:g} s, none came; look at its power")
         return plant
@@ -135,7 +135,8 @@ class PlantFinder:
         self._plant.advance(asyncio.get_running_loop().time())
         plant = self._plant.miners[miner.id]
         answers = plant.board is Board.UP and plant.process in (Process.RUNNING, Process.STARTING)
-        if not answers or not plant.lan.passes or not self._is_of_the_site(plant.lan.host):
+        reaches = plant.lan.passes and self._plant.host.linked
+        if not answers or not reaches or not self._is_of_the_site(plant.lan.host):
             raise DeviceError(f"{miner.id}: looked for {miner.mac}; it is nowhere")
         return plant.lan.host
 
@@ -179,7 +180,7 @@ class PlantPdu:
         power = self._plant.power
         self._plant.advance(self._now())
         shows = power.relay_on(outlet) is on and (on or power.current_a(outlet) < OFF_BELOW_A)
-        delay_s = power.pdu[self._id].answers_in_s
+        delay_s = power.pdu[self._id].answers_in_s if self._plant.host.linked else PATIENCE_S
         await asyncio.sleep(min(delay_s, PATIENCE_S))
         if delay_s >= PATIENCE_S:
             raise TransportError(f"{outlet}: {self._id} did not answer; the outcome is open, look again")
@@ -200,7 +201,7 @@ class PlantSwitch:
         """See to it that a port is up; raises SilentError for a dead switch."""
         where = Port(self._id, port)
         self._plant.advance(asyncio.get_running_loop().time())
-        if not self._plant.network.answers(self._id):
+        if not (self._plant.host.linked and self._plant.network.answers(self._id)):
             raise SilentError(f"{self._id}: expected an answer, none came; look at the switch")
         if not self._plant.network.admin_up(where):
             self._plant.network.set_admin(where, True)
@@ -209,7 +210,7 @@ class PlantSwitch:
         """Take a port down and up; raises TransportError for a dead switch, DeviceError for a link that stays out."""
         where, network, loop = Port(self._id, port), self._plant.network, asyncio.get_running_loop()
         self._plant.advance(loop.time())
-        if not network.answers(self._id):
+        if not (self._plant.host.linked and network.answers(self._id)):
             raise SilentError(f"{self._id}: expected an answer, none came; look at the switch")
         network.set_admin(where, False)
         await asyncio.sleep(PORT_DOWN_S)

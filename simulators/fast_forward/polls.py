@@ -135,7 +135,8 @@ class MinerPolls:
         """Poll the single rows that are due by site time `now`; the plant has been brought up to it."""
         while self._unanswered and self._unanswered[0][0] <= now:
             at_s, row = heapq.heappop(self._unanswered)
-            self._view.put_miss(row, self._epoch_s + at_s, Reach.SILENT)
+            if not self._view.itself.blind:
+                self._view.put_miss(row, self._epoch_s + at_s, Reach.SILENT)
         while self._singles and self._singles[0][0] <= now:
             _, row = heapq.heappop(self._singles)
             self._poll_one(row, now)
@@ -158,7 +159,7 @@ class MinerPolls:
         if steady.any():
             self._answers(steady & ~lost, steady, at_s, polls)
         missing = dark | lost
-        if missing.any():
+        if missing.any() and not self._view.itself.blind:
             how = np.where(lost, np.int8(Reach.SILENT), self._reach)
             self._view.put_misses(missing, self._epoch_s + at_s, polls, how)
         np.copyto(self._slot, slot, where=steady | dark)
@@ -215,7 +216,7 @@ class MinerPolls:
         came, told, spoilt = poll(miner, self._hosts[row], now, self._chance, self._spoilt[row])
         self._spoilt[row] += spoilt
         at = self._epoch_s + now + self._chance.uniform(*LATENCY_S)
-        lost = self._chance.random() < self._plant.history.lost_polls(now)
+        lost = self._chance.random() < self._lost_share(now)
         if lost or came is Reach.SILENT:
             heapq.heappush(self._unanswered, (now + self._deadline_s, row))
         elif told is None:
@@ -278,7 +279,7 @@ class MinerPolls:
         return math.floor((now - float(self._origin_s[row])) / self._period_s + SLACK)
 
     def _lost(self, due: Bools, now: float) -> Bools:
-        share = self._plant.history.lost_polls(now)
+        share = self._lost_share(now)
         if share <= 0.0:
             return np.zeros_like(due)
         lost: Bools = due & (self._noise.random(len(due)) < share)
@@ -288,6 +289,10 @@ class MinerPolls:
         """Return the rows of which a disturbed wire has let half of the reply through."""
         disturbed = (heard & (self._breaks > 0.0)).nonzero()[0]
         return disturbed[self._noise.random(disturbed.size) < self._breaks[disturbed]]
+
+    def _lost_share(self, now: float) -> float:
+        """Return the share of polls that come to nothing through no fault of the miner's."""
+        return self._plant.history.lost_polls(now) if self._plant.host.linked else 1.0
 
     def _back_off(self, dark: Bools) -> None:
         """Let rows that have been silent for long leave slots out, twice as many each time up to the longest."""

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from agent.model.ids import PoolId
 from agent.model.probe import NameFault, ProbeResult, Verdict
 from agent.model.site_view import SiteView
+from simulators.devices.dns import names_of
 from simulators.plant.pools import PoolPlant
 from simulators.plant.site import SitePlant
 
@@ -26,6 +27,7 @@ class PoolProbes:
         self._epoch_s = epoch_s
         grouped = {pool for group in view.site.pool_groups for pool in group.pools}
         self._due_s = {pool.id: plant.now for pool in view.site.pools if pool.id in grouped}
+        self._named = {pool.id: bool(names_of([pool.host])) for pool in view.site.pools}
         self._focus: frozenset[PoolId] = frozenset()
 
     def focus(self, pools: Collection[PoolId], now: float) -> None:
@@ -40,7 +42,15 @@ class PoolProbes:
         for pool, due_s in self._due_s.items():
             if due_s <= now:
                 self._due_s[pool] = now + (FOCUS_S if pool in self._focus else INTERVAL_S)
-                self._view.put_probe(_found(pool, self._plant.pools.pools[pool], self._epoch_s + now))
+                self._view.put_probe(self._found(pool, now))
+
+    def _found(self, pool: PoolId, now: float) -> ProbeResult:
+        host, at = self._plant.host, self._epoch_s + now
+        if self._named[pool] and not host.reaches_names:
+            return ProbeResult(pool, at, (), Verdict.DNS, "simulated: no nameserver", name_fault=NameFault.SILENT)
+        if not host.reaches_pools:
+            return ProbeResult(pool, at, (), Verdict.SILENT, "simulated: no way there")
+        return _found(pool, self._plant.pools.pools[pool], at)
 
 
 def _found(pool: PoolId, plant: PoolPlant, at: float) -> ProbeResult:

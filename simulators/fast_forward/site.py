@@ -10,6 +10,7 @@ from agent.model.topology import Family, Site
 from simulators.fast_forward.cooling import CoolingReads, PlantCooling
 from simulators.fast_forward.drivers import PlantFinder, PlantMiners, PlantPdu, PlantSwitch
 from simulators.fast_forward.firmware import PlantFirmware
+from simulators.fast_forward.itself import OwnGauges
 from simulators.fast_forward.polls import MinerPolls, Phase
 from simulators.fast_forward.pools import PoolProbes
 from simulators.fast_forward.surroundings import Surroundings
@@ -65,6 +66,7 @@ class ColumnFeed:
         )
         names = [m.id for m in view.site.miners] + [p.id for p in view.site.pdus] + [s.id for s in view.site.switches]
         self._first_round_s = max(map(phase, names), default=0.0) * poll_s
+        self._itself = OwnGauges(view, plant, epoch_s=epoch_s, period_s=poll_s)
         self._pools = PoolProbes(view, plant, epoch_s=epoch_s)
         self._in_focus: list[MinerId] = []
         self._waiting: asyncio.Future[None] | None = None
@@ -130,6 +132,7 @@ class ColumnFeed:
             await self._wait_until(step_at)
             now = loop.time()
             self._plant.advance(now)
+            self._itself.write(now)
             self._miners.poll_singles(now)
             if now >= step_at:
                 self._miners.poll(now)

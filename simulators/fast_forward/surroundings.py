@@ -123,6 +123,10 @@ class Surroundings:
     def read(self, now: float) -> None:
         """Write every read that fell due up to site time `now`; the plant has been brought up to it."""
         self._follow_relays()
+        if not self._plant.host.linked:
+            self._pdu_rounds.take(now)
+            self._switch_rounds.take(now)
+            return
         pdus = self._answered(self._pdu_rounds.take(now), now)
         if pdus.any():
             self._read_outlets(pdus[self._pdu_of], now)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from simulators.faults.firmware import FIRMWARE_FAULTS, FLASHING_FAULTS
+from simulators.faults.host import HOST_FAULTS
 from simulators.faults.kind import FaultKind, Knob, On, miners_of
 from simulators.faults.miner import MINER_FAULTS
 from simulators.faults.network import NETWORK_FAULTS
@@ -27,6 +28,7 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         WORK_FAULTS,
         WIRE_FAULTS,
         FLASHING_FAULTS,
+        HOST_FAULTS,
     )
     for kind in kinds
 }

@@ -45,6 +45,12 @@ class On(StrEnum):
     """`image:9f86d081…`, an allowed firmware image by its SHA-256"""
     SUBNET = "subnet"
     """`subnet:10.64.1.0/24`, the network of 256 addresses that its miners' are of"""
+    HOST = "host"
+    """`host:agent`, the machine that the agent runs on"""
+
+
+AGENT_HOST = "agent"
+"""What the machine that the agent runs on is called in a target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +309,7 @@ def miners_of(site: Site, target: str, on: frozenset[On] = frozenset(On)) -> tup
         case On.SWITCH | On.PORT:
             ports = frozenset(ports_of(site, target))
             return tuple(miner.id for miner in site.miners if miner.port in ports)
-        case On.LOOP | On.CDU | On.SITE | On.SUBNET:
+        case On.LOOP | On.CDU | On.SITE | On.SUBNET | On.HOST:
             return _sharing(site, On(word), name)
         case On.IMAGE:
             if ImageId(name) not in site.image:
@@ -321,8 +327,12 @@ def _of_subnet(site: Site, name: str) -> tuple[MinerId, ...]:
 
 
 def _sharing(site: Site, on: On, name: str) -> tuple[MinerId, ...]:
-    """Return the miners of a loop, of a unit's loop, of a subnet or of the site; PolicyError if there is none such."""
+    """Return the miners of a loop, a unit's loop, a subnet, the site, or of none; PolicyError if there is none such."""
     loop: str | None = name
+    if on is On.HOST:
+        if name != AGENT_HOST:
+            raise PolicyError(f"there is one machine that the agent runs on: write {On.HOST}:{AGENT_HOST}")
+        return ()
     if on is On.SUBNET:
         return _of_subnet(site, name)
     if on is On.SITE:

@@ -7,6 +7,7 @@ import numpy as np
 
 from agent.model.ids import CoolingUnitId, MinerId
 from agent.model.topology import Site
+from simulators.plant.agent_host import AgentHostPlant
 from simulators.plant.clockwork import Clockwork
 from simulators.plant.cooling import CoolingPlant
 from simulators.plant.history import History, HistorySettings
@@ -31,7 +32,7 @@ class SitePlant:
         journal: what was done to the plant, and who was healthy when.
         clockwork: what the plant will do by itself.
         history: the surroundings: blocks, share difficulties, shifts. weather: over the site.
-        images: what the site's firmware images really are.
+        images: what the site's firmware images really are. host: the machine the agent runs on.
     """
 
     def __init__(self, site: Site, *, seed: int, start_s: float = 0.0, history: HistorySettings | None = None) -> None:
@@ -41,6 +42,7 @@ class SitePlant:
         self.journal = Journal()
         self.history = History(history or HistorySettings(), seed=seed, start_s=start_s)
         self.images = ImageShelf(site.images)
+        self.host = AgentHostPlant()
         self.weather = Weather(self.history.settings.climate, seed=seed)
         self.cooling = CoolingPlant(site, self.clockwork, self.weather)
         self.units: dict[CoolingUnitId, UnitPlant] = {

@@ -21,6 +21,8 @@ from agent.model.topology import Family, Miner, Outlet, Pdu, Port, Site, Switch
 from agent.observe.observer import Observer
 from agent.observe.settings import PollSettings
 from agent.observe.sources import PduSource, SwitchSource
+from simulators.agent_host import SimulatedHost
+from simulators.plant.agent_host import AgentHostPlant
 
 EPOCH_S = 1_800_000_000.0
 PORT = 14028
@@ -207,6 +209,7 @@ async def observed(
         pdu_drivers=pdus or {},
         switch_drivers=switches or {},
         settings=settings,
+        host=SimulatedHost(AgentHostPlant()),
     )
     try:
         yield farm, view, observer

@@ -193,6 +193,7 @@ class Bench:
             dialer=self.simulated.dialer,
             credentials=self.credentials,
             nameservers=self.simulated.nameservers,
+            host=self.simulated.host,
         )
         self._agent = Agent(self.settings, self._ledger, clock, touch=touch, simulated=self._is_simulated)
         self.prepare(self._agent)

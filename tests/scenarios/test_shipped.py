@@ -17,6 +17,9 @@ ROW = re.compile(r'# Rows? \d+.* of facts "failures".*: .+; never .+\.')
 ROWS = {
     "switch-down": 1,
     "own-way-out": 2,
+    "own-link-lost": 2,
+    "own-machine-ails": 2,
+    "own-clock-stepped": 26,
     "dead-hashboard": 5,
     "pool-lost": 6,
     "pool-flaps": 7,
@@ -38,6 +41,7 @@ ROWS = {
 QUICK = [
     "switch-down",
     "own-way-out",
+    "own-link-lost",
     "frozen-averages",
     "network-then-power-off",
     "counters-reset",

@@ -27,6 +27,7 @@ NAMES: Mapping[str, Callable[[Site], list[str]]] = {
     "site": lambda site: [site.name],
     "pool": lambda site: [pool.id for pool in site.pools],
     "image": lambda site: [image.sha256 for image in site.images],
+    "host": lambda _: ["agent"],
 }
 """What there is of each word that a target can begin with, by name, in the site's order."""
 
