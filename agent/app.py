@@ -87,6 +87,7 @@ class Agent:
     Attributes:
         view: the columns, kept current while it runs.
         memory: the fold over its ledger.
+        tables: its playbooks.
         ticks: how many ticks were decided and committed; with `heartbeat` the proof that it lives.
     """
 
@@ -112,20 +113,20 @@ class Agent:
         self._simulated = simulated
         self._hold = hold
         self._on_auto = simulated if on_auto is None else on_auto
-        self._tables = load_playbooks()
+        self.tables = load_playbooks()
         self._modes = _modes(settings, on_auto=self._on_auto)
         self._stages = Stages(
             self.view,
             self.memory,
             detectors(settings),
-            self._tables,
+            self.tables,
             modes=self._modes,
             guard=settings.guard,
             limits=settings.triage,
             itself=settings.itself,
         )
         self._anchors = Anchors()
-        self._past = Resume(self.view, self.memory, self._tables)
+        self._past = Resume(self.view, self.memory, self.tables)
         self._commit_lock = asyncio.Lock()
         self._acting: set[asyncio.Task[None]] = set()
         self._changing: set[asyncio.Task[Sequence[AnyEvent]]] = set()
@@ -240,11 +241,11 @@ class Agent:
             version=__version__,
             site=self._settings.site.name,
             config_fingerprint=self._settings.fingerprint,
-            playbooks={table.playbook.name: table.fingerprint for table in self._tables},
+            playbooks={table.playbook.name: table.fingerprint for table in self.tables},
             simulated=self._simulated,
             trust={
                 playbook.name: {risk.name.lower(): self._modes[playbook.name][risk] for risk in playbook.risks}
-                for playbook in (table.playbook for table in self._tables)
+                for playbook in (table.playbook for table in self.tables)
             },
             gates=tuple(gate.__name__ for gate in GATES),
         )
@@ -284,7 +285,7 @@ class Agent:
 
     async def _settle(self, intent: Intended, outcome: Outcome) -> None:
         incident = self.memory.incidents[intent.incident]
-        made = settled(intent, outcome.result, outcome.detail, incident, self._tables, evidence=outcome.evidence)
+        made = settled(intent, outcome.result, outcome.detail, incident, self.tables, evidence=outcome.evidence)
         events: list[AnyEvent] = [made]
         if outcome.host:
             miner = self.view.site.miner(intent.action.miner)

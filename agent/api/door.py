@@ -13,6 +13,7 @@ from agent.model.memory import Memory
 if TYPE_CHECKING:
     # A command that only asks shares the bodies' modules, and does without numpy.
     from agent.model.site_view import SiteView
+    from agent.remediate.tables import Tables
 
 
 class Door(Protocol):
@@ -27,6 +28,10 @@ class Door(Protocol):
     @property
     def view(self) -> "SiteView":
         """Return the columns that it keeps current."""
+
+    @property
+    def tables(self) -> "Tables":
+        """Return its playbooks."""
 
     def now(self) -> float:
         """Return steady UTC in s, as the agent has it."""

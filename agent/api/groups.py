@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from agent.api import approvals, images, outlets, status
+from agent.api import approvals, images, outlets, outlook, status
 from agent.api.door import Door
 from agent.api.routes import Route
 
@@ -10,6 +10,7 @@ GROUPS: tuple[Callable[[Door], Iterable[Route]], ...] = (
     approvals.routes,
     images.routes,
     outlets.routes,
+    outlook.routes,
     status.routes,
 )
 

@@ -33,6 +33,9 @@ COMMANDS = {
     "deny": _Lazy("agent.cli.approvals", "deny_command", "Deny an action that the agent asks about."),
     "discover": _Lazy("agent.cli.discover", "discover_command", "Identify the miners of a network as an inventory."),
     "drill": _Lazy("agent.cli.drill", "drill_group", "Let a fault loose on a running dry run, to train people."),
+    "explain": _Lazy(
+        "agent.cli.explain", "explain_command", "Say why an incident was treated as it was, and what is next."
+    ),
     "faults": _Lazy("agent.cli.faults", "faults_group", "Show the fault kinds that scenarios can use."),
     "images": _Lazy("agent.cli.images", "images_group", "List firmware images, or release one that is frozen."),
     "hold": _Lazy("agent.cli.hold", "hold_command", "Have a running agent keep its hands off."),

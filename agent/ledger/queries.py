@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.ledger.chain import decode
 from agent.ledger.database import LedgerError
 from agent.ledger.fold import State
-from agent.ledger.reader import read
-from agent.model.events import Record
+from agent.ledger.reader import read, rows
+from agent.model.events import AgentStarted, Record
 from agent.model.ids import IncidentId
 from agent.model.incident import Category, Incident
 
@@ -66,3 +67,17 @@ def history(path: Path, incident: IncidentId) -> History | None:
     if not records:
         return None
     return History(fold(path, records).incidents[incident], records)
+
+
+def gates(path: Path) -> tuple[str, ...]:
+    """Return the guards in the order in which the agent that was started last asks them.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    last = None
+    for row in rows(path):
+        if row.kind == AgentStarted.__struct_config__.tag:
+            last = row
+    event = None if last is None else decode(last).event
+    return event.gates if isinstance(event, AgentStarted) else ()

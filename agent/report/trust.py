@@ -92,7 +92,7 @@ def ladder(records: Iterable[Record]) -> list[Rung]:
     return [
         _rung(playbook, Risk[risk.upper()], mode, runs, kept_back)
         for playbook, risks in sorted(started.trust.items())
-        for risk, mode in risks.items()
+        for risk, mode in sorted(risks.items(), key=lambda pair: Risk[pair[0].upper()])
     ]
 
 

@@ -15,6 +15,7 @@ from agent.model.action import Risk, Verb
 from agent.model.events import Actor, ApprovalAsked, ApprovalDenied, ApprovalGiven, Escalated, Intended
 from agent.model.incident import Outcome, Phase
 from agent.model.topology import Family
+from agent.remediate.outlook import Outlook
 from simulators.plant.journal import What
 from tests.scenarios.site_bench import Bench, Story, configuration, play
 from tests.scenarios.test_stuck import closed
@@ -94,6 +95,11 @@ def confirmed(bench: Bench) -> None:
 def test_what_a_person_confirms_is_done_and_counts_as_assisted(tmp_path: Path) -> None:
     async def then(bench: Bench, question: Question) -> None:
         assert (question.verb, question.risk, question.miners) == ("restart", "soft", ("m1",))
+        ahead = await asked(bench, "GET", f"/incidents/{question.incident}/outlook")
+        assert isinstance(ahead, bytes)
+        told = msgspec.json.decode(ahead, type=Outlook)
+        assert (told.waits_for, told.until) == ("a person to confirm restart m1", question.expires_at)
+        assert "expected the id" in str(await asked(bench, "GET", "/incidents/inc-9/outlook"))
         await bench.run(60.0)
         assert bench.actions == []
         given = await answer(bench, "approve", question.id, by="kim")

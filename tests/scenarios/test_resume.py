@@ -205,7 +205,7 @@ def test_a_changed_playbook_ends_the_run_with_a_person_and_the_outlet_on(
     tmp_path: Path, at: Verb | What | str, playbook: Playbook
 ) -> None:
     def change(agent: Agent) -> None:
-        agent._tables = agent._stages._tables = Tables([playbook])
+        agent.tables = agent._stages._tables = Tables([playbook])
 
     async def story(bench: Bench) -> None:
         await begin(bench, HUNG)

@@ -1,0 +1,128 @@
+"""What happens next, told of every state an incident can be in: what it waits for, until when, and where that leads."""
+
+import pytest
+
+from agent.app import load_playbooks
+from agent.model.action import Action, Result, Verb
+from agent.model.events import (
+    ApprovalAsked,
+    ApprovalGiven,
+    Closed,
+    Escalated,
+    Judged,
+    Moved,
+)
+from agent.model.ids import ApprovalId
+from agent.model.incident import Outcome, Phase
+from agent.model.playbook import Act, Check, Escalate, Playbook, Resolve, Wait
+from agent.remediate.outlook import CLEARED, Outlook, outlook
+from tests.factory import EPOCH, miner
+from tests.ledger.builder import INCIDENT, MINER, RUN, Story
+
+(PLAYBOOK,) = (table.playbook for table in load_playbooks() if table.playbook.name == "stuck_miner")
+OFF = Action(Verb.POWER_OFF, MINER)
+
+
+def ahead(story: Story, playbook: Playbook | None = PLAYBOOK, *, known: bool = True) -> Outlook:
+    return outlook(story.state, story.state.incidents[INCIDENT], playbook, miner(1) if known else None)
+
+
+def running(state: str) -> Story:
+    return Story().opened().running(state)
+
+
+def leads(told: Outlook) -> dict[str, str]:
+    return {way.when: way.then for way in told.ways}
+
+
+@pytest.mark.parametrize("state", sorted(PLAYBOOK.steps))
+def test_every_state_says_what_it_waits_for_and_where_that_leads(state: str) -> None:
+    step, told = PLAYBOOK.steps[state], ahead(running(state))
+    led = {t.dest for t in PLAYBOOK.transitions if t.source == state}
+    match step:
+        case Wait():
+            assert told.until == EPOCH + step.duration_s
+        case Check():
+            assert told.until == EPOCH + step.limit_s(miner(1))
+        case Act():
+            assert "guards" in told.waits_for
+            led = {t.dest for t in PLAYBOOK.transitions if (t.source, t.trigger) == (state, PLAYBOOK.on_recovered)}
+        case Escalate():
+            assert step.reason in told.waits_for
+        case Resolve():
+            assert "ends" in told.waits_for
+    assert {way.then.partition(" ")[0] for way in told.ways} == led
+
+
+def test_without_the_inventory_only_what_depends_on_the_model_is_open() -> None:
+    depends = next(s for s, step in PLAYBOOK.steps.items() if isinstance(step, Check) and callable(step.within_s))
+    assert ahead(running(depends), known=False).until is None
+    fixed = next(s for s, step in PLAYBOOK.steps.items() if isinstance(step, Wait))
+    assert ahead(running(fixed), known=False).until is not None
+
+
+def test_an_action_under_way_has_until_its_timeout() -> None:
+    told = ahead(running("power_off").intended(Verb.POWER_OFF, EPOCH + 5.0))
+    assert told.waits_for.startswith("the outcome of power_off m1")
+    assert told.until is not None
+    assert told.until > EPOCH + 5.0
+    assert set(leads(told)) == {"done", "not done"}
+
+
+def test_a_guard_that_puts_it_off_is_named() -> None:
+    judged = Judged(
+        incident=INCIDENT, run=RUN, state="power_off", action=OFF, gate="cooldown", verdict="defer", reason="cooldown"
+    )
+    told = ahead(running("power_off").tell(judged, EPOCH + 1))
+    assert told.waits_for == "the guard cooldown, about power_off m1: cooldown"
+    assert leads(told)["put off until then"] == "a person has it"
+
+
+def test_a_question_to_a_person_says_how_to_answer_until_it_is_answered() -> None:
+    number = ApprovalId("ap-000001")
+    judged = Judged(
+        incident=INCIDENT,
+        run=RUN,
+        state="power_off",
+        action=OFF,
+        gate="approval",
+        verdict="defer",
+        reason="awaiting_approval",
+    )
+    asked = ApprovalAsked(
+        approval=number, incident=INCIDENT, run=RUN, state="power_off", action=OFF, evidence={}, expires_at=EPOCH + 99
+    )
+    story = running("power_off").tell(judged, EPOCH + 1).tell(asked, EPOCH + 1)
+    told = ahead(story)
+    assert (told.waits_for, told.until) == ("a person to confirm power_off m1", EPOCH + 99)
+    assert told.answer is not None
+    assert "terrahash approve ap-000001" in told.answer
+    story.tell(ApprovalGiven(approval=number, incident=INCIDENT), EPOCH + 2)
+    assert ahead(story).answer is None
+
+
+def test_other_phases() -> None:
+    assert "its playbook begins" in ahead(Story().opened()).waits_for
+    assert "another than it began with" in ahead(running("hold"), None).waits_for
+    escalated = running("hold").tell(Escalated(incident=INCIDENT, reason="no_power_draw", tried=(), evidence={}), EPOCH)
+    assert escalated.state.incidents[INCIDENT].phase is Phase.ESCALATED
+    assert (ahead(escalated).waits_for, leads(ahead(escalated))[CLEARED]) == (
+        "a person: no_power_draw",
+        "closed as human_resolved",
+    )
+
+
+def test_what_is_owed_is_told_even_when_it_is_over() -> None:
+    story = running("power_off").intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH + 1, Result.OK)
+    story.tell(Closed(incident=INCIDENT, outcome=Outcome.AUTO_RESOLVED), EPOCH + 2)
+    assert (
+        ahead(story).waits_for
+        == "nothing: it is over, auto_resolved; 1 of its outlets are still to be switched on again"
+    )
+
+
+def test_a_move_is_seen() -> None:
+    story = running("hold").tell(
+        Moved(incident=INCIDENT, run=RUN, trigger="held", from_state="hold", to_state="gather"), EPOCH + 60
+    )
+    assert ahead(story).waits_for == "what is seen, in gather"
