@@ -16,8 +16,11 @@ from agent.model.events import (
     Rebound,
     Record,
     Settled,
+    WindowEnded,
+    WindowSet,
 )
 from agent.model.incident import Reason
+from agent.report.text import instant
 
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +45,7 @@ class Anchors:
             _log.info("ledger_anchor", anchor=self._head)
 
 
-def announce(event: AnyEvent) -> None:
+def announce(event: AnyEvent) -> None:  # noqa: PLR0912 - one arm for each kind that is worth a line
     """Log an event that has been committed."""
     match event:
         case HoldChanged():
@@ -62,6 +65,11 @@ def announce(event: AnyEvent) -> None:
             )
         case ApprovalGiven() | ApprovalDenied():
             _log.info(str(event.__struct_config__.tag), approval=event.approval, incident=event.incident, by=event.by)
+        case WindowSet():
+            until = instant(event.until)
+            _log.info("window_set", window=event.window, purpose=event.purpose, miners=len(event.miners), until=until)
+        case WindowEnded():
+            _log.info("window_ended", window=event.window, reason=event.reason)
         case Intended():
             _log.info("action_intended", incident=event.incident, verb=event.action.verb, miner=event.action.miner)
         case Settled():

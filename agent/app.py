@@ -55,6 +55,7 @@ from agent.remediate.tables import Tables
 from agent.resume import Resume
 from agent.stages import Stages
 from agent.touch import Touch
+from agent.triage.schedule import Timetable
 
 _log = structlog.get_logger(__name__)
 
@@ -127,6 +128,7 @@ class Agent:
         )
         self._anchors = Anchors()
         self._past = Resume(self.view, self.memory, self.tables)
+        self._timetable = Timetable(settings.schedules)
         self._commit_lock = asyncio.Lock()
         self._acting: set[asyncio.Task[None]] = set()
         self._changing: set[asyncio.Task[Sequence[AnyEvent]]] = set()
@@ -169,6 +171,8 @@ class Agent:
         """Decide once, commit, and set in motion what was decided."""
         await self._follow_hold()
         await self._doubt_ledger()
+        if self._timetable.is_due(self._clock.now()):
+            await self._decide(lambda: self._timetable.due(self.memory, self._clock.now()), Actor.SCHEDULE)
         for event in await self._decide(lambda: self._stages.tick(self._clock.now())):
             if isinstance(event, Intended):
                 self._launch(self._carry_out(event))

@@ -28,7 +28,7 @@ from agent.model.events import (
 )
 from agent.model.guard import Allow, Defer, GuardReason, Mode
 from agent.model.ids import RunId
-from agent.model.incident import Evidence, Incident, Phase
+from agent.model.incident import Evidence, Incident, Outcome, Phase
 from agent.model.memory import Memory
 from agent.model.playbook import Situation
 from agent.model.site_view import SiteView
@@ -39,6 +39,7 @@ from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
 from agent.remediate.tables import Tables
 from agent.remediate.ticket import ticket
+from agent.triage.announced import ended_by, is_within, owes, waits
 from agent.triage.correlate import Correlator
 from agent.triage.evidence import evidence_of
 from agent.triage.expected import ExpectedState
@@ -85,7 +86,7 @@ class Stages:
         self._modes = modes
         self._guard = guard
         self._limits = limits
-        self._expected = ExpectedState(view)
+        self._expected = ExpectedState(view, limits)
         self._correlator = Correlator(view.domains)
         self._itself = SelfDetector(itself or SelfThresholds())
         self._calm_at = 0.0
@@ -100,18 +101,21 @@ class Stages:
         own = suspect(self._memory, ailment, self._limits, now)
         if own or self._view.itself.blind:
             return [*own, *self._owed(_Tick(now, (), None))]
+        expired = ended_by(self._memory.windows, now)
         self._expected.update(self._view, self._memory, now)
         verdicts = [detector.judge(self._view, now) for detector in self._detectors]
         triaged = triage(self._view, self._memory, verdicts, self._limits, now, correlator=self._correlator)
         if is_stormy(self._memory.down, len(self._view.site.miners), self._guard.storm_share):
             self._calm_at = now + self._guard.storm_calm_s
         tick = _Tick(now, verdicts, triaged.braked)
-        events = triaged.events
-        events.extend(outlet_map.judged(self._memory, self._view, now))
+        events = [*expired, *triaged.events, *outlet_map.judged(self._memory, self._view, now)]
         anew = {e.incident for e in events if isinstance(e, IncidentReclassified | IncidentAbsorbed)}
         for incident in self._memory.open_incidents:
             if incident.is_own or incident.id in anew:
                 continue  # what it is now, the memory says from the next tick on
+            if waits(self._view, self._memory, incident):
+                events.extend(self._excused(incident, tick, recovered=incident.id in triaged.recovered))
+                continue
             recovered = self._has_recovered(incident, triaged)
             if incident.phase is Phase.ESCALATED and incident.run is not None and not recovered:
                 continue  # a person has it, and its symptom stands
@@ -172,7 +176,7 @@ class Stages:
             return HandOver("not_in_inventory")
         if table is None:
             return HandOver("no_playbook")
-        if situation is None or _is_anothers(incident, table):
+        if situation is None or _is_anothers(incident, table) or _was_interrupted(self._memory, incident):
             return Begin(table)
         return reconcile(situation, self._tables.running(incident))
 
@@ -203,17 +207,24 @@ class Stages:
             case Perform() if run is not None:
                 return self._ask(incident, decision, run.id, tick)
             case Close():
-                evidence = evidence_of(self._view, incident, tick.verdicts)
-                if decision.leaves:
-                    evidence = {**ticket(self._view, self._memory, incident, tick.now), **evidence}
-                return [
-                    Closed(incident=incident.id, outcome=decision.outcome, evidence=evidence, leaves=decision.leaves)
-                ]
+                return [self._closed(incident, decision.outcome, tick, leaves=decision.leaves)]
             case HandOver() if incident.phase is not Phase.ESCALATED:
                 evidence = evidence_of(self._view, incident, tick.verdicts)
                 return [self._escalated(incident, decision.reason, evidence, tick.now)]
             case Hold() | HandOver() | Move() | Perform():
                 return []
+
+    def _closed(self, incident: Incident, outcome: Outcome, tick: _Tick, *, leaves: str = "") -> Closed:
+        excused_s = self._memory.windows.excused_s(incident.members, incident.detected_at, tick.now)
+        evidence = evidence_of(self._view, incident, tick.verdicts)
+        if leaves:
+            evidence = {**ticket(self._view, self._memory, incident, tick.now), **evidence}
+        return Closed(incident=incident.id, outcome=outcome, evidence=evidence, leaves=leaves, excused_s=excused_s)
+
+    def _excused(self, incident: Incident, tick: _Tick, *, recovered: bool) -> list[AnyEvent]:
+        """Return the end of an incident that waits for its miners, if it came and went while they were away."""
+        over = recovered and incident.in_flight is None and is_within(self._memory.windows, incident, tick.now)
+        return [self._closed(incident, Outcome.SUPPRESSED, tick)] if over else []
 
     def _ask(self, incident: Incident, move: Perform, run: RunId | None, tick: _Tick) -> list[AnyEvent]:
         """Ask the guards; return the intent, or the verdict where it is news."""
@@ -288,6 +299,18 @@ def _is_anothers(incident: Incident, table: Table) -> bool:
     run = incident.run
     undecided = incident.phase is not Phase.ESCALATED and not incident.attempts
     return undecided and run is not None and run.playbook != table.playbook.name
+
+
+def _was_interrupted(memory: Memory, incident: Incident) -> bool:
+    """Whether an announced window came between what the run had seen and now: it begins anew."""
+    run = incident.run
+    undecided = run is not None and incident.phase is Phase.REMEDIATING and incident.in_flight is None
+    if run is None or not undecided or owes(memory, incident):
+        return False
+    members = frozenset(incident.members)
+    return any(
+        w.ended_at is not None and w.ended_at > run.started_at and members <= w.miners for w in memory.windows.past
+    )
 
 
 def _is_news(before: Judged | None, judged: Judged) -> bool:

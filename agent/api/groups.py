@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from agent.api import approvals, images, outlets, outlook, status
+from agent.api import approvals, images, outlets, outlook, status, windows
 from agent.api.door import Door
 from agent.api.routes import Route
 
@@ -12,6 +12,7 @@ GROUPS: tuple[Callable[[Door], Iterable[Route]], ...] = (
     outlets.routes,
     outlook.routes,
     status.routes,
+    windows.routes,
 )
 
 

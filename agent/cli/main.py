@@ -29,6 +29,7 @@ COMMANDS = {
     "approve": _Lazy("agent.cli.approvals", "approve_command", "Confirm an action that the agent asks about."),
     "audit": _Lazy("agent.cli.audit", "audit_group", "Prove the ledger's chain, or export it as an audit trail."),
     "config": _Lazy("agent.cli.config", "config_group", "Check a configuration, or print its JSON Schema."),
+    "curtail": _Lazy("agent.cli.windows", "curtail_command", "Announce that miners are curtailed by somebody else."),
     "demo": _Lazy("agent.cli.demo", "demo_command", "Watch the agent work on a simulated site of 48 miners."),
     "deny": _Lazy("agent.cli.approvals", "deny_command", "Deny an action that the agent asks about."),
     "discover": _Lazy("agent.cli.discover", "discover_command", "Identify the miners of a network as an inventory."),
@@ -40,15 +41,18 @@ COMMANDS = {
     "images": _Lazy("agent.cli.images", "images_group", "List firmware images, or release one that is frozen."),
     "hold": _Lazy("agent.cli.hold", "hold_command", "Have a running agent keep its hands off."),
     "incidents": _Lazy("agent.cli.incidents", "incidents_group", "List incidents, or show one with all that was done."),
+    "maintain": _Lazy("agent.cli.windows", "maintain_command", "Announce that people work on miners."),
     "outlets": _Lazy("agent.cli.outlets", "outlets_group", "List proven outlets, or end a doubt about a PDU's."),
     "playbooks": _Lazy("agent.cli.playbooks", "playbooks_group", "Show, draw and verify what the agent may do."),
     "release": _Lazy("agent.cli.hold", "release_command", "Let a held agent act again."),
     "report": _Lazy("agent.cli.report", "report_command", "Print the KPIs of a ledger."),
+    "resume": _Lazy("agent.cli.windows", "resume_command", "End an announced curtailment or maintenance early."),
     "run": _Lazy("agent.cli.run", "run_command", "Run the agent on a site, real or (--dry-run) simulated."),
     "scenarios": _Lazy("agent.cli.scenarios", "scenarios_group", "List the scenarios that are shipped, or show one."),
     "simulate": _Lazy("agent.cli.simulate", "simulate_command", "Run a scenario and print the scoreboard."),
     "status": _Lazy("agent.cli.status", "status_command", "Show whether the agent runs and how it stands."),
     "trust": _Lazy("agent.cli.trust", "trust_command", "Show what each playbook has shown, and what it may do."),
+    "windows": _Lazy("agent.cli.windows", "windows_command", "List who is announced to be curtailed or worked on."),
 }
 """Every subcommand, with the line that `--help` shows: listing them imports none of them."""
 

@@ -16,6 +16,7 @@ from agent.config.check_miners import check_miners
 from agent.config.check_pools import check_pools
 from agent.config.check_site import check_site
 from agent.config.errors import ConfigError, Place, Problem
+from agent.config.expected import schedules_of
 from agent.config.explain import explain, salvage
 from agent.config.fields import is_id
 from agent.config.findings import Findings, Refused
@@ -176,8 +177,12 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         playbook: MappingProxyType({Risk[risk.upper()]: mode for risk, mode in modes.items()})
         for playbook, modes in config.trust.items()
     }
+    site = build_site(config, ModelTable(config.models), folder)
+    schedules = schedules_of(findings, site)
+    if findings.problems:
+        raise ConfigError(findings.problems)
     return Settings(
-        site=build_site(config, ModelTable(config.models), folder),
+        site=site,
         mode=config.mode,
         trust=MappingProxyType(trust),
         poll=PollSettings(**config.poll.model_dump()),
@@ -195,6 +200,7 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         own=OwnSettings(tuple(config.itself.gateways), config.itself.dns_name),
         guard=GuardLimits(**config.guard.model_dump()),
         triage=TriageLimits(**config.triage.model_dump()),
+        schedules=schedules,
         pdu_access=MappingProxyType({PduId(pdu.id): _access(pdu.snmp) for pdu in config.pdus}),
         switch_access=MappingProxyType({SwitchId(switch.id): _access(switch.snmp) for switch in config.switches}),
         logins=MappingProxyType(

@@ -27,6 +27,7 @@ from agent.config.schema_devices import (
     SshSection,
     SwitchSection,
 )
+from agent.config.schema_expected import ExpectedSection
 from agent.config.schema_thresholds import (
     DAY_S,
     DegradedSection,
@@ -118,6 +119,8 @@ class TriageSection(Section):
 
     min_healthy_s: Number = Field(default=_TRIAGE.min_healthy_s, ge=60, le=7 * DAY_S)
     """Seconds without the symptom after which it is a new incident, not a relapse."""
+    restore_s: Number = Field(default=_TRIAGE.restore_s, ge=0, le=6 * 3600)
+    """Seconds after a curtailment or maintenance within which others have woken all of its miners, in batches."""
 
 
 RiskName = Literal["soft", "reboot", "power", "cooling", "flash"]
@@ -162,6 +165,8 @@ class ConfigFile(Section):
     """Limits of power actions."""
     triage: TriageSection = TriageSection()
     """When an incident is over."""
+    expected: ExpectedSection = ExpectedSection()
+    """Who announces that miners are curtailed or worked on, and when."""
     pdus: list[PduSection] = Field(default=[], max_length=4096)
     """The PDUs."""
     switches: list[SwitchSection] = Field(default=[], max_length=4096)

@@ -25,6 +25,7 @@ from agent.model.ids import PduId, SwitchId
 from agent.model.topology import Family, Site
 from agent.observe.settings import OwnSettings, PollSettings
 from agent.triage.limits import TriageLimits
+from agent.triage.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Settings:
         tick_s: s between two decisions.
         itself, own: when the agent suspects itself, and what of its own it looks at.
         ssh: how control boards are logged in to.
+        schedules: when miners are curtailed or worked on again and again.
         ledger: the ledger's file.
         fingerprint: hex SHA-256 over the contents of configuration and inventory; comments and layout do not matter.
         warnings: what was accepted and should still be looked at.
@@ -60,6 +62,7 @@ class Settings:
     own: OwnSettings
     guard: GuardLimits
     triage: TriageLimits
+    schedules: tuple[Schedule, ...]
     pdu_access: Mapping[PduId, SnmpAccess]
     switch_access: Mapping[SwitchId, SnmpAccess]
     logins: Mapping[Family, MinerLogin]

@@ -103,7 +103,7 @@ class FirmwareDetector:
         looping = self._starts[-1] >= now - self._window_s
         crashed = self._coded(view, now) | self._unheld(view, now)
         rows = let_through(looping, crashed)
-        rows = rows[(view.expected[rows] != Expected.SUSPENDED) & (view.expected[rows] != Expected.ACTING)]
+        rows = rows[view.expected[rows] < Expected.ACTING]
         new = rows[np.isnan(self._since[rows])]
         self._since[new] = now
         self._reason[new] = np.where(looping[new], _LOOP, _CRASH)
@@ -137,7 +137,7 @@ class FirmwareDetector:
             (began >= own_at - OWN_EARLY_S) & (began <= own_at + self._grace_s[rows]) & (own_at != self._excused[rows])
         )
         self._excused[rows[ours]] = own_at[ours]
-        told = (view.expected[rows] == Expected.ACTING) | self._slept[rows]
+        told = (view.expected[rows] >= Expected.ACTING) | self._slept[rows]
         unpowered = np.array([self._was_dark(view, int(row)) for row in rows])
         counted = ~(ours | told | unpowered)
         kept = rows[counted]

@@ -52,7 +52,7 @@ PEERS_MIN = 3
 MAD_FLOOR = 0.01
 """Neighbours that agree more closely than this do not make a small difference a large one."""
 
-_RUNNING, _TUNING = int(Expected.RUNNING), int(Expected.TUNING)
+_RUNNING, _DERATED = int(Expected.RUNNING), int(Expected.DERATED)
 """As plain numbers: numpy takes five times as long to compare with a member of an enumeration."""
 
 FULL_RPM = 6000.0
@@ -250,7 +250,7 @@ class HeatWatch:
         headroom_k, fan_rpm = self.headroom_k[rows], view.fan_min_rpm.value[rows]
         expected, fastest_rpm = view.expected[rows], self._fastest_rpm[rows]
         near = headroom_k <= self._near_k[rows]
-        watched = (expected == _RUNNING) | (expected == _TUNING)
+        watched = view.may_be_hot(rows)
         fans = (fan_rpm >= FULL_RPM) | ((fastest_rpm > 0.0) & (fan_rpm >= FULL_SHARE * fastest_rpm))
         candidates = watched & near & (self._is_liquid[rows] | fans)
         slow = np.zeros_like(near)
@@ -262,7 +262,8 @@ class HeatWatch:
         near_since = np.where(candidates, np.fmin(near_since, now), np.nan)
         over_since = np.where(watched & (headroom_k <= 0.0), np.fmin(over_since, now), np.nan)
         recent = (self._near_at[rows] >= now - CUT_OUT_S) | view.hardware.protects[rows]
-        stopped = watched & recent & self._stands_still(view, rows)
+        # Who was told to stop, with or without saying so yet, stands still for that.
+        stopped = (expected <= _DERATED) & recent & self._stands_still(view, rows)
         stopped_since = np.where(stopped, np.fmin(stopped_since, now), np.nan)
         throttled = slow & (now - near_since >= t.throttled_s - JITTER_S)
         over_long = now - over_since >= t.over_s - JITTER_S

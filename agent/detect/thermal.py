@@ -55,7 +55,7 @@ class ThermalDetector:
         for row in np.flatnonzero(hot & ~firing).tolist():
             alone = now - self._hot_since[row] >= ALONE_S or heat.is_single(view, row, now)
             self._since[row] = now if alone else np.nan
-        self._since[view.expected == Expected.SUSPENDED] = np.nan
+        self._since[(view.expected == Expected.SUSPENDED) | (view.suspended.value == 1.0)] = np.nan
         firing = ~np.isnan(self._since)
         for row in np.flatnonzero(firing).tolist():
             self._clear(view, row, now)

@@ -8,6 +8,7 @@ from agent.guard.blast_radius import blast_radius
 from agent.guard.brake import brake
 from agent.guard.budget import budget
 from agent.guard.cooldown import cooldown
+from agent.guard.expected import expected
 from agent.guard.flash import flash
 from agent.guard.hold import hold
 from agent.guard.hot import hot
@@ -44,6 +45,7 @@ GATES: tuple[Gate, ...] = (
     setpoint,
     hold,
     itself,
+    expected,
     stale,
     hot,
     storm,

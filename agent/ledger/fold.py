@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
-from agent.ledger import approving, mapping, moving
+from agent.ledger import announced, approving, mapping, moving
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import (
     AgentStarted,
@@ -33,6 +33,8 @@ from agent.model.events import (
     Record,
     RunStarted,
     Settled,
+    WindowEnded,
+    WindowSet,
 )
 from agent.model.ids import ImageId, IncidentId, MinerId, PoolId
 from agent.model.incident import Attempt, Category, Incident, Outcome, Phase, Run
@@ -96,6 +98,11 @@ class State(Memory):
                 self._change(event.incident, phase=Phase.ESCALATED, escalated_at=at, escalation_reason=event.reason)
             case Closed():
                 self._closed(event, at)
+            case WindowSet():
+                announced.begun(self.windows, event, record.actor, at)
+            case WindowEnded():
+                oldest_open = min((incident.detected_at for incident in self.open_incidents), default=at)
+                announced.ended(self.windows, event, at, oldest_open)
             case ImageReleased():
                 self._released(event.image, at)
             case OutletsProven():
@@ -151,14 +158,15 @@ class State(Memory):
         self._take(incident.id, event.category, incident.members)
 
     def _closed(self, event: Closed, at: float) -> None:
-        mitigated = self.incidents[event.incident].mitigated_at
+        incident = self.incidents[event.incident]
         self._change(
-            event.incident,
+            incident.id,
             phase=Phase.CLOSED,
             outcome=event.outcome,
             resolved_at=at,
-            mitigated_at=at if mitigated is None else mitigated,
+            mitigated_at=at if incident.mitigated_at is None else incident.mitigated_at,
             leaves=event.leaves,
+            excused_s=event.excused_s,
         )
         self._end(event.incident)
         self._prove(event.incident, at)

@@ -9,9 +9,10 @@ import msgspec
 
 from agent.model.action import Action, Result
 from agent.model.guard import Mode
-from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId, RunId
+from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId, RunId, WindowId
 from agent.model.incident import Category, Evidence, Outcome, Reason, Severity
 from agent.model.topology import Outlet
+from agent.model.windows import EndReason, Purpose
 
 
 class Actor(StrEnum):
@@ -255,12 +256,38 @@ class Closed(Event, frozen=True, kw_only=True, tag="closed"):
     """The incident ended; resolved_at is this event's time.
 
     `leaves` is what a person is still to do, in his own time; the evidence is then a ticket's. Empty for nothing.
+    `excused_s` is for how long since its detection announced windows had all its members.
     """
 
     incident: IncidentId
     outcome: Outcome
     evidence: Evidence = {}
     leaves: str = ""
+    excused_s: float = 0.0
+
+
+class WindowSet(Event, frozen=True, kw_only=True, tag="window_set"):
+    """Miners are curtailed or worked on from now until a time; the same id again changes what was said.
+
+    Who said so is the record's actor. The miners stand here by name: what is excused must not hang on what the
+    inventory has later.
+    """
+
+    window: WindowId
+    purpose: Purpose
+    scope: tuple[str, ...]
+    miners: tuple[MinerId, ...]
+    share: float
+    until: float
+    why: str
+    told_at: float | None = None
+
+
+class WindowEnded(Event, frozen=True, kw_only=True, tag="window_ended"):
+    """An announced window is over; its miners are expected to come back."""
+
+    window: WindowId
+    reason: EndReason
 
 
 class ImageReleased(Event, frozen=True, kw_only=True, tag="image_released"):
@@ -322,6 +349,8 @@ AnyEvent = (
     | Rebound
     | Escalated
     | Closed
+    | WindowSet
+    | WindowEnded
     | ImageReleased
     | OutletsProven
     | OutletsDoubted

@@ -28,6 +28,8 @@ class GuardReason(StrEnum):
     TOO_MANY_AT_ONCE = "too_many_at_once"
     RATE_BUDGET = "rate_budget"
     SHARED_CAUSE = "shared_cause"
+    CURTAILED = "curtailed"
+    MAINTENANCE = "maintenance"
     IN_FLIGHT = "in_flight"
     COOLDOWN = "cooldown"
     DAILY_LIMIT = "daily_limit"

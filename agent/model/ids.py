@@ -11,5 +11,7 @@ CoolingUnitId = NewType("CoolingUnitId", str)
 IncidentId = NewType("IncidentId", str)
 RunId = NewType("RunId", str)
 ApprovalId = NewType("ApprovalId", str)
+WindowId = NewType("WindowId", str)
+"""Of an announced window: `w-000012` where a person opened it, else who says so: `schedule:night`, `mqtt:grid`."""
 ImageId = NewType("ImageId", str)
 """The SHA-256 of a firmware image, in lower-case hex."""

@@ -53,6 +53,8 @@ class Reason(StrEnum):
     """It works for a pool or under a name that is not the site's."""
     POWER_LOST = "power_lost"
     """Together with all that hang on the same breaker, PDU or feed it is without power."""
+    CURTAILED = "curtailed"
+    """Together with all that it shares something with it was told to sleep, and nobody has said so."""
     CUT_OFF = "cut_off"
     """It draws full power and cannot be reached: the network between, not the miner."""
     BOARD_LOST = "board_lost"

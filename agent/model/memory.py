@@ -12,6 +12,7 @@ from agent.model.guard import GuardReason
 from agent.model.ids import ApprovalId, CoolingUnitId, ImageId, IncidentId, MinerId, PduId, PoolId, RunId
 from agent.model.incident import Category, Incident, Phase
 from agent.model.topology import Outlet
+from agent.model.windows import Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Memory:
         held: why a person told the agent to keep its hands off; None while it may act.
         approvals: every question to a person whether an action may be done, in the order asked.
         asked: the same by incident.
+        windows: what was announced: who is curtailed or worked on, who was, and until when.
         judged: the last guard verdict of each incident, so that only changes are recorded.
     """
 
@@ -139,6 +141,7 @@ class Memory:
         self.held: str | None = None
         self.approvals: dict[ApprovalId, Approval] = {}
         self.asked: dict[IncidentId, tuple[ApprovalId, ...]] = {}
+        self.windows = Windows()
         self.judged: dict[IncidentId, Judged] = {}
         self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
         self._open: dict[IncidentId, None] = {}

@@ -44,14 +44,21 @@ class Expected(IntEnum):
     """What a miner is supposed to be doing."""
 
     RUNNING = 0
-    BOOTING = 1
-    TUNING = 2
-    ACTING = 3
-    SUSPENDED = 4
+    TUNING = 1
+    DERATED = 2
+    """Announced to run at a share of its power."""
+    BOOTING = 3
+    ACTING = 4
+    SUSPENDED = 5
+    """It says that it was told to sleep, or the agent told it."""
+    CURTAILED = 6
+    """Announced to sleep."""
+    MAINTENANCE = 7
+    """Announced to be worked on."""
 
 
 _ANSWERED = int(Reach.ANSWERED)
-_RUNNING, _TUNING, _SUSPENDED = int(Expected.RUNNING), int(Expected.TUNING), int(Expected.SUSPENDED)
+_DERATED, _SUSPENDED, _CURTAILED = int(Expected.DERATED), int(Expected.SUSPENDED), int(Expected.CURTAILED)
 """As plain numbers: numpy takes five times as long to compare with a member of an enumeration."""
 
 
@@ -79,6 +86,8 @@ class SiteView:
         self.own_restart_at: Floats = np.full(n, np.nan)
         self.own_boot_at: Floats = np.full(n, np.nan)
         self.own_sure: Bools = np.zeros(n, dtype=np.bool_)
+        self.excused: Bools = np.zeros(n, dtype=np.bool_)
+        self.asleep_since: Floats = np.full(n, np.nan)
         self.derated: Floats = np.ones(n)
         self.any_derated = False
         self.hashrate_th, self.expected_th = Signal(n), Signal(n)
@@ -291,14 +300,23 @@ class SiteView:
         return target
 
     def watched(self) -> Bools:
-        """Return the rows that are supposed to work, shape (n,): running or tuning."""
-        watched: Bools = (self.expected == _RUNNING) | (self.expected == _TUNING)
+        """Return the rows that are supposed to work, shape (n,): running, tuning, or derated."""
+        watched: Bools = self.expected <= _DERATED
         return watched
 
     def asleep(self) -> Bools:
-        """Return the rows that were told to sleep, shape (n,)."""
-        asleep: Bools = self.expected == _SUSPENDED
+        """Return the rows of which no work is expected, shape (n,): told to sleep, curtailed, or worked on."""
+        asleep: Bools = self.expected >= _SUSPENDED
         return asleep
+
+    def may_be_hot(self, rows: Places = EVERY) -> Bools:
+        """Return which of those rows' heat counts: all that are supposed to work, and who goes on regardless.
+
+        Neither a curtailment nor a maintenance excuses what is a danger.
+        """
+        expected = self.expected[rows]
+        hot: Bools = (expected <= _DERATED) | ((expected >= _CURTAILED) & (self.suspended.value[rows] != 1.0))
+        return hot
 
     def usual_pvid(self, port: Port) -> int | None:
         """Return the VLAN of most other ports of its switch with miners; None if few are known, or they disagree."""

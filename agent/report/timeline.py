@@ -30,10 +30,13 @@ from agent.model.events import (
     Rebound,
     RunStarted,
     Settled,
+    WindowEnded,
+    WindowSet,
 )
 from agent.model.incident import LOGS, OWN, Evidence
 from agent.model.topology import Outlet
-from agent.report.text import instant, named, pairs
+from agent.model.windows import Purpose
+from agent.report.text import duration, instant, named, pairs, percent
 
 
 def tell(event: AnyEvent) -> str:
@@ -98,7 +101,11 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
             tried = ", ".join(event.tried) or "nothing"
             return f"a person is asked: {event.reason}; tried {tried}"
         case Closed():
-            return f"{event.outcome}; left to a person: {event.leaves}" if event.leaves else str(event.outcome)
+            return _ended(event)
+        case WindowSet():
+            return _announced(event)
+        case WindowEnded():
+            return f"{event.window} is over: {event.reason}"
         case ImageReleased():
             return f"image {event.image} may be used again"
         case OutletsProven():
@@ -125,3 +132,15 @@ def words_of(action: Action) -> str:
 
 def _by(name: str) -> str:
     return f" by {name}" if name else ""
+
+
+def _ended(event: Closed) -> str:
+    excused = f", {duration(event.excused_s)} of it excused" if event.excused_s else ""
+    left = f"; left to a person: {event.leaves}" if event.leaves else ""
+    return f"{event.outcome}{excused}{left}"
+
+
+def _announced(event: WindowSet) -> str:
+    share = f" to {percent(event.share)}" if event.purpose is Purpose.CURTAILED else ""
+    whom = f"{' '.join(event.scope)}, {len(event.miners)} miners"
+    return f"{event.purpose}{share}: {whom}, until {instant(event.until)}: {event.why}"

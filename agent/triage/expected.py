@@ -1,12 +1,20 @@
-"""Expected state: what each miner is supposed to be doing, so that nobody calls a booting miner stuck."""
+"""Expected state: what each miner is supposed to be doing, so that nobody calls a booting miner stuck.
+
+What was announced goes before everything that is seen: docs/expected-state.md.
+"""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.model.action import Result, Verb
 from agent.model.columns import Floats
 from agent.model.memory import Memory
 from agent.model.site_view import Expected, SiteView
 from agent.model.topology import FAMILY_TRAITS
+from agent.triage.limits import TriageLimits
+from agent.triage.returning import Returning
+
+Rows = NDArray[np.int64]
 
 _RESTARTS = frozenset({Verb.RESTART, Verb.SWITCH_POOL, Verb.DERATE, Verb.SLEEP, Verb.WAKE})
 """What starts another mining process on the same board; some families do so for new pools or another power."""
@@ -18,13 +26,18 @@ _BOOTS = _REBOOTS | {Verb.RESTART, Verb.WAKE}
 WOKEN_S = 60.0
 """A miner put to sleep that says so long afterwards that it is awake was woken by somebody."""
 
+_BOOTING, _SUSPENDED = int(Expected.BOOTING), int(Expected.SUSPENDED)
+"""As plain numbers: numpy takes five times as long to store a member of an enumeration."""
+
 
 class ExpectedState:
     """Works out the expected state of every row each tick."""
 
-    def __init__(self, view: SiteView) -> None:
+    def __init__(self, view: SiteView, limits: TriageLimits | None = None) -> None:
         self._grace_s: Floats = np.array([FAMILY_TRAITS[m.family].boot_grace_s for m in view.site.miners])
         self._longest_s = max((traits.boot_grace_s for traits in FAMILY_TRAITS.values()), default=0.0)
+        self._slept: Rows = np.zeros(0, dtype=np.int64)
+        self._returning = Returning(view.site, self._grace_s, limits or TriageLimits())
 
     def update(self, view: SiteView, memory: Memory, now: float) -> None:
         """Write `view.expected`, and when the agent itself last had a process or a board started (UTC s).
@@ -32,18 +45,21 @@ class ExpectedState:
         A miner is acting while an action on it is in flight or one of its outlets is owed a switch-on; booting from
         such an action, or from any start of its process, until its family's grace has passed or it says that its
         ramp is complete; suspended while it says that it was told to sleep, or the agent told it. A flash goes on, as
-        far as anybody knows, until it was verified or a person was asked.
+        far as anybody knows, until it was verified or a person was asked. Curtailed, derated and maintenance are what
+        was announced.
         """
         age_s = now - view.elapsed_s.at
         age_s += view.elapsed_s.value
         young = (age_s < self._grace_s).nonzero()[0]
         expected = view.expected
         expected.fill(int(Expected.RUNNING))
-        expected[young[view.tuned.value[young] != 1.0]] = Expected.BOOTING
-        expected[(view.suspended.value == 1.0).nonzero()[0]] = Expected.SUSPENDED
+        expected[young[view.tuned.value[young] != 1.0]] = _BOOTING
+        sleeps = (view.suspended.value == 1.0).nonzero()[0]
+        expected[sleeps] = _SUSPENDED
         rows = view.site.rows
         self._note_settled(view, memory, now)
         _told(view, memory)
+        self._note_sleep(view, sleeps, now)
         for intent in memory.flying.values():
             for miner in intent.action.targets:
                 if miner in rows:
@@ -57,6 +73,19 @@ class ExpectedState:
         for outlet in memory.duties:
             for miner in view.site.fed_by.get(outlet, ()):
                 expected[rows[miner]] = Expected.ACTING
+        self._returning.apply(view, memory, now)
+
+    def _note_sleep(self, view: SiteView, sleeps: Rows, now: float) -> None:
+        """Note since when each miner has said that it was told to sleep."""
+        since = view.asleep_since
+        if not sleeps.size and not self._slept.size:
+            return
+        woke = self._slept[view.suspended.value[self._slept] != 1.0]
+        since[woke] = np.nan
+        since[sleeps] = np.fmin(since[sleeps], now)
+        self._slept = sleeps
+        if woke.size:
+            self._returning.woke(woke, now)
 
     def _note_settled(self, view: SiteView, memory: Memory, now: float) -> None:
         """Note what follows from actions of ours that are over."""

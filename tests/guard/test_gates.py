@@ -163,7 +163,7 @@ def test_refusals_come_before_waits() -> None:
     names = [gate.__name__ for gate in GATES]
     never = ["target", "protected", "mode", "shared", "outlet_map", "flash"]
     of_units = ["unit", "moved", "one_writer", "setpoint"]
-    of_one = ["hold", "itself", "stale", "hot", "storm", "brake", "in_flight", "proof", "step", "cooldown"]
+    of_one = ["hold", "itself", "expected", "stale", "hot", "storm", "brake", "in_flight", "proof", "step", "cooldown"]
     assert names == [*never, *of_units, *of_one, "bank", "blast_radius", "budget", "approval"]
 
 

@@ -34,10 +34,13 @@ from agent.model.events import (
     Rebound,
     RunStarted,
     Settled,
+    WindowEnded,
+    WindowSet,
 )
-from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId, RunId
+from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId, RunId, WindowId
 from agent.model.incident import Category, Outcome, Reason, Severity
 from agent.model.topology import Outlet
+from agent.model.windows import EndReason, Purpose
 
 EPOCH_S = 1_772_366_400.0
 INC = IncidentId("inc-000001")
@@ -115,6 +118,16 @@ LIFE: tuple[AnyEvent, ...] = (
     Closed(incident=INC, outcome=Outcome.AUTO_RESOLVED, evidence={"shares": 24}),
     IncidentRelapsed(incident=INC, cause=Reason.UNRESPONSIVE, detected_at=EPOCH_S + 60.0, evidence={}),
     HoldChanged(why="electrician"),
+    WindowSet(
+        window=WindowId("w-000001"),
+        purpose=Purpose.CURTAILED,
+        scope=("rack:r1",),
+        miners=(MinerId("r1-m07"), MinerId("r1-m08")),
+        share=0.0,
+        until=EPOCH_S + 3600.0,
+        why="4CP",
+    ),
+    WindowEnded(window=WindowId("w-000001"), reason=EndReason.RESUMED),
     AgentStopped(reason="SIGTERM"),
     IncidentAbsorbed(incident=INC, parent=IncidentId("inc-000002")),
     ImageReleased(image=ImageId("a" * 64)),

@@ -1,0 +1,61 @@
+"""Nothing is done to what is worked on, and nothing that would end a curtailment to what is curtailed.
+
+What takes load off hot miners is safety and goes on. Outlets that the agent has switched off it may switch on again in
+a curtailment, but not under the hands of people at work.
+"""
+
+from agent.guard.request import Request
+from agent.model.action import Verb
+from agent.model.guard import Allow, Defer, GuardReason, Verdict
+from agent.model.ids import MinerId
+from agent.model.incident import Category
+from agent.model.site_view import Expected
+from agent.model.windows import Purpose
+
+RECHECK_S = 10.0
+"""How soon to ask again: an announced window may end at any time."""
+
+_ENDS_IT = frozenset({Verb.WAKE, Verb.DERATE})
+"""Of what the agent owes, these would work against who curtails."""
+
+
+def expected(request: Request) -> Verdict:
+    """Defer what touches a miner in maintenance, or one that is curtailed, announced or by what it says itself."""
+    if _relieves(request):
+        return Allow()
+    concerned = _concerned(request)
+    purposes = {window.purpose for miner in concerned for window in request.memory.windows.covering(miner)}
+    if Purpose.MAINTENANCE in purposes:
+        return Defer(request.now + RECHECK_S, GuardReason.MAINTENANCE)
+    if request.is_duty and request.action.verb not in _ENDS_IT:
+        return Allow()
+    if Purpose.CURTAILED in purposes or any(_sleeps(request, miner) for miner in request.action.targets):
+        return Defer(request.now + RECHECK_S, GuardReason.CURTAILED)
+    return Allow()
+
+
+def _relieves(request: Request) -> bool:
+    """Whether it takes load off what is hot, or is not cooled."""
+    action = request.action
+    less = action.verb is Verb.SLEEP or (action.verb is Verb.DERATE and action.share is not None and action.share < 1.0)
+    return less and request.incident.category is Category.THERMAL
+
+
+def _concerned(request: Request) -> tuple[MinerId, ...]:
+    """Return the miners that it touches: of a cooling unit the one that stands for it, if all on its loop are alike."""
+    if request.action.unit is None:
+        return request.action.targets
+    site = request.view.site
+    unit = site.cooling_unit.get(request.action.unit)
+    cooled = [miner.id for miner in site.miners if unit is not None and miner.loop == unit.loop]
+    worked_on = all(
+        any(w.purpose is Purpose.MAINTENANCE for w in request.memory.windows.covering(miner)) for miner in cooled
+    )
+    return (request.action.miner,) if worked_on else ()
+
+
+def _sleeps(request: Request, miner: MinerId) -> bool:
+    """Whether it says that it was told to sleep, and the agent has not told it."""
+    row = request.view.site.rows.get(miner)
+    asleep = row is not None and request.view.expected[row] == Expected.SUSPENDED
+    return bool(asleep) and miner not in request.memory.asleep

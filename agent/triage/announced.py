@@ -1,0 +1,44 @@
+"""What announced windows do to incidents: they wait, they are excused, and what lay wholly within one does not count.
+
+An incident whose miners are all curtailed or worked on is let alone until they are back: nobody can tell what is wrong
+with them meanwhile. What is a danger, and what the agent itself owes, goes on.
+"""
+
+from agent.model.events import AnyEvent, WindowEnded
+from agent.model.incident import Category, Incident, Reason
+from agent.model.memory import Memory
+from agent.model.site_view import SiteView
+from agent.model.windows import EndReason, Windows
+
+SAFETY = frozenset({Category.THERMAL})
+"""Classes whose incidents no window puts off: heat and lost cooling."""
+
+
+def ended_by(windows: Windows, now: float) -> list[AnyEvent]:
+    """Return the ends of the windows whose time is over; `now` is UTC s."""
+    due = [window.id for window in windows.open.values() if now >= window.until]
+    return [WindowEnded(window=window, reason=EndReason.EXPIRED) for window in due]
+
+
+def waits(view: SiteView, memory: Memory, incident: Incident) -> bool:
+    """Whether all that an incident is about are in a window, or only coming back from one.
+
+    Safety does not wait, nor does an outlet that is owed a switch-on, nor what is a window's own question.
+    """
+    if incident.category in SAFETY or incident.cause is Reason.CURTAILED or owes(memory, incident):
+        return False
+    rows = [view.site.rows[miner] for miner in incident.members if miner in view.site.rows]
+    return bool(rows) and bool(view.excused[rows].all())
+
+
+def owes(memory: Memory, incident: Incident) -> bool:
+    """Whether an outlet that an incident had switched off is not on again yet."""
+    return incident.id in memory.duties.values()
+
+
+def is_within(windows: Windows, incident: Incident, now: float) -> bool:
+    """Whether an incident that ends now lay within announced windows from its beginning to its end, nothing done."""
+    if incident.attempts or incident.category in SAFETY:
+        return False
+    lasted_s = now - incident.detected_at
+    return lasted_s > 0.0 and windows.excused_s(incident.members, incident.detected_at, now) >= lasted_s

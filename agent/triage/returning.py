@@ -1,0 +1,123 @@
+"""Rows that announced windows speak of, and those that are only coming back: from a window, or from any sleep.
+
+What others have put to sleep they wake in batches, and each family takes its time to start (facts "detection",
+section 6): until both have passed, or it is well, a miner that was away is booting. One that sleeps on after that was
+forgotten, or does not wake: it is expected to run, and what it shows is its own.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.model.columns import Bools, Floats, Ints
+from agent.model.ids import MinerId
+from agent.model.memory import Memory
+from agent.model.site_view import Expected, SiteView
+from agent.model.topology import Site
+from agent.model.windows import Purpose, Window, Windows
+from agent.triage.limits import TriageLimits
+
+WELL_SHARE = 0.95
+"""Who hashes so much of its target is back (facts "detection", section 6)."""
+
+_RUNNING, _DERATED, _BOOTING = int(Expected.RUNNING), int(Expected.DERATED), int(Expected.BOOTING)
+_SUSPENDED, _CURTAILED, _MAINTENANCE = int(Expected.SUSPENDED), int(Expected.CURTAILED), int(Expected.MAINTENANCE)
+"""As plain numbers: numpy takes five times as long to compare or store a member of an enumeration."""
+
+
+class Returning:
+    """Keeps who is covered by a window and who comes back. State arrays have shape (n,).
+
+    Args:
+        site: the inventory.
+        grace_s: how long each row's family takes to start.
+        limits: how long others take until they have woken all.
+    """
+
+    def __init__(self, site: Site, grace_s: Floats, limits: TriageLimits) -> None:
+        n = len(site.miners)
+        self._site = site
+        self._grace_s = grace_s
+        self._restore_s = limits.restore_s
+        self._version = -1
+        self._looked_at = -np.inf
+        self._state: Ints = np.zeros(n, dtype=np.int8)
+        self._share: Floats = np.ones(n)
+        self._covered: Bools = np.zeros(n, dtype=np.bool_)
+        self._back_by: Floats = np.full(n, np.nan)
+        self._overslept: Bools = np.zeros(n, dtype=np.bool_)
+        self._idle = True
+
+    def woke(self, rows: NDArray[np.int64], now: float) -> None:
+        """Take in that these rows have just said that they do not sleep any more."""
+        self._back_by[rows] = now + self._grace_s[rows]
+        self._overslept[rows] = False
+        self._idle = False
+
+    def apply(self, view: SiteView, memory: Memory, now: float) -> None:
+        """Write over `view.expected`, `view.derated` and `view.excused` what follows from windows; `now` is UTC s."""
+        if memory.windows.version != self._version:
+            self._take_in(memory.windows, now)
+        if self._idle:
+            return
+        self._come_back(view, memory, now)
+        returning = ~np.isnan(self._back_by)
+        expected = view.expected
+        works = expected <= _DERATED
+        expected[returning & works] = _BOOTING
+        expected[self._overslept & (expected == _SUSPENDED)] = _RUNNING
+        expected[works & ~returning & (self._state == _DERATED)] = _DERATED
+        np.copyto(expected, self._state, where=self._state >= _CURTAILED)
+        view.excused = self._covered | returning
+        if (self._share < 1.0).any():
+            view.derated = np.minimum(view.derated, self._share)
+            view.any_derated = True
+        self._idle = not (view.excused.any() or self._overslept.any())
+
+    def _come_back(self, view: SiteView, memory: Memory, now: float) -> None:
+        """End the return of who is well, and of who had the time for it."""
+        returning = ~np.isnan(self._back_by)
+        if returning.any():
+            with np.errstate(invalid="ignore"):
+                well = view.hashrate_th.value >= WELL_SHARE * view.target_th()
+            sleeps = view.suspended.value == 1.0
+            well &= (view.misses == 0) & ~sleeps
+            late = now >= self._back_by
+            ours = self._rows(memory.asleep)
+            self._overslept |= returning & late & sleeps
+            self._overslept[ours] = False
+            self._back_by[returning & (well | late)] = np.nan
+        if self._overslept.any():
+            self._overslept &= view.suspended.value == 1.0
+
+    def _take_in(self, windows: Windows, now: float) -> None:
+        """Work out anew who is covered, and since when those that are not any more come back."""
+        for window in windows.past:
+            if window.ended_at is not None and window.ended_at > self._looked_at:
+                rows = self._rows(window.miners)
+                by = window.ended_at + self._restore_s + self._grace_s[rows]
+                self._back_by[rows] = np.where(by > now, np.fmax(self._back_by[rows], by), self._back_by[rows])
+                self._looked_at = window.ended_at
+        self._state.fill(_RUNNING)
+        self._share.fill(1.0)
+        self._covered.fill(False)
+        for window in windows.open.values():
+            rows = self._rows(window.miners)
+            self._state[rows] = np.maximum(self._state[rows], _state_of(window))
+            self._covered[rows] = True
+            if window.purpose is Purpose.CURTAILED and window.share > 0.0:
+                self._share[rows] = np.minimum(self._share[rows], window.share)
+        self._back_by[self._covered] = np.nan
+        self._overslept[self._covered] = False
+        self._version, self._idle = windows.version, False
+
+    def _rows(self, miners: Iterable[MinerId]) -> NDArray[np.int64]:
+        rows = self._site.rows
+        return np.array([rows[miner] for miner in miners if miner in rows], dtype=np.int64)
+
+
+def _state_of(window: Window) -> int:
+    if window.purpose is Purpose.MAINTENANCE:
+        return _MAINTENANCE
+    return _CURTAILED if window.share == 0.0 else _DERATED

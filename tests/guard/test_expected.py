@@ -1,0 +1,94 @@
+"""The gate `expected`: hands off what is worked on, nothing that ends a curtailment, no delay for a danger."""
+
+from dataclasses import replace
+
+import pytest
+
+from agent.guard.expected import expected
+from agent.guard.request import Request
+from agent.model.action import Action, Verb
+from agent.model.events import WindowSet
+from agent.model.guard import Allow, Defer, GuardReason
+from agent.model.ids import MinerId, WindowId
+from agent.model.incident import Category
+from agent.model.site_view import Expected
+from agent.model.windows import Purpose
+from tests.factory import EPOCH
+from tests.guard.test_gates import request, story
+from tests.ledger.builder import Story
+
+ALL = tuple(verb for verb in Verb if verb not in (Verb.SET_SUPPLY, Verb.SET_FLOW))
+
+
+def announced(purpose: Purpose, miner: str = "m1", share: float = 0.0, of: Story | None = None) -> Story:
+    return (of or story()).tell(
+        WindowSet(
+            window=WindowId("w-000001"),
+            purpose=purpose,
+            scope=(f"miner:{miner}",),
+            miners=(MinerId(miner),),
+            share=share,
+            until=EPOCH + 9000.0,
+            why="",
+        ),
+        EPOCH,
+    )
+
+
+def reason(asked: Request) -> GuardReason | None:
+    verdict = expected(asked)
+    assert isinstance(verdict, Allow | Defer)
+    return None if isinstance(verdict, Allow) else verdict.reason
+
+
+@pytest.mark.parametrize("verb", ALL)
+@pytest.mark.parametrize(
+    ("purpose", "share", "why"),
+    [
+        (Purpose.CURTAILED, 0.0, GuardReason.CURTAILED),
+        (Purpose.CURTAILED, 0.6, GuardReason.CURTAILED),
+        (Purpose.MAINTENANCE, 0.0, GuardReason.MAINTENANCE),
+    ],
+)
+def test_nothing_is_done_to_who_is_away(verb: Verb, purpose: Purpose, share: float, why: GuardReason) -> None:
+    assert reason(request(verb, announced(purpose, share=share))) is why
+    assert reason(request(verb, announced(purpose, miner="m2", share=share))) is None
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_load_is_taken_off_what_is_hot_whatever_was_announced(purpose: Purpose) -> None:
+    for verb, share in ((Verb.SLEEP, None), (Verb.DERATE, 0.5)):
+        asked = request(verb, announced(purpose))
+        hot = replace(asked, incident=replace(asked.incident, category=Category.THERMAL))
+        assert reason(replace(hot, action=Action(verb=verb, miner=MinerId("m1"), share=share))) is None
+    asked = request(Verb.REBOOT, announced(purpose))
+    assert reason(replace(asked, incident=replace(asked.incident, category=Category.THERMAL))) is not None
+
+
+def test_an_outlet_is_switched_on_again_in_a_curtailment_and_not_under_the_hands_of_people() -> None:
+    owed = story().intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH + 5)
+    assert reason(request(Verb.POWER_ON, announced(Purpose.CURTAILED, of=owed))) is None
+    owed = story().intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH + 5)
+    assert reason(request(Verb.POWER_ON, announced(Purpose.MAINTENANCE, of=owed))) is GuardReason.MAINTENANCE
+
+
+def test_what_the_agent_put_to_sleep_it_does_not_wake_in_a_curtailment() -> None:
+    slept = story().intended(Verb.SLEEP, EPOCH).settled(Verb.SLEEP, EPOCH + 5)
+    assert reason(request(Verb.WAKE, slept)) is None
+    assert reason(request(Verb.WAKE, announced(Purpose.CURTAILED, of=slept))) is GuardReason.CURTAILED
+
+
+def test_who_says_that_it_was_told_to_sleep_is_let_sleep_though_nobody_announced_it() -> None:
+    asked = request(Verb.POWER_OFF, story())
+    asked.view.expected[0] = Expected.SUSPENDED
+    assert reason(asked) is GuardReason.CURTAILED
+    slept = story().intended(Verb.SLEEP, EPOCH).settled(Verb.SLEEP, EPOCH + 5)
+    own = request(Verb.WAKE, slept)
+    own.view.expected[0] = Expected.SUSPENDED
+    assert reason(own) is None
+
+
+def test_one_of_many_is_enough() -> None:
+    asked = request(Verb.SWITCH_POOL, announced(Purpose.CURTAILED, miner="m3"))
+    many = Action(verb=Verb.SWITCH_POOL, miner=MinerId("m1"), others=(MinerId("m3"),))
+    assert reason(replace(asked, action=many)) is GuardReason.CURTAILED
