@@ -16,7 +16,6 @@ from simulators.faults.kind import Value
 from simulators.plant.flash import FlashRecord, Phase
 from simulators.plant.journal import Entry, What
 from simulators.plant.site import SitePlant
-from simulators.plant.state import Board
 
 DAY_S = 86_400.0
 TOLERANCE_S = 0.5
@@ -85,7 +84,7 @@ class Harm:
             together, and outlets closed into a bank beyond its share.
         breaker_trips: banks that lost their breaker.
         miner_minutes_lost: minutes in which miners did not hash because something was done to them while healthy.
-        bricked: control boards that have no firmware that starts, for whatever reason.
+        bricked: flashes after which the control board had no firmware that starts, for whatever reason.
         flashes_twice: flashes of an image onto a miner that had it already, or was getting it; nothing new was wrong.
         power_cuts_while_flashing: flashes that a relay or a reboot, each by command, put an end to.
         wrong_images: flashes begun with an image that is not, as far as anybody can know, for that miner.
@@ -144,6 +143,8 @@ class Truth:
         self._plant = plant
         self._injected: list[_Injected] = []
         self._lasting: dict[tuple[str, str], list[_Injected]] = {}
+        self._latest: dict[str, _Injected] = {}
+        """By target, the last that counts of those that befell a single miner."""
         outlets = [Outlet(pdu.id, k) for pdu in plant.site.pdus for k in range(1, pdu.outlet_count + 1)]
         self._closed_at_first = [outlet for outlet in outlets if plant.power.relay_on(outlet)]
 
@@ -173,6 +174,8 @@ class Truth:
         chosen.inject(self._plant, target, now, **settled)
         injected = _Injected(chosen, target, victims, now, fixable, masked)
         self._injected.append(injected)
+        if chosen.counts and target.startswith(f"{On.MINER}:"):
+            self._latest[target] = injected
         if not chosen.counts:
             self._lasting.setdefault((kind, target), []).append(injected)
         if for_s is not None:
@@ -183,6 +186,13 @@ class Truth:
         """End the fault at that place, as a person's repair does or by its passing; one that is over stays so."""
         self._plant.advance(now)
         self._end(self._injected[place], now)
+
+    def repair(self, miner: MinerId, now: float) -> None:
+        """Let a person put right whatever ails that miner now."""
+        self._plant.advance(now)
+        injected = self._latest.get(f"{On.MINER}:{miner}")
+        if injected is not None:
+            self._end(injected, now)
 
     def faults(self) -> tuple[FaultTruth, ...]:
         """Return every fault so far, in the order of injection."""
@@ -217,7 +227,7 @@ class Truth:
                 {(e.at, self._plant.site.bank[e.outlet]) for e in entries if e.what is What.BREAKER_TRIP and e.outlet}
             ),
             miner_minutes_lost=self._lost_s(entries, now) / 60.0,
-            bricked=sum(miner.board is Board.BRICKED for miner in self._plant.miners.values()),
+            bricked=sum(flash.bricked for flash in self._plant.journal.flashes),
             flashes_twice=self._flashes_twice(),
             power_cuts_while_flashing=sum(_cut_by_command(f, by_miner) for f in self._plant.journal.flashes),
             wrong_images=sum(not flash.fits for flash in self._plant.journal.flashes),
@@ -234,8 +244,10 @@ class Truth:
     def _end(self, injected: _Injected, at: float) -> None:
         if injected.ended_at is not None:
             return
-        injected.kind.end(self._plant, injected.target, at)
         injected.ended_at = at
+        if injected.kind.counts and self._latest.get(injected.target, injected) is not injected:
+            return  # none begins on a miner that is not well: this one was over before the next began
+        injected.kind.end(self._plant, injected.target, at)
         # What ends a disturbance of a target ends every one of its kind there.
         for other in self._lasting.pop((injected.kind.name, injected.target), ()):
             other.ended_at = at

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from rich.console import Console
 
+from agent.api.images import release
 from agent.app import Agent
 from agent.cli import logs
 from agent.cli.expectations import Evidence, flattened, judge
@@ -28,13 +29,14 @@ from agent.ledger.fold import State
 from agent.ledger.reader import read
 from agent.model.action import Verb
 from agent.model.errors import InvariantError
-from agent.model.events import ApprovalAsked, Intended
-from agent.model.ids import IncidentId, MinerId
+from agent.model.events import Actor, ApprovalAsked, Intended
+from agent.model.ids import ImageId, IncidentId, MinerId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
 from agent.model.site_view import SiteView
 from agent.report.history import HistoryRecorder, SiteHistory
 from simulators.faults import FAULT_KINDS
 from simulators.mix import Happening, arrivals, drawn, play, shuffled
+from simulators.people import Answer, Deed, People
 from simulators.plant.history import BLOCK_MEAN_S, HistorySettings
 from simulators.plant.site import SitePlant
 from simulators.plant.weather import Climate
@@ -72,6 +74,19 @@ class Played:
     incidents: tuple[Incident, ...]
     faults: tuple[FaultTruth, ...]
     history: SiteHistory
+
+
+class _Over(NamedTuple):
+    """A run that is over.
+
+    Attributes:
+        skipped: how many planned faults found no target that was well.
+        answered: how many questions of the agent were answered by a person.
+    """
+
+    staged: Staged
+    skipped: int
+    answered: int
 
 
 def shipped() -> dict[str, Path]:
@@ -132,14 +147,14 @@ def play_scenario(
         recorder.note(now, *site_rate(view))
 
     main = _run(scenario, tier, ledger, console=console, log=log, looks=(note, *((look,) if look else ())))
-    staged, skipped = tier.run(main, timeout_wall_s=WALL_LIMIT_S)
-    return _played(scenario, staged, ledger, skipped=skipped, history=recorder.history(), wall_s=watch.elapsed_s())
+    over = tier.run(main, timeout_wall_s=WALL_LIMIT_S)
+    return _played(scenario, over, ledger, history=recorder.history(), wall_s=watch.elapsed_s())
 
 
 async def _run(
     scenario: Scenario, tier: Tier, path: Path, *, console: Console, log: TextIO, looks: Sequence[Look]
-) -> tuple[Staged, int]:
-    """Return the site as it is at the end, and how many planned faults found no target that was well."""
+) -> "_Over":
+    """Return the site as it is at the end."""
     loop = asyncio.get_running_loop()
     clock = Clock.virtual(loop, EPOCH_S)
     logs.configure(stream=log, now=clock.now)
@@ -153,6 +168,8 @@ async def _run(
             happenings = list(_happenings(scenario, staged.plant))
             faults = asyncio.create_task(play(staged.truth, staged.plant, happenings))
             running = asyncio.create_task(agent.run())
+            people = _people(scenario, staged, agent)
+            attending = asyncio.create_task(_attended(people, agent, max(LOOK_S, settings.tick_s)))
             with LiveView(agent.view, agent.memory, console, scenario.duration_s) as view:
 
                 def update(now: float) -> None:
@@ -162,12 +179,13 @@ async def _run(
                     for look in looks:
                         look(agent.view, now)
 
-                await _watched(scenario.duration_s, settings.tick_s, (running, faults), update)
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+                await _watched(scenario.duration_s, settings.tick_s, (running, faults, attending), update)
+            for task in (running, attending):
+                task.cancel()
+            await asyncio.gather(running, attending, return_exceptions=True)
             staged.plant.advance(loop.time())
             await agent.stop("simulation over")
-            return staged, await faults
+            return _Over(staged, await faults, people.answered)
     finally:
         await ledger.close()
 
@@ -199,6 +217,26 @@ def _happenings(scenario: Scenario, plant: SitePlant) -> Iterator[Happening]:
             yield Happening(at_s, kind, (rng.choice(fault.targets),), 1, fault.for_s, params, background=True)
 
 
+def _people(scenario: Scenario, site: Staged, agent: Agent) -> People:
+    """Return who answers what the agent asks."""
+    answers = [
+        Answer(plan.asked.fits, plan.after_s, tuple(Deed(deed) for deed in plan.does)) for plan in scenario.people
+    ]
+
+    async def release_image(image: ImageId) -> None:
+        await agent.change(lambda memory, _: release(memory, image), Actor.OPERATOR)
+
+    return People(answers, site.plant, site.truth, release_image)
+
+
+async def _attended(people: People, agent: Agent, every_s: float) -> None:
+    """Have what the agent asks be heard and answered for as long as the run lasts."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(every_s)
+        await people.look(agent.memory, loop.time())
+
+
 def _surroundings(plan: HistoryPlan) -> HistorySettings:
     return HistorySettings(
         block_mean_s=BLOCK_MEAN_S if plan.blocks else None,
@@ -209,11 +247,9 @@ def _surroundings(plan: HistoryPlan) -> HistorySettings:
     )
 
 
-def _played(
-    scenario: Scenario, site: Staged, path: Path, *, skipped: int, history: SiteHistory, wall_s: float
-) -> Played:
+def _played(scenario: Scenario, over: _Over, path: Path, *, history: SiteHistory, wall_s: float) -> Played:
     """Return the ledger held against the simulated site's own truth, and against what the scenario expects."""
-    plant = site.plant
+    site, plant = over.staged, over.staged.plant
     records = list(read(path))
     state = State()
     for record in records:
@@ -227,7 +263,11 @@ def _played(
         faults,
         state.incidents.values(),
         harm=site.truth.harm(),
-        duty=Duty(dict(intents), approvals=sum(isinstance(r.event, ApprovalAsked) for r in records)),
+        duty=Duty(
+            dict(intents),
+            approvals=sum(isinstance(r.event, ApprovalAsked) for r in records),
+            answered=over.answered,
+        ),
         cost={
             "wall_s": wall_s,
             "site_s_per_wall_s": scenario.duration_s / wall_s,
@@ -235,7 +275,7 @@ def _played(
             "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0,
         },
     )
-    board["truth"]["skipped"] = skipped
+    board["truth"]["skipped"] = over.skipped
     unhealthy = sum(not miner.healthy for miner in plant.miners.values())
     board["expect"] = judge(scenario.expect, Evidence(records, faults, board, EPOCH_S, unhealthy))
     return Played(scenario, board, tuple(state.incidents.values()), tuple(faults), history)

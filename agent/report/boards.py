@@ -30,6 +30,7 @@ LABELS: Mapping[str, str] = {
     "actions_during_hold": "actions during a hold",
     "miner_minutes_lost": "minutes of hashing lost by healthy miners",
     "approvals": "approvals asked",
+    "answered": "questions that a simulated person answered",
     "wall_s": "wall time",
     "site_s_per_wall_s": "site time per second of wall time",
     "miner_hours_per_wall_s": "miner-hours per second of wall time",

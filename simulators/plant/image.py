@@ -68,6 +68,11 @@ class Image:
     starts: bool = True
     misleads: bool = False
 
+    @property
+    def does_well(self) -> bool:
+        """Whether boards that it is for by its label come up with it."""
+        return self.whole and self.starts and not self.misleads
+
     def fits(self, miner: Miner, board: ControlBoard) -> bool:
         """Whether it is meant for that miner with that control board."""
         return miner.family is self.family and model_key(miner.model) in self.models and board in self.boards

@@ -223,6 +223,7 @@ class MinerPlant(MinerParts):
     def repair(self, now: float) -> None:
         """Let a person put right whatever is broken, and start it afresh; a sound miner is left alone."""
         self._clock.advance(now)
+        self.client.recall(now)
         if not self.fault.any() and self.system.is_sound:
             return
         self.system.restore()

@@ -85,6 +85,7 @@ class PoolClient:
         rng: random.Random,
     ) -> None:
         self._miner = miner
+        self._first_lines = tuple(lines)
         self._own = frozenset(lines)
         self._owner = owner
         self._pools = pools
@@ -133,6 +134,11 @@ class PoolClient:
             self._cancel()
             self._try_all(now)
             self._settle(now)
+
+    def recall(self, now: float) -> None:
+        """Be given the list again that it had at first, where it has none at all."""
+        if not self._slots and self._first_lines:
+            self.configure(self._first_lines, now)
 
     def switch(self, index: int, now: float) -> bool:
         """Give one pool the highest priority and work for it; whether there is such a line and a process to do it."""

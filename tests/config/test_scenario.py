@@ -14,10 +14,13 @@ from agent.config.scenario import Rated, Scenario, TierName, Timed, load_scenari
 from agent.config.scenario.entry import seconds, written
 from agent.config.scenario.faults import COMMON
 from agent.config.scenario.history import HistoryPlan
+from agent.config.scenario.people import DEEDS
+from agent.config.scenario.plan import IncidentFilter
 from agent.model.action import Risk
 from agent.model.guard import Mode
 from agent.model.topology import Family, Outlet
 from simulators.faults import FAULT_KINDS
+from simulators.people import Deed
 from tests.config.sites import TEN_LINES, TEN_LINES_CSV
 from tests.config.sites import written as site_written
 
@@ -306,3 +309,19 @@ def test_every_shipped_scenario_is_valid_named_after_its_file_and_expects_someth
 
 def test_no_parameter_of_a_fault_kind_bears_the_name_of_a_common_key() -> None:
     assert not {(kind.name, knob) for kind in FAULT_KINDS.values() for knob in kind.knobs if knob in COMMON}
+
+
+def test_people_answer_after_a_time_or_between_two(tmp_path: Path) -> None:
+    first = "{incident: {escalation: flash_unproven}, after: [1h, 8h], does: [repair, release_image, repair]}"
+    second = "{incident: {}, after: 1d, does: repair}"
+    (asked, anything) = scenario(tmp_path, f"{SMALL}people:\n  - {first}\n  - {second}\n").people
+    assert (asked.asked.escalation, asked.after_s, asked.does) == (
+        "flash_unproven",
+        (3600.0, 28_800.0),
+        ("repair", "release_image"),
+    )
+    assert (anything.asked, anything.after_s, anything.does) == (IncidentFilter(), (86_400.0, 86_400.0), ("repair",))
+
+
+def test_people_can_do_all_that_a_scenario_may_say() -> None:
+    assert tuple(Deed) == DEEDS

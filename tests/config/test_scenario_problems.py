@@ -138,6 +138,30 @@ def test_surroundings_that_cannot_be_are_refused(tmp_path: Path, text: str, path
     assert says in str(problem)
 
 
+ASKED = "incident: {escalation: flash_unproven}"
+PEOPLE = [
+    (f"{{{ASKED}, after: 4h}}", "people[0]", "add does"),
+    (f"{{{ASKED}, does: repair}}", "people[0]", "add after"),
+    ("{after: 4h, does: repair}", "people[0]", "add incident"),
+    (f"{{{ASKED}, after: 4, does: repair}}", "people[0].after", "[1h, 8h]"),
+    (f"{{{ASKED}, after: [8h, 1h], does: repair}}", "people[0].after", "the least and the most"),
+    (f"{{{ASKED}, after: [1h, 2h, 3h], does: repair}}", "people[0].after", "the least and the most"),
+    (f"{{{ASKED}, after: 4h, does: repare}}", "people[0].does", "did you mean 'repair'?"),
+    (f"{{{ASKED}, after: 4h, does: []}}", "people[0].does", "repair or release_image"),
+    (f"{{{ASKED}, after: 4h, does: [repair, [repair]]}}", "people[0].does", "got a list"),
+    ("{incident: {category: firm}, after: 4h, does: repair}", "people[0].incident.category", "'firmware'"),
+    (f"{{{ASKED}, after: 4h, does: repair, at: 3h}}", "people[0].at", "incident, after or does"),
+    ("somebody", "people[0]", "a mapping"),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "says"), PEOPLE, ids=[text for text, _, _ in PEOPLE])
+def test_people_who_could_not_answer_are_refused(tmp_path: Path, text: str, path: str, says: str) -> None:
+    (problem,) = problems(tmp_path, f"{HEAD}people:\n  - {text}\n")
+    assert (problem.place.line, problem.path) == (4, path)
+    assert says in str(problem)
+
+
 def test_everything_that_is_wrong_with_one_fault_is_told_at_once(tmp_path: Path) -> None:
     line = "{at: 2h, kind: pdu.outlet_map_wrong, target: 'pdu:x', count: 99999999, for: 0s, swap: [1], swop: [1, 2]}"
     found = problems(tmp_path, f"{HEAD}faults:\n  - {line}\n  - {{kind: miner.psu_dead, standby_w: -1}}\n")

@@ -20,6 +20,7 @@ ROWS = {
     "own-link-lost": 2,
     "own-machine-ails": 2,
     "own-clock-stepped": 26,
+    "boot-loop": 4,
     "dead-hashboard": 5,
     "pool-lost": 6,
     "pool-flaps": 7,
@@ -29,8 +30,12 @@ ROWS = {
     "miner-rejects": 9,
     "psu-dead": 14,
     "fan-lost": 19,
+    "image-bad": 20,
+    "flash-costs-a-board": 20,
+    "ssh-locked": 20,
     "frozen-averages": 21,
     "lost-polls": 22,
+    "crash-once": 24,
     "network-then-power-off": 25,
     "counters-reset": 27,
     "wires-disturbed": 28,
@@ -51,6 +56,11 @@ QUICK = [
     "pool-flaps",
     "dead-hashboard",
     "fan-lost",
+    "boot-loop",
+    "crash-once",
+    "image-bad",
+    "flash-costs-a-board",
+    "ssh-locked",
 ]
 """The others take longer, and are played by tests of what they are about."""
 

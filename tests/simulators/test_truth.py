@@ -300,3 +300,18 @@ def test_what_befalls_many_is_over_when_each_was_well_once_or_it_ended(
     of_miners: list[list[Entry]], ended_at: float | None, over_at: float | None
 ) -> None:
     assert passed_at(of_miners, 100.0, ended_at) == over_at
+
+
+def test_a_person_repairs_what_lasts_and_not_what_came_after_it() -> None:
+    plant, truth = world()
+    truth.inject("miner.process_died", "miner:m1", 10.0, watchdog=True, for_s=2000.0)
+    plant.advance(1000.0)
+    truth.inject("miner.psu_dead", "miner:m1", 1000.0)
+    plant.advance(5000.0)
+    assert [fault.over_at is None for fault in truth.faults()] == [False, True], "the end of the first is none of both"
+    truth.repair(M1, 6000.0)
+    truth.repair(MinerId("m2"), 6000.0)
+    plant.advance(7000.0)
+    over_at = truth.faults()[1].over_at
+    assert over_at is not None
+    assert 6000.0 <= over_at < 6400.0

@@ -144,6 +144,11 @@ def _what(entry: Entry, site: Site | None) -> tuple[What | None, str]:
         return (None if verb is None else ActionFilter(None if verb == ANY else Verb(verb), miners)), name + where
     if "target" in entry.keys:
         entry.refuse("target", expected="miner within incident", got="target", remedy="write incident: {miner: …}")
+    return read_incidents(entry, site)
+
+
+def read_incidents(entry: Entry, site: Site | None) -> tuple[IncidentFilter | None, str]:
+    """Return which incidents are meant under `incident`, also in words; None where it was refused."""
     inner = entry.mapping("incident")
     if inner is None:
         if entry.raw("incident") is None:

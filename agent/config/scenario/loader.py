@@ -12,6 +12,7 @@ from agent.config.scenario.expect import read_expectations
 from agent.config.scenario.faults import read_faults
 from agent.config.scenario.generate import as_node, configuration, read_generated
 from agent.config.scenario.history import read_history
+from agent.config.scenario.people import read_people
 from agent.config.scenario.plan import Catalogue, Scenario, TierName
 from agent.config.settings import Settings
 from agent.config.source import Node, read_text
@@ -20,7 +21,7 @@ from agent.config.yaml_source import parse_yaml
 from agent.model.errors import PolicyError
 from agent.model.guard import Mode
 
-KEYS = ("name", "seed", "duration", "tier", "site", "inventory", "agent", "history", "faults", "expect")
+KEYS = ("name", "seed", "duration", "tier", "site", "inventory", "agent", "history", "faults", "people", "expect")
 SITE_KEYS = ("generate", "inventory")
 MAX_SEED = 2**63 - 1
 SHORTEST_S = 10.0
@@ -63,6 +64,7 @@ def load_scenario(
     span_s = LONGEST_S if duration_s is None else duration_s
     history = read_history(top)
     faults = read_faults(top, catalogue, site, span_s)
+    people = read_people(top, site)
     expect = read_expectations(top, catalogue, site, span_s)
     if problems or settings is None or duration_s is None:
         raise ConfigError(problems)
@@ -76,6 +78,7 @@ def load_scenario(
         faults=faults,
         expect=expect,
         history=history,
+        people=people,
     )
 
 

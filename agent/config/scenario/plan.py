@@ -180,6 +180,21 @@ class IncidentFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerPlan:
+    """How people answer one sort of escalation.
+
+    Attributes:
+        asked: which ones.
+        after_s: least and most time in s between the question and the answer; drawn evenly for each.
+        does: what they do, in this order: some of `people.DEEDS`.
+    """
+
+    asked: IncidentFilter
+    after_s: tuple[float, float]
+    does: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ActionFilter:
     """Which actions are meant: of one verb, or any that can change something; on some miners or any."""
 
@@ -246,6 +261,7 @@ class Scenario:
     Attributes:
         duration_s: site time in s.
         history: what the site's surroundings do.
+        people: how escalations are answered; the first that fits decides.
         settings: the agent's, with the scenario's overrides; the mode is that of the simulation.
     """
 
@@ -258,3 +274,4 @@ class Scenario:
     faults: tuple[FaultPlan, ...]
     expect: tuple[Expectation, ...]
     history: HistoryPlan
+    people: tuple[AnswerPlan, ...]
