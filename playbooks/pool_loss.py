@@ -54,6 +54,9 @@ FLAPS_WITHIN_S = 7200.0
 """A pool that was lost so often within this time is to be left for good. Miners that change by themselves come back
 once it was well for 120 s (facts "detection", section 1.3), and each time is a loss."""
 
+FEW_ROUNDS = 3
+"""Miners that hang one after the other join one incident: those that were not told are told in another round."""
+
 FEW = 10
 """No more than so many are told at once without a canary."""
 
@@ -141,6 +144,12 @@ def some_are_back_and_some_lost(s: Situation) -> bool:
     return 0 < len(lost_members(s)) < len(members(s))
 
 
+def more_are_lost(s: Situation) -> bool:
+    """Few were told to leave the pool, and others that are still with it are lost to it."""
+    rows = lost_members(s)
+    return s.in_state_s >= PATIENT_S and bool(is_on(s, rows, endpoint(s)).any()) and _are_few(s)
+
+
 def _wants_waves(s: Situation) -> bool:
     """The endpoint is bad and somebody is lost, or it is good from here and many have been lost to it for a while."""
     about = endpoint(s)
@@ -177,6 +186,9 @@ _JUDGE = (
 _JUDGES = ("judge", "away", "back")
 """The same questions in each; that its miners left, came back and left again is what they tell apart."""
 
+_FEWS = ("few", *(f"few_{number}" for number in range(2, FEW_ROUNDS + 1)))
+_FEW_ROUNDS = list(zip(_FEWS, (*_FEWS[1:], ""), strict=True))
+
 _STAY = stay(PROOF_S)
 _WAVES = [waves(place, PROOF_S) for place in PLACES]
 
@@ -187,8 +199,11 @@ _STEPS: dict[str, Step] = {
     "away": Check((*_JUDGE, Arm(most_are_back, "back")), WAIT_S, "undecided"),
     "back": Check((*_JUDGE, Arm(most_are_away_again, "flaps")), WAIT_S, "undecided"),
     "name": Check((Arm(no_pool_is_good, "none_good"), Arm(some_are_back_and_some_lost, "some")), 0.0, "undecided"),
-    "few": Act(Verb.SWITCH_POOL, "told", "refused", ToBest(Told.FEW)),
-    "proof_few": Check((), VERIFY_S + PROOF_S, "not_recovered"),
+    **{state: Act(Verb.SWITCH_POOL, "told", "refused", ToBest(Told.FEW)) for state in _FEWS},
+    **{
+        f"proof_{state}": Check((Arm(more_are_lost, "more"),) if more else (), VERIFY_S + PROOF_S, "not_recovered")
+        for state, more in _FEW_ROUNDS
+    },
     **_STAY[0],
     **{state: step for steps, _ in _WAVES for state, step in steps.items()},
     "resolved": Resolve(),
@@ -218,10 +233,12 @@ _TRANSITIONS = (
     Transition("none_good", "name", "ask_no_healthy"),
     Transition("some", "name", "ask_stragglers"),
     Transition("undecided", "name", "ask_undecided"),
-    Transition("told", "few", "proof_few"),
-    Transition("refused", "few", "ask_miner"),
-    Transition("not_recovered", "proof_few", "ask_miner"),
-    *(Transition("recovered", state, "resolved") for state in (*_JUDGES, "name", "few", "proof_few")),
+    *(Transition("told", state, f"proof_{state}") for state in _FEWS),
+    *(Transition("refused", state, "ask_miner") for state in _FEWS),
+    *(Transition("not_recovered", f"proof_{state}", "ask_miner") for state in _FEWS),
+    *(Transition("more", f"proof_{state}", more) for state, more in _FEW_ROUNDS if more),
+    *(Transition("recovered", state, "resolved") for state in (*_JUDGES, "name", *_FEWS)),
+    *(Transition("recovered", f"proof_{state}", "resolved") for state in _FEWS),
     *_STAY[1],
     *(row for _, rows in _WAVES for row in rows),
 )

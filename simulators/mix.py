@@ -1,7 +1,7 @@
 """What goes wrong during a run, drawn from the seed, and played on the event loop's time.
 
-Background faults come by rate. A mix draws the category by the shares of the KPI reference, over those categories that
-have a kind of fault aimed at miners, then the kind. Every draw is from a named stream of the plant: what one line of a
+Background faults come by rate. A mix draws the category by the shares of the KPI reference, then one of its kinds that
+are aimed at miners. Every draw is from a named stream of the plant: what one line of a
 scenario draws does not depend on the others.
 """
 
@@ -26,9 +26,6 @@ CATEGORY_SHARES: Mapping[Category, float] = {
     Category.OTHER: 0.05,
 }
 """Share of incidents; KPI reference."""
-
-MIXED = frozenset({Category.STUCK, Category.FIRMWARE, Category.NETWORK, Category.REJECTS, Category.OTHER})
-"""The categories that a mix draws from: those whose remedies this version has."""
 
 WEIGHTS: Mapping[str, float] = {
     "miner.process_died": 4.0,
@@ -96,7 +93,7 @@ def drawn(rng: random.Random, unfixable: float | None = None) -> tuple[str, dict
         unfixable: share of faults that nothing remote fixes; UNFIXABLE where None.
     """
     share = UNFIXABLE if unfixable is None else unfixable
-    kinds = [k for k in FAULT_KINDS.values() if k.counts and On.MINER in k.on and k.category in MIXED]
+    kinds = [k for k in FAULT_KINDS.values() if k.counts and On.MINER in k.on]
     remedied = rng.random() >= share
     # A category without such a kind, as most are without unfixable ones, leaves its share to the others.
     fitting = [kind for kind in kinds if kind.fixable is remedied] or kinds

@@ -3,6 +3,9 @@
 Facts "failures", row 32, and "detection", section 1.3: hashing stops at once, the dashboard is gone for 30 to 120 s, it
 comes back by itself, and it happens again. Twice within a day is a pattern; once is any blip. What befalls several
 miners at once came from outside them, and a firmware that fails shows in restarts that follow closely on one another.
+
+Seldom polls often miss the silence and find the board starting already, which refuses: that looks like a mining process
+that was started again. By itself it is none; near a silence in the same miner it is the same thing once more.
 """
 
 from collections import deque
@@ -26,7 +29,7 @@ TOGETHER = 3
 
 EVENTS_KEPT = 16
 
-_SILENT = int(Reach.SILENT)
+_SILENT, _REFUSED = int(Reach.SILENT), int(Reach.REFUSED)
 """As a plain number: numpy takes five times as long to compare with a member of an enumeration."""
 
 
@@ -39,7 +42,7 @@ class HiccupThresholds:
         gone_s: least and longest time without telemetry that is a hiccup: what a boot takes and a poll misses included.
         uptime_s: a miner that had not been up for so long starts for another reason.
         work_ratio: share of its target that it had at least computed.
-        clear_s: how long without another one before it is over.
+        clear_s: how long without another one before it is over; so near a silence, a start that refused counts too.
     """
 
     times: int = 2
@@ -47,6 +50,15 @@ class HiccupThresholds:
     uptime_s: float = 900.0
     work_ratio: float = 0.5
     clear_s: float = 7200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hiccup:
+    """One of them: when it was over (UTC s), how long the miner was gone, and whether it refused from the first."""
+
+    at: float
+    gone_s: float
+    refused: bool
 
 
 class HiccupDetector:
@@ -62,7 +74,8 @@ class HiccupDetector:
         self._dark_at: Floats = np.full(rows, np.nan)
         self._fell_at: Floats = np.full(rows, -np.inf)
         self._was_watched: Bools = np.zeros(rows, dtype=np.bool_)
-        self._events: dict[int, deque[tuple[float, float]]] = {}
+        self._refused: Bools = np.zeros(rows, dtype=np.bool_)
+        self._events: dict[int, deque[Hiccup]] = {}
 
     def judge(self, view: SiteView, now: float) -> Verdicts:
         """Return this tick's verdict for every row.
@@ -92,14 +105,14 @@ class HiccupDetector:
             health(len(self._since), suspect=none, firing=firing),
             self._since.copy(),
             self._clear_since.copy(),
-            HiccupEvidence(view, now, self._events),
+            HiccupEvidence(view, now, self._events, self._t.clear_s),
         )
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
         """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
         if reason is Reason.PSU_HICCUP:
             self._since[row] = since
-            self._events[row] = deque([(since, np.nan)], EVENTS_KEPT)
+            self._events[row] = deque([Hiccup(since, np.nan, refused=False)], EVENTS_KEPT)
 
     def _worked(self, view: SiteView, rows: Rows) -> Bools:
         """Tell which rows hashed at their last answer."""
@@ -107,11 +120,12 @@ class HiccupDetector:
         return worked
 
     def _follow(self, view: SiteView, rows: Rows) -> None:
-        """Note which of these rows, which have just fallen silent, did so at work."""
-        up_s = view.elapsed_s.value[rows]
+        """Note which of these rows, which have just been lost, were at work; and which of them refused."""
+        reach, up_s = view.reach[rows], view.elapsed_s.value[rows]
         worked = self._was_watched[rows] & self._worked(view, rows)
-        fell = rows[(view.reach[rows] == _SILENT) & worked & (up_s >= self._t.uptime_s)]
+        fell = rows[((reach == _SILENT) | (reach == _REFUSED)) & worked & (up_s >= self._t.uptime_s)]
         self._dark_at[fell] = self._fell_at[fell] = view.missing_since[fell]
+        self._refused[fell] = view.reach[fell] == _REFUSED
 
     def _forget_switched_off(self, view: SiteView, rows: Rows) -> None:
         for row in rows[self._dark_at[rows] >= 0.0].tolist():
@@ -129,15 +143,15 @@ class HiccupDetector:
         if not (least_s <= gone_s <= most_s and is_new) or together >= TOGETHER:
             return
         events = self._events.setdefault(row, deque(maxlen=EVENTS_KEPT))
-        events.append((now, gone_s))
-        if sum(now - at < DAY_S for at, _ in events) >= self._t.times and np.isnan(self._since[row]):
+        events.append(Hiccup(now, gone_s, refused=bool(self._refused[row])))
+        if len(_counted(events, now, self._t.clear_s)) >= self._t.times and np.isnan(self._since[row]):
             self._since[row] = now
 
     def _clear(self, view: SiteView, now: float, firing: Rows) -> None:
         """End verdicts whose miner has worked without another one for long enough."""
         works = (view.watched()[firing] & self._worked(view, firing)).tolist()
         for row, is_working in zip(firing.tolist(), works, strict=True):
-            last_at = self._events[row][-1][0]
+            last_at = self._events[row][-1].at
             if 0 < view.misses[row] < LOST_POLLS:
                 continue
             if view.misses[row] or not is_working:
@@ -150,15 +164,23 @@ class HiccupDetector:
                 del self._events[row]
 
 
+def _counted(events: Sequence[Hiccup], now: float, near_s: float) -> list[Hiccup]:
+    """Return the hiccups of the last day: silences, and the starts that refused so near to one of them."""
+    today = [event for event in events if now - event.at < DAY_S]
+    silences = [event.at for event in today if not event.refused]
+    return [event for event in today if not event.refused or any(abs(event.at - at) <= near_s for at in silences)]
+
+
 class HiccupEvidence:
     """Explains a verdict, for the few rows that need it."""
 
-    __slots__ = ("_events", "_now", "_view")
+    __slots__ = ("_events", "_near_s", "_now", "_view")
 
-    def __init__(self, view: SiteView, now: float, events: Mapping[int, Sequence[tuple[float, float]]]) -> None:
+    def __init__(self, view: SiteView, now: float, events: Mapping[int, Sequence[Hiccup]], near_s: float) -> None:
         self._view = view
         self._now = now
         self._events = events
+        self._near_s = near_s
 
     def reason(self, row: int) -> Reason:
         """Return why that row fires."""
@@ -170,12 +192,12 @@ class HiccupEvidence:
 
     def of(self, row: int) -> Evidence:
         """Return what was seen of that row, units in the keys; None where never measured."""
-        today = [event for event in self._events.get(row, ()) if self._now - event[0] < DAY_S]
+        today = _counted(self._events.get(row, ()), self._now, self._near_s)
         told: Evidence = {"hiccups_24h": len(today)}
         if today:
-            at, gone_s = today[-1]
+            last = today[-1]
             told |= {
-                "last_hiccup_s": round(self._now - at, 1),
-                "gone_s": None if np.isnan(gone_s) else round(gone_s, 1),
+                "last_hiccup_s": round(self._now - last.at, 1),
+                "gone_s": None if np.isnan(last.gone_s) else round(last.gone_s, 1),
             }
         return told | parts_seen(self._view, row)

@@ -141,6 +141,10 @@ def _rejects(plant: SitePlant, target: str, now: float, values: Values) -> None:
     miner_at(plant, target).spoil_shares(now, number(values, "share"), until_restart=True)
 
 
+def _client_hung(plant: SitePlant, target: str, now: float, _: Values) -> None:
+    miner_at(plant, target).hang_client(now)
+
+
 def _board_rejects(plant: SitePlant, target: str, now: float, values: Values) -> None:
     eased_at = EASED_AT if values["eases"] else None
     miner_at(plant, target).spoil_shares(now, number(values, "share"), until_restart=False, eased_at=eased_at)
@@ -169,6 +173,21 @@ EASED_AT = 0.9
 _BAD_SHARE = Knob(0.08, "share of its shares that are bad, from 0 to 1", span=(0.0, 1.0))
 
 WORK_FAULTS = (
+    FaultKind(
+        name="miner.pool_client_hung",
+        category=Category.POOL,
+        counts=True,
+        remedy=Verb.SWITCH_POOL,
+        causes=_LOST,
+        does=(
+            "The miner's pool client hangs on a connection that is gone, and tries neither that pool again nor "
+            "another; being given pools, or a new process, makes it connect anew."
+        ),
+        signature="One miner without shares, its pool Alive, no stratum active; nonces and watts fall a minute later.",
+        on=frozenset({On.MINER}),
+        start=_client_hung,
+        stop=repair,
+    ),
     FaultKind(
         name="miner.rejects",
         category=Category.REJECTS,

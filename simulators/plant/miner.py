@@ -215,6 +215,11 @@ class MinerPlant(MinerParts):
         self._coolant.reconsider(self._place)
         self._judge(now)
 
+    def hang_client(self, now: float) -> None:
+        """Let its pool client hang on a connection that is gone."""
+        self._clock.advance(now)
+        self.client.hang(now)
+
     def hijack(self, now: float, lines: Sequence[PoolLine]) -> None:
         """Let somebody who has no business there give it another list of pools."""
         self._clock.advance(now)
@@ -224,7 +229,7 @@ class MinerPlant(MinerParts):
         """Let a person put right whatever is broken, and start it afresh; a sound miner is left alone."""
         self._clock.advance(now)
         self.client.recall(now)
-        if not self.fault.any() and self.system.is_sound:
+        if not self.fault.any() and self.system.is_sound and not self.client.hung:
             return
         self.system.restore()
         self._power_down(now)

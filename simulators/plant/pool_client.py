@@ -71,6 +71,7 @@ class PoolClient:
 
     Attributes:
         starved: there was no pool for so long that the work ran out, or none when the process started.
+        hung: it waits for a connection that is gone, and tries no other.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class PoolClient:
         self._running = self._linked = self._connecting = self._hungry = False
         self._links = self._hungers = 0
         self._marked, self._marked_at = Tally(), clockwork.now
-        self.starved = False
+        self.starved = self.hung = False
         self._slots: list[_Slot] = []
         self._book: PoolBook | None = None
         self._take_over(lines)
@@ -104,7 +105,7 @@ class PoolClient:
 
     def start(self, now: float) -> None:
         """Begin with the process: every pool is tried at once, and the first that answers is worked for."""
-        self._running = True
+        self._running, self.hung = True, False
         self._try_all(now)
         self._linked = self.alive
         self.starved = not self._linked
@@ -129,6 +130,7 @@ class PoolClient:
         self._owner.pool_changes()
         self.post(now)
         self._take_over(lines)
+        self.hung = False
         if self._running:
             self._linked = False
             self._cancel()
@@ -149,8 +151,17 @@ class PoolClient:
         for slot in self._slots:
             slot.priority += slot.priority < chosen.priority
         chosen.priority, chosen.alive_since = 0, -math.inf
+        self.hung = False
         self._settle(now)
         return True
+
+    def hang(self, now: float) -> None:
+        """Wait for a connection that is gone until another list, another choice or another process ends that."""
+        if self._running:
+            self._owner.pool_changes()
+            self.post(now)
+            self.hung = True
+            self._settle(now)
 
     def _take_over(self, lines: Sequence[PoolLine]) -> None:
         for slot in self._slots:
@@ -177,7 +188,7 @@ class PoolClient:
     @property
     def alive(self) -> bool:
         """Whether it believes that the pool it works for is alive."""
-        return self._running and self._active is not None and self._active.alive
+        return self._running and self._active is not None and self._active.alive and not self.hung
 
     @property
     def wanted(self) -> bool:
@@ -321,7 +332,7 @@ class PoolClient:
     def _settle(self, now: float) -> None:
         """Choose the pool to work for, connect to it, and tell the miner."""
         best, active = self._best(), self._active
-        if best is not None and best is not active:
+        if best is not None and best is not active and not self.hung:
             stable = now - best.alive_since >= STABLE_S
             if active is None or not active.alive or (stable and best.priority < active.priority):
                 self.post(now)

@@ -267,6 +267,25 @@ def test_two_hiccups_within_a_day_fire_and_one_does_not() -> None:
     assert watch.poll(2400.0) is Health.HEALTHY
 
 
+def test_a_start_that_refused_counts_beside_a_silence_and_never_by_itself() -> None:
+    watch = Watch(HiccupDetector)
+    watch.poll(60.0)
+    watch.reach = Reach.REFUSED
+    for _ in range(3):
+        hiccup(watch)
+    assert watch.health[0] is Health.HEALTHY
+    watch.reach = Reach.SILENT
+    hiccup(watch)
+    assert watch.health[0] is Health.FIRING
+    later = Watch(HiccupDetector)
+    later.poll(60.0)
+    hiccup(later)
+    later.poll(7200.0)
+    later.reach = Reach.REFUSED
+    hiccup(later)
+    assert later.health[0] is Health.HEALTHY, "two hours lie between them"
+
+
 @pytest.mark.parametrize("why", ["refused", "commanded", "too long", "no new process", "young", "switched off", "many"])
 def test_what_is_no_hiccup(why: str) -> None:
     watch = Watch(HiccupDetector, miners=8)

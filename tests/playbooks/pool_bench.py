@@ -135,7 +135,7 @@ class PoolBench:
             guard=GuardLimits(),
             limits=TriageLimits(),
         )
-        self.stages.restore()
+        self.stages.restore(self.now)
 
     def run(self, for_s: float, until: Callable[[], bool] = lambda: False) -> None:
         """Let site time pass, at most `for_s`, or until the condition holds."""

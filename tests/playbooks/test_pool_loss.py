@@ -198,6 +198,16 @@ def test_one_miner_that_loses_a_good_pool_is_moved_alone() -> None:
     assert places(b) == {0: 19, 1: 1}
 
 
+def test_one_that_is_lost_after_another_was_told_is_told_in_another_round() -> None:
+    b = bench(20)
+    b.world.no_way[3] = True
+    b.run(600.0, lambda: bool(b.world.taken))
+    b.world.no_way[7] = True
+    assert b.run_to_end().outcome is Outcome.AUTO_RESOLVED
+    assert b.waves == [("few", 1), ("few_2", 1)]
+    assert places(b) == {0: 18, 1: 2}
+
+
 def test_one_miner_whom_no_pool_helps_is_a_persons_business() -> None:
     b = bench(20)
     b.world.cut[3] = True

@@ -154,7 +154,7 @@ class LoopBench:
         self._flying.clear()
         self._poll()
         self._begin()
-        self._stages.restore()
+        self._stages.restore(self.now)
         for intent in list(self.memory.flying.values()):
             self._settle(intent, self._seen(intent.action))
 

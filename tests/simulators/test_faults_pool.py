@@ -49,6 +49,23 @@ def point_at_backup(plant: SitePlant, m: MinerPlant) -> None:
     m.set_pools(600.0, tuple(reversed(plant.pools.lines_for(m.spec))))
 
 
+@pytest.mark.parametrize("family", list(Family))
+def test_a_hung_client_tries_nothing_until_it_is_given_pools_or_a_new_process(family: Family) -> None:
+    kind = KINDS["miner.pool_client_hung"]
+    for cure in (point_at_backup, lambda _, m: m.restart_process(900.0), lambda _, m: m.repair(900.0)):
+        plant = plant_of("primary", "backup", family=family)
+        m = plant.miners[M1]
+        kind.inject(plant, MINER, 10.0)
+        plant.pools.pools[PoolId("primary")].begin(Trouble.DOWN, 200.0, 0.0)
+        plant.pools.pools[PoolId("primary")].end(Trouble.DOWN, 300.0)
+        plant.advance(900.0)
+        assert (m.healthy, m.client.alive, m.hashing.is_still) == (False, False, True)
+        assert plant.miners[MinerId("m2")].healthy
+        cure(plant, m)
+        plant.advance(2400.0)
+        assert m.healthy
+
+
 def test_there_is_a_kind_for_every_trouble_of_a_pool() -> None:
     assert set(ids) == {f"pool.{trouble}" for trouble in Trouble}
     for kind in KINDS.values():
@@ -101,7 +118,7 @@ def test_where_miners_stay_nothing_milder_helps(name: str) -> None:
 
 @pytest.mark.parametrize("kind", WORK_FAULTS, ids=lambda kind: kind.name)
 def test_a_miners_own_fault_is_mended_by_its_remedy_and_by_nothing_milder(kind: FaultKind) -> None:
-    ladder = [Verb.RESTART, Verb.REBOOT, Verb.SWITCH_POOL]
+    ladder = [Verb.SWITCH_POOL, Verb.RESTART, Verb.REBOOT]
     working = [verb for verb in ladder if mended_by(kind, MINER, verb)]
     assert (working[0] if working else None) is kind.remedy
     assert kind.fixable is bool(working)

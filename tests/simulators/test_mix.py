@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from agent.model.incident import Category
 from simulators.faults import FAULT_KINDS
 from simulators.mix import CATEGORY_SHARES, UNFIXABLE, Happening, arrivals, drawn, play, shuffled
 from simulators.plant.site import SitePlant
@@ -34,6 +35,14 @@ def test_a_mix_is_of_incidents_alone_and_its_hopeless_share_is_as_documented() -
     assert all(FAULT_KINDS[kind].counts for kind in kinds)
     hopeless = sum(n for kind, n in kinds.items() if not FAULT_KINDS[kind].fixable)
     assert hopeless / DRAWS == pytest.approx(UNFIXABLE, abs=0.015)
+
+
+def test_a_mix_has_every_category_by_its_share() -> None:
+    rng = random.Random(6)
+    drawn_of = Counter(FAULT_KINDS[drawn(rng, 0.0)[0]].category for _ in range(DRAWS))
+    assert set(drawn_of) == set(CATEGORY_SHARES) == set(Category)
+    for category, share in CATEGORY_SHARES.items():
+        assert drawn_of[category] / DRAWS == pytest.approx(share, abs=0.025)
 
 
 @pytest.mark.parametrize(("unfixable", "fixable"), [(0.0, {True}), (1.0, {False})])
