@@ -33,7 +33,7 @@ from agent.model.memory import Memory
 from agent.model.playbook import Situation
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Detector, Verdicts
-from agent.remediate import duty, failback, outlet_map, restore
+from agent.remediate import duty, failback, outlet_map, reenergise, restore
 from agent.remediate.flash_note import flash_note
 from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
@@ -126,6 +126,8 @@ class Stages:
             events.extend(self._ask(incident, Perform(action, restore.STATE), None, tick))
         for incident, action in failback.owed(self._memory, self._view, now):
             events.extend(self._ask(incident, Perform(action, failback.STATE), None, tick))
+        for incident, action in reenergise.owed(self._memory, self._view, now):
+            events.extend(self._ask(incident, Perform(action, reenergise.STATE), None, tick))
         return events
 
     def _owed(self, tick: _Tick, *, alone: bool = True) -> list[AnyEvent]:

@@ -1,8 +1,7 @@
-"""Lost power of many: find out that it stays away, and tell a person. Nothing here is switched.
+"""Lost power of a rack or of the whole site: find out that it stays away, and tell a person. Nothing here is switched.
 
-A PDU without feed has nothing to switch with. A breaker that tripped did so for a reason, and closing it onto all its
-supplies at once would trip it again (facts "failures", row 11): a person looks first. The miners start by themselves
-when there is power again; whatever is then still dark or silent becomes an incident of its own.
+The miners start by themselves when there is power again; whatever is then still dark or silent becomes an incident of
+its own. One PDU or one breaker has a playbook of its own.
 """
 
 from agent.model.incident import Category, Reason

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from agent.model.action import VERB_TRAITS, Action, Risk, Verb
+from agent.model.domains import Kind
 from agent.model.incident import Category, Incident, Reason, Run
 from agent.model.site_view import MinerRow
 from agent.model.topology import Miner
@@ -127,6 +128,8 @@ class Playbook:
     Attributes:
         category: the incidents it is for.
         causes: which of them; empty for those of the category that no other playbook names.
+        domains: with causes, only those that are shared and lie in such a domain (`breaker`, `switch`); empty for all
+            that no other playbook of the cause is for.
         initial: the state a run begins in.
         on_recovered: the trigger taken, from any state that has it, as soon as the symptom has cleared by itself.
     """
@@ -137,6 +140,7 @@ class Playbook:
     steps: Mapping[str, Step]
     transitions: tuple[Transition, ...]
     causes: frozenset[Reason] = frozenset()
+    domains: frozenset[Kind] = frozenset()
     on_recovered: str = "recovered"
 
     @property

@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.model.columns import Floats
+from agent.model.columns import Bools, Floats
 from agent.model.site_view import SiteView
 from agent.model.telemetry import OutletState
 
@@ -59,6 +59,21 @@ def drawn(view: SiteView, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
     watts = np.where(view.outlet_state.value[outlets] == float(OutletState.ON), watts, np.nan)
     watts[none], at[none] = 0.0, np.inf
     return watts.sum(axis=1), at.min(axis=1)
+
+
+def switched_off(view: SiteView, rows: NDArray[np.int64], since: Floats) -> Bools:
+    """Tell which of these rows have an outlet that was read as off since then, shape as of `rows`; `since`: UTC s."""
+    wires = wiring(view)
+    if not (rows.size and wires.volts.size):
+        return np.zeros(len(rows), dtype=np.bool_)
+    outlets = wires.outlets[rows]
+    places = np.where(outlets == wires.volts.size, 0, outlets)
+    with np.errstate(invalid="ignore"):
+        off = (view.outlet_state.value[places] == float(OutletState.OFF)) & (
+            view.outlet_state.at[places] >= since[:, None]
+        )
+    told: Bools = (off & (outlets < wires.volts.size)).any(axis=1)
+    return told
 
 
 def _wired(view: SiteView) -> Wiring:

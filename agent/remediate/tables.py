@@ -1,6 +1,7 @@
-"""Which playbook is for which incident: by category and, where a category has several, by cause."""
+"""Which playbook is for which incident: by category and, where it has several, by cause and by where the cause lies."""
 
 from collections.abc import Iterable, Iterator
+from itertools import product
 
 from agent.model.errors import InvariantError
 from agent.model.incident import Category, Incident, Reason
@@ -17,15 +18,16 @@ class Tables:
 
     def __init__(self, playbooks: Iterable[Playbook]) -> None:
         self._by_name: dict[str, Table] = {}
-        self._by_cause: dict[tuple[Category, Reason | None], Table] = {}
+        self._by_cause: dict[tuple[Category, Reason | None, str], Table] = {}
         for playbook in playbooks:
             if playbook.name in self._by_name:
                 raise InvariantError(f"playbook {playbook.name}: another one has that name; rename one of them")
             self._by_name[playbook.name] = table = Table(playbook)
-            for cause in playbook.causes or (None,):
-                other = self._by_cause.setdefault((playbook.category, cause), table)
+            for cause, kind in product(playbook.causes or (None,), playbook.domains or ("",)):
+                other = self._by_cause.setdefault((playbook.category, cause, kind), table)
                 if other is not table:
                     what = "incidents no other playbook names" if cause is None else f"cause {cause}"
+                    what += f" in a {kind}" if kind else ""
                     raise InvariantError(
                         f"playbook {playbook.name}: {other.playbook.name} is for {what} of category "
                         f"{playbook.category} already; write `causes` so that each has its own"
@@ -36,8 +38,9 @@ class Tables:
 
     def of(self, incident: Incident) -> Table | None:
         """Return the table for an incident as it is seen now; None where no playbook is for it."""
-        named = self._by_cause.get((incident.category, incident.cause))
-        return self._by_cause.get((incident.category, None)) if named is None else named
+        kind, category = incident.domain.partition(":")[0], incident.category
+        ways = ((category, incident.cause, kind), (category, incident.cause, ""), (category, None, ""))
+        return next((table for way in ways if (table := self._by_cause.get(way)) is not None), None)
 
     def running(self, incident: Incident) -> Table | None:
         """Return the table that the incident's run goes by; None without a run, or where its playbook changed since."""

@@ -6,24 +6,31 @@ Which miner and where it stands, what it told of its parts and when, what had be
 import math
 from collections.abc import Iterable
 
-from agent.model.incident import Evidence, Incident
+from agent.model.incident import Evidence, Incident, Reason
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.telemetry import BoardReading
 from agent.model.topology import Miner
+from agent.remediate.shared_ticket import shared_ticket
 
 MAX_TEXT = 400
 """Characters of one entry; whatever a device writes of itself is cut there."""
+
+SILENT = frozenset({Reason.POWER_LOST, Reason.CUT_OFF})
+"""Shared causes of which a technician has to look at the place, not at a miner."""
 
 EARLIER = 5
 """Earlier incidents of the miner that are told one by one, the latest first."""
 
 
 def ticket(view: SiteView, memory: Memory, incident: Incident, now: float) -> Evidence:
-    """Return what is known of a single miner's incident beyond its symptom, units in the keys; None where unknown.
+    """Return what is known of an incident beyond its symptom, units in the keys; None where unknown.
 
-    Nothing for an incident of several miners: what they share is its evidence.
+    Of a single miner it is the miner, of a shared cause of silence its place and what was read around it. Whatever else
+    several miners share is its evidence.
     """
+    if incident.domain and incident.cause in SILENT:
+        return shared_ticket(view, incident, now)
     row = view.site.rows.get(incident.members[0])
     if row is None or incident.domain or len(incident.members) > 1:
         return {}

@@ -19,7 +19,7 @@ from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Verdicts
-from agent.model.wiring import drawn, wiring
+from agent.model.wiring import drawn, switched_off, wiring
 from agent.triage.cover import Cover, Group, Symptom
 
 HOLD_S = 60.0
@@ -203,7 +203,8 @@ def _told_apart(view: SiteView, rows: NDArray[np.int64], now: float) -> tuple[Bo
         damaged = of_port(view.port_errors.grew_at) >= missing
         heard_at, octets_at = of_port(view.port_octets.grew_at), of_port(view.port_octets.at)
         quiet = (octets_at >= missing) & (octets_at - heard_at >= QUIET_S)
-        is_dark = wires.fed[rows] & ((read & (draw_w < DARK_W)) | (mute & no_link))
+        without = (read & (draw_w < DARK_W)) | switched_off(view, rows, missing)
+        is_dark = wires.fed[rows] & (without | (mute & no_link))
         may_be = ~(is_dark | (draw_w < WORK_SHARE * view.nominal_w[rows]) | no_link | damaged | quiet)
     dark, cut_off = np.zeros((2, len(view.reach)), dtype=np.bool_)
     dark[rows], cut_off[rows] = is_dark, may_be

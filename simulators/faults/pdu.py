@@ -74,7 +74,7 @@ def _bank(site: Site, target: str, values: Values) -> Bank | None:
 
 def _trip(plant: SitePlant, target: str, now: float, values: Values) -> None:
     if (bank := _bank(plant.site, target, values)) is not None:
-        plant.power.trip_breaker(bank, now)
+        plant.power.trip_breaker(bank, now, with_care=values["closed_onto"] == "one")
 
 
 def _reset(plant: SitePlant, target: str, now: float) -> None:
@@ -140,6 +140,9 @@ PDU_FAULTS = (
         stop=_reset,
         knobs={
             "bank": Knob(1, "the breaker, as the PDU counts its banks", span=(1, 64), whole=True),
+            "closed_onto": Knob(
+                "all", "what the person who closes it has left switched on of its outlets", choices=("all", "one")
+            ),
             COVERAGE: COVERS,
         },
         apart=_corded_elsewhere,

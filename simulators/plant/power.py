@@ -135,6 +135,7 @@ class PowerPlant:
         self._cord_at: dict[Outlet, Outlet] = {}
         """For outlets with another cord than the inventory's: the outlet that the inventory gives that cord."""
         self._tripped: set[Bank] = set()
+        self._closed_with_care: set[Bank] = set()
         self._inrush: dict[Bank, deque[tuple[float, float]]] = {}
 
     # -- commands ----------------------------------------------------------------------------------------------------
@@ -166,14 +167,21 @@ class PowerPlant:
         self._clock.plan(now + self.pdu[outlet.pdu].relay_delay_s, move)
 
     def reset_breaker(self, bank: Bank, now: float) -> None:
-        """Close a tripped breaker by hand."""
+        """Close a tripped breaker by hand: onto all its outlets, or, with care, onto one, the others switched off."""
         self._clock.advance(now)
+        if bank in self._closed_with_care:
+            for outlet in self._outlets_of(bank)[1:]:
+                self._relays[outlet].order += 1
+                self._relays[outlet].closed = self._relays[outlet].wanted = False
+        self._closed_with_care.discard(bank)
         self._tripped.discard(bank)
         self._follow_lines(self._outlets_of(bank), now)
 
-    def trip_breaker(self, bank: Bank, now: float) -> None:
-        """Have a breaker open by itself: it is worn, or something on its line is."""
+    def trip_breaker(self, bank: Bank, now: float, *, with_care: bool = False) -> None:
+        """Have a breaker open by itself: it is worn, or something on its line is; `with_care` it is closed onto one."""
         self._clock.advance(now)
+        if with_care:
+            self._closed_with_care.add(bank)
         self._tripped.add(bank)
         self._follow_lines(self._outlets_of(bank), now)
 

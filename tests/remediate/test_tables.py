@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.model.domains import Kind
 from agent.model.errors import InvariantError
 from agent.model.incident import Category, Reason
 from agent.model.playbook import Escalate, Playbook
@@ -64,3 +65,18 @@ def test_two_may_not_claim_the_same(second: Playbook, says: str) -> None:
 def test_two_may_not_claim_one_cause() -> None:
     with pytest.raises(InvariantError, match="cause foreign_pool of category other already"):
         Tables([STRANGERS, book("third", Category.OTHER, Reason.FOREIGN_POOL, Reason.REJECTS)])
+
+
+def test_where_a_shared_cause_lies_decides_between_playbooks_of_one_cause() -> None:
+    breaker = replace(book("breaker", Category.OTHER, Reason.POWER_LOST), domains=frozenset({Kind.BREAKER}))
+    others = book("others", Category.OTHER, Reason.POWER_LOST)
+    tables = Tables([breaker, others, REST])
+    incident = replace(Story().opened().state.incidents[INCIDENT], category=Category.OTHER, cause=Reason.POWER_LOST)
+
+    def found(domain: str) -> str | None:
+        table = tables.of(replace(incident, domain=domain))
+        return None if table is None else table.playbook.name
+
+    assert [found("breaker:p1:bank2"), found("pdu:p1"), found("")] == ["breaker", "others", "others"]
+    with pytest.raises(InvariantError, match="cause power_lost in a breaker"):
+        Tables([breaker, replace(breaker, name="again")])

@@ -65,3 +65,18 @@ def test_a_hung_neighbour_is_mended_all_the_same(tmp_path: Path, tier: TierName)
     assert ends == {Category.STUCK: Outcome.AUTO_RESOLVED, Category.OTHER: Outcome.HUMAN_RESOLVED}
     (parent,) = [i for i in played.incidents if i.domain]
     assert (parent.domain, len(parent.members)) == ("pdu:c1-p1", 12)
+
+
+def test_what_a_person_left_off_behind_a_closed_breaker_is_brought_back_one_by_one(tmp_path: Path) -> None:
+    played, ledger = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        '  - {at: 5m, kind: pdu.breaker_trip, target: "pdu:c1-p3", bank: 2, closed_onto: one, for: 10m}\n',
+    )
+    acts = [(record.at, record.event) for record in read(ledger) if isinstance(record.event, Intended)]
+    assert [(act.action.verb, act.state) for _, act in acts] == [(Verb.POWER_ON, "reenergise")] * 2
+    assert acts[1][0] - acts[0][0] >= 10.0
+    (parent,) = [i for i in played.incidents if i.domain]
+    assert (parent.escalation_reason, parent.outcome) == ("breaker_tripped", Outcome.HUMAN_RESOLVED)
+    assert played.board["harm"]["outlets_left_off"] == 0
+    assert played.board["harm"]["budget_breaches"] == 0

@@ -197,6 +197,15 @@ def test_nobody_under_a_dark_pdu_is_acted_on_alone_however_late(world: World) ->
     assert late.braked[11]
 
 
+def test_outlets_that_are_off_give_no_power(world: World) -> None:
+    world.fall_silent(range(MINERS), power_w=None, link=None)
+    put_outlets(world.view, world.now, power_w=0.0, state=OutletState.OFF)
+    world.tick()
+    (parent,) = world.tick(HOLD_S).events
+    assert isinstance(parent, IncidentOpened)
+    assert (parent.cause, parent.domain) == (Reason.POWER_LOST, "pdu:pdu-1")
+
+
 def test_two_of_twelve_are_chance(world: World) -> None:
     world.fall_silent((0, 6), power_w=0.0, link=False)
     assert world.tick().braked is None
