@@ -9,8 +9,8 @@ from agent.model.domains import Kind
 from agent.model.incident import Category, Reason
 from agent.model.playbook import Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition
 
-RESTART_S = 180.0
-"""A switch that restarts is back by then. An estimate."""
+RESTART_S = 60.0
+"""One that restarts is back by then, two minutes after it went: the verdict took one. An estimate."""
 
 GATHER_S = 60.0
 """Longest wait for an answer of the switch."""

@@ -211,7 +211,7 @@ def test_what_is_no_playbook_is_refused(command: str, tmp_path: Path) -> None:
     other.write_text("PLAYBOOK = 1")
 
     for name, said in [
-        ("nothing", "expected one of cooling_lost, "),
+        ("nothing", "expected one of breaker_tripped, "),
         (str(tmp_path / "none.py"), "No such file"),
         (str(unfinished), "SyntaxError"),
         (str(other), "to define PLAYBOOK"),
