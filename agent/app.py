@@ -228,12 +228,16 @@ class Agent:
         """Go down: let actions in flight settle for a while, record the stop, release every socket."""
         if self._acting:
             await asyncio.wait(self._acting, timeout=SETTLE_ON_STOP_S)
+        await self.drop()
+        await self._commit([AgentStopped(reason=reason)])
+
+    async def drop(self) -> None:
+        """Let go of everything at once, as a process that dies does: nothing is waited for, nothing recorded."""
         for task in self._acting:
             task.cancel()
         await asyncio.gather(*self._acting, *self._changing, return_exceptions=True)
         await self.observer.stop()
         self._touch.close()
-        await self._commit([AgentStopped(reason=reason)])
 
     def _may_act(self) -> bool:
         settings = self._settings

@@ -58,7 +58,7 @@ async def lose_the_pool(folder: Path, tier: TierName, miners: int, kind: str) ->
     async with TIERS[tier].stage(settings, clock, seed=3, history=HistorySettings()) as staged:
         for miner in staged.plant.miners.values():
             miner.client.configure(miner.client.lines[:1], loop.time())
-        agent = Agent(settings, ledger, clock, touch=staged.touch, simulated=True)
+        agent = Agent(settings, ledger, clock, touch=staged.touch(), simulated=True)
         await agent.start()
         running = asyncio.create_task(agent.run())
         await asyncio.sleep(LOST_AT_S - loop.time())

@@ -61,6 +61,6 @@ class PlantTouch:
 async def fast_forward_site(
     settings: Settings, clock: Clock, *, seed: int, history: HistorySettings
 ) -> AsyncIterator[Staged]:
-    """Yield the site; its plant lives as long as the agent that is given the touch writes its columns."""
+    """Yield the site; its plant lives as long as an agent that is given a touch writes its columns."""
     site = FastForwardSite(settings.site, seed=seed, history=history)
-    yield Staged(site.plant, site.truth, PlantTouch(settings, clock, site))
+    yield Staged(site.plant, site.truth, lambda: PlantTouch(settings, clock, site))

@@ -75,6 +75,10 @@ class LiveView:
         if self._live is not None:
             self._live.stop()
 
+    def follow(self, view: SiteView, memory: State) -> None:
+        """Show another agent from now on, which has taken up the same ledger."""
+        self._view, self._memory = view, memory
+
     def update(self, site_s: float) -> None:
         """Show how things stand at `site_s` of site time; pictures are dropped when they come too fast to see."""
         if self._live is None:

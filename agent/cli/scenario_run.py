@@ -19,6 +19,7 @@ from agent.app import Agent
 from agent.cli import logs
 from agent.cli.expectations import Evidence, flattened, judge
 from agent.cli.live import LiveView, site_rate
+from agent.cli.service import Service
 from agent.cli.simulated import SimulatedDisk, Staged, with_logins
 from agent.cli.tiers import TIERS, Tier
 from agent.clock import Clock, Stopwatch
@@ -27,6 +28,7 @@ from agent.config.scenario.history import HistoryPlan
 from agent.config.scenario.plan import MIX
 from agent.ledger.fold import State
 from agent.ledger.reader import read
+from agent.ledger.store import Ledger
 from agent.model.action import Verb
 from agent.model.errors import InvariantError
 from agent.model.events import Actor, ApprovalAsked, Intended
@@ -159,22 +161,31 @@ async def _run(
     clock = Clock.virtual(loop, EPOCH_S)
     logs.configure(stream=log, now=clock.now)
     settings = with_logins(scenario.settings)
-    ledger = SimulatedDisk.open(path, clock, threaded=False, synced=False)
-    try:
-        async with tier.stage(settings, clock, seed=scenario.seed, history=_surroundings(scenario.history)) as staged:
+    async with tier.stage(settings, clock, seed=scenario.seed, history=_surroundings(scenario.history)) as staged:
+
+        def open_ledger() -> SimulatedDisk:
+            ledger = SimulatedDisk.open(path, clock, threaded=False, synced=False)
             ledger.host = staged.plant.host
-            agent = Agent(settings, ledger, clock, touch=staged.touch, simulated=True, on_auto=False)
-            await agent.start()
+            return ledger
+
+        def make(ledger: Ledger) -> Agent:
+            return Agent(settings, ledger, clock, touch=staged.touch(), simulated=True, on_auto=False)
+
+        service = Service(open_ledger, make, staged.plant.host)
+        try:
+            await service.start()
             happenings = list(_happenings(scenario, staged.plant))
             faults = asyncio.create_task(play(staged.truth, staged.plant, happenings))
-            running = asyncio.create_task(agent.run())
-            people = _people(scenario, staged, agent)
-            attending = asyncio.create_task(_attended(people, agent, max(LOOK_S, settings.tick_s)))
-            with LiveView(agent.view, agent.memory, console, scenario.duration_s) as view:
+            running = asyncio.create_task(service.run())
+            people = _people(scenario, staged, service)
+            attending = asyncio.create_task(_attended(people, service, max(LOOK_S, settings.tick_s)))
+            with LiveView(service.agent.view, service.agent.memory, console, scenario.duration_s) as view:
 
                 def update(now: float) -> None:
-                    if not agent.observer.is_running:
+                    agent = service.agent
+                    if service.is_up and not agent.observer.is_running:
                         raise InvariantError("the observer ended before the run did: its columns are out of date")
+                    view.follow(agent.view, agent.memory)
                     view.update(now)
                     for look in looks:
                         look(agent.view, now)
@@ -184,10 +195,10 @@ async def _run(
                 task.cancel()
             await asyncio.gather(running, attending, return_exceptions=True)
             staged.plant.advance(loop.time())
-            await agent.stop("simulation over")
+            await service.stop("simulation over")
             return _Over(staged, await faults, people.answered)
-    finally:
-        await ledger.close()
+        finally:
+            await service.close()
 
 
 async def _watched(
@@ -217,24 +228,25 @@ def _happenings(scenario: Scenario, plant: SitePlant) -> Iterator[Happening]:
             yield Happening(at_s, kind, (rng.choice(fault.targets),), 1, fault.for_s, params, background=True)
 
 
-def _people(scenario: Scenario, site: Staged, agent: Agent) -> People:
+def _people(scenario: Scenario, site: Staged, service: Service) -> People:
     """Return who answers what the agent asks."""
     answers = [
         Answer(plan.asked.fits, plan.after_s, tuple(Deed(deed) for deed in plan.does)) for plan in scenario.people
     ]
 
     async def release_image(image: ImageId) -> None:
-        await agent.change(lambda memory, _: release(memory, image), Actor.OPERATOR)
+        await service.agent.change(lambda memory, _: release(memory, image), Actor.OPERATOR)
 
     return People(answers, site.plant, site.truth, release_image)
 
 
-async def _attended(people: People, agent: Agent, every_s: float) -> None:
+async def _attended(people: People, service: Service, every_s: float) -> None:
     """Have what the agent asks be heard and answered for as long as the run lasts."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(every_s)
-        await people.look(agent.memory, loop.time())
+        if service.is_up:
+            await people.look(service.agent.memory, loop.time())
 
 
 def _surroundings(plan: HistoryPlan) -> HistorySettings:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 from agent.clock import Clock
 from agent.config import Settings
@@ -87,11 +87,11 @@ class SimulatedDisk(Ledger):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Staged:
-    """A simulated site that lives: what is true of it, and what the agent touches it with."""
+    """A simulated site that lives: what is true of it, and what each agent that is started on it touches it with."""
 
     plant: SitePlant
     truth: Truth
-    touch: Touch
+    touch: Callable[[], Touch]
 
 
 @contextlib.asynccontextmanager

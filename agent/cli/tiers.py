@@ -25,15 +25,18 @@ async def _byte_by_byte(
     settings: Settings, clock: Clock, *, seed: int, history: HistorySettings
 ) -> AsyncIterator[Staged]:
     async with simulated_site(settings, clock, seed=seed, history=history) as site:
-        touch = Wired(
-            with_host_keys(settings, seed),
-            clock,
-            dialer=site.dialer,
-            credentials=redact(site.secrets),
-            nameservers=site.nameservers,
-            trust=site.trust(),
-            host=site.host,
-        )
+
+        def touch() -> Wired:
+            return Wired(
+                with_host_keys(settings, seed),
+                clock,
+                dialer=site.dialer,
+                credentials=redact(site.secrets),
+                nameservers=site.nameservers,
+                trust=site.trust(),
+                host=site.host,
+            )
+
         yield Staged(site.plant, site.truth, touch)
 
 

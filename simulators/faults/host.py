@@ -68,7 +68,29 @@ def _lag(host: AgentHostPlant, lag_s: float, every_s: float) -> None:
     host.lag_s, host.lag_every_s = lag_s, every_s
 
 
+def _kill(plant: SitePlant, _target: str, _now: float, values: Values) -> None:
+    plant.host.kill_agent(number(values, "down_s"))
+
+
+def _leave(_plant: SitePlant, _target: str, _now: float) -> None:
+    """Do nothing: a process that was started again has nothing to be mended."""
+
+
 HOST_FAULTS = (
+    FaultKind(
+        name="host.agent_killed",
+        category=Category.OTHER,
+        counts=False,
+        remedy=None,
+        causes=frozenset(),
+        does="The agent's process dies where it stands, and is started again after a while.",
+        signature="Nothing on the site; the ledger has a start without a stop before it.",
+        on=frozenset({On.HOST}),
+        start=_kill,
+        stop=_leave,
+        knobs={"down_s": Knob(15.0, "until it is started again, in s", span=(0.0, 86_400.0))},
+        hits=lambda _site, _target, _values: (),
+    ),
     _host_fault(
         "link_lost",
         cause=Reason.OWN_NETWORK,

@@ -3,6 +3,8 @@
 It is no part of the site: nothing that befalls it reaches a miner, only what the agent sees and can do.
 """
 
+from collections.abc import Callable
+
 
 class AgentHostPlant:
     """The machine.
@@ -14,6 +16,8 @@ class AgentHostPlant:
         wall_ahead_s: by how much its wall clock is ahead of the site's time.
         disk_s: what its disk takes for a commit.
         lag_s, lag_every_s: for so long it is busy with something else, and how often that comes.
+        on_kill: whoever looks after the agent's process; called when it dies, with how long it takes to be started
+            again, in s.
     """
 
     def __init__(self) -> None:
@@ -22,6 +26,12 @@ class AgentHostPlant:
         self.disk_s = 0.0
         self.lag_s = 0.0
         self.lag_every_s = 5.0
+        self.on_kill: Callable[[float], None] | None = None
+
+    def kill_agent(self, down_s: float) -> None:
+        """Have the agent's process die where it stands."""
+        if self.on_kill is not None:
+            self.on_kill(down_s)
 
     @property
     def reaches_names(self) -> bool:
