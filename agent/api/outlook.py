@@ -19,7 +19,7 @@ def routes(agent: "Door") -> tuple[Route, ...]:
         if incident is None:
             raise PolicyError(f"expected the id of an incident, such as inc-000001; got {call.parts['id'][:40]!r}")
         site, table = agent.view.site, agent.tables.running(incident)
-        miner = site.miner(incident.members[0]) if incident.members[0] in site.rows else None
+        miner = next((site.miner(member) for member in incident.members[:1] if member in site.rows), None)
         return outlook(agent.memory, incident, None if table is None else table.playbook, miner)
 
     return (Route("GET", "/incidents/{id}/outlook", show),)

@@ -14,25 +14,28 @@ from agent.report.trust import Rung, ladder
 
 
 @click.command("trust", epilog="Example: terrahash trust -c config.yaml")
+@click.argument("playbook", required=False)
 @ledger_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; shares from 0 to 1.")
-def trust_command(*, ledger: Path | None, config: Path | None, as_json: bool) -> None:
-    """Show the trust ladder: observe, approve, auto, for each playbook and risk.
+def trust_command(*, playbook: str | None, ledger: Path | None, config: Path | None, as_json: bool) -> None:
+    """Show the trust ladder: observe, approve, auto, for each risk of each playbook, or of PLAYBOOK.
 
     Under observe, `runs` counts what was kept back and `good` what of it was needed. Above, `runs` counts the runs that
     a step of this risk settled, and `good` those that ended proven well. `at least` is the lower end of the Wilson 95 %
     interval; `wants` what it has to be for the next rung. The agent only proposes: you promote, in the configuration.
 
-    Exit codes: 0 shown; 1 no agent has run on this ledger; 2 usage, or the ledger cannot be read.
+    Exit codes: 0 shown; 1 no agent has run on this ledger, or it has no such playbook; 2 usage, or the ledger cannot be
+    read.
     """
     path = ledger_path(ledger, config)
-    rungs = ladder(read(path))
+    rungs = [rung for rung in ladder(read(path)) if playbook in (None, rung.playbook)]
     if as_json:
         write_json([_as_json(rung) for rung in rungs], sys.stdout)
     elif rungs:
         show([_table(rungs)], sys.stdout)
     if not rungs:
-        click.echo(f"no agent has run on {path} yet", err=True)
+        of = "" if playbook is None else f" that has a playbook {playbook}"
+        click.echo(f"no agent{of} has run on {path} yet", err=True)
         raise click.exceptions.Exit(1)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from agent.model.approval import Standing
 from agent.model.guard import GuardReason
-from agent.model.incident import Incident, Phase
+from agent.model.incident import OWN, Incident, Phase
 from agent.model.memory import Memory
 from agent.model.playbook import Act, Check, Escalate, Playbook, Resolve, Step, Wait
 from agent.model.topology import Miner
@@ -57,19 +57,32 @@ def outlook(memory: Memory, incident: Incident, playbook: Playbook | None, miner
         sent_at = incident.attempts[-1].at
         ways = () if flying.run is None else tuple(_outcomes(playbook, flying.state))
         return Outlook(f"the outcome of {words_of(flying.action)}", sent_at + flying.action.limit_s, ways)
+    run = incident.run
+    if not incident.is_running or run is None or _stands_still(memory):
+        return _outside_a_run(memory, incident)
+    if playbook is None:
+        return Outlook("the next tick: its playbook is another than it began with", ways=(Way("then", PERSON),))
+    return _question(memory, incident) or _step(memory, incident, playbook, playbook.steps[run.state], miner)
+
+
+def _stands_still(memory: Memory) -> bool:
+    """Whether the agent has trouble of its own, so that the waits of every run stand still."""
+    return memory.own_incident is not None and memory.own_incident.is_open
+
+
+def _outside_a_run(memory: Memory, incident: Incident) -> Outlook:
     owed = sum(owner == incident.id for owner in memory.duties.values())
     also = f"; {owed} of its outlets are still to be switched on again" if owed else ""
     if incident.phase is Phase.CLOSED:
         return Outlook(f"nothing: it is over, {incident.outcome}{also}")
+    if incident.is_own:
+        return Outlook(f"{OWN} to be well; until then it holds everything else", ways=(Way(CLEARED, "closed"),))
     if incident.phase is Phase.ESCALATED:
         ways = (Way(CLEARED, "closed as human_resolved"),)
         return Outlook(f"a person: {incident.escalation_reason}{also}", ways=ways)
-    run = incident.run
-    if incident.phase is Phase.OPEN or run is None:
-        return Outlook("the next tick, at which its playbook begins")
-    if playbook is None:
-        return Outlook("the next tick: its playbook is another than it began with", ways=(Way("then", PERSON),))
-    return _question(memory, incident) or _step(memory, incident, playbook, playbook.steps[run.state], miner)
+    if _stands_still(memory):
+        return Outlook(f"{OWN} to be well; until then its waits stand still{also}")
+    return Outlook("the next tick, at which its playbook begins")
 
 
 def meanings(playbook: Playbook) -> dict[tuple[str, str], str]:

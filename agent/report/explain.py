@@ -23,7 +23,7 @@ from agent.model.events import (
     RunStarted,
     Settled,
 )
-from agent.model.incident import LOGS, Evidence, Incident
+from agent.model.incident import LOGS, OWN, Evidence, Incident
 from agent.report.table import printable
 from agent.report.text import duration, instant, named, spelt
 from agent.report.timeline import tell, words_of
@@ -125,7 +125,7 @@ def explain(
         classes=lines(IncidentReclassified, IncidentUpdated, IncidentRelapsed, IncidentAbsorbed),
         chosen=tuple(_chosen(records, start, meanings or {})),
         guards=tuple(_verdicts(records, start, gates)),
-        people=lines(ApprovalAsked, ApprovalGiven, ApprovalDenied),
+        people=tuple(_people(records, start)),
         done=tuple(
             Line(r.at - start, f"{words_of(r.event.action)}: {r.event.result}{_bracketed(r.event.detail)}")
             for r in records
@@ -138,7 +138,7 @@ def page(told: Explanation) -> Iterator[str]:
     """Yield the lines of the page, each of at most WIDTH characters."""
     where = f" at {told.domain}" if told.domain else ""
     yield from _wrapped(f"{told.incident}: {told.category}, {told.cause}{where}, severity {told.severity}", "")
-    yield from _wrapped(f"{named(told.miners)}; detected {instant(told.detected_at)}; {told.state}", "")
+    yield from _wrapped(f"{named(told.miners) or OWN}; detected {instant(told.detected_at)}; {told.state}", "")
     yield from _evidence("Seen when it was decided", told.seen)
     weighed = told.weighed or ("it befell one device alone, or its detector names what is shared",)
     yield from _section("Causes weighed, by likelihood against chance", weighed)
@@ -214,6 +214,16 @@ def _chosen(records: Sequence[Record], start: float, meanings: Meanings) -> Iter
             why = meanings.get((event.from_state, event.trigger))
             told = f"{event.from_state} → {event.to_state}, {event.trigger}"
             yield Line(record.at - start, f"{told}: {why}" if why else told)
+
+
+def _people(records: Sequence[Record], start: float) -> Iterator[Line]:
+    for record in records:
+        event = record.event
+        if isinstance(event, ApprovalAsked):
+            # What was seen stands above.
+            event = msgspec.structs.replace(event, evidence={})
+        if isinstance(event, ApprovalAsked | ApprovalGiven | ApprovalDenied):
+            yield Line(record.at - start, tell(event))
 
 
 def _verdicts(records: Sequence[Record], start: float, gates: Sequence[str]) -> Iterator[Verdicts]:

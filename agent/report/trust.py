@@ -21,7 +21,6 @@ from agent.model.events import (
 )
 from agent.model.guard import Mode
 from agent.model.ids import ApprovalId, IncidentId
-from agent.model.incident import Outcome
 from agent.report.figures import Rate, wilson
 from agent.report.would_have import WouldHave, needed, would_have
 
@@ -140,8 +139,8 @@ def _runs(records: Iterable[Record]) -> Iterator[_Run]:
             case Escalated() | IncidentRelapsed() if event.incident in latest:
                 latest[event.incident].ended_well = False
             case Closed() if event.incident in latest and latest[event.incident].ended_well is None:
-                well = event.outcome in (Outcome.AUTO_RESOLVED, Outcome.ASSISTED)
-                latest[event.incident].ended_well = well
+                # By this very run: a person may have been asked in another, before the symptom came back.
+                latest[event.incident].ended_well = True
             case _:
                 pass
     yield from every

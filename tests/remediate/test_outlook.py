@@ -9,11 +9,12 @@ from agent.model.events import (
     ApprovalGiven,
     Closed,
     Escalated,
+    IncidentOpened,
     Judged,
     Moved,
 )
-from agent.model.ids import ApprovalId
-from agent.model.incident import Outcome, Phase
+from agent.model.ids import ApprovalId, IncidentId
+from agent.model.incident import Category, Outcome, Phase, Reason, Severity
 from agent.model.playbook import Act, Check, Escalate, Playbook, Resolve, Wait
 from agent.remediate.outlook import CLEARED, Outlook, outlook
 from tests.factory import EPOCH, miner
@@ -126,3 +127,21 @@ def test_a_move_is_seen() -> None:
         Moved(incident=INCIDENT, run=RUN, trigger="held", from_state="hold", to_state="gather"), EPOCH + 60
     )
     assert ahead(story).waits_for == "what is seen, in gather"
+
+
+def test_while_the_agent_has_trouble_of_its_own_everything_stands_still() -> None:
+    story, own = running("hold"), IncidentId("inc-000002")
+    opened = IncidentOpened(
+        incident=own,
+        category=Category.OTHER,
+        cause=Reason.OWN_NETWORK,
+        severity=Severity.HIGH,
+        members=(),
+        detected_at=EPOCH,
+        evidence={},
+    )
+    story.tell(opened, EPOCH + 1)
+    assert "its waits stand still" in ahead(story).waits_for
+    assert "holds everything else" in outlook(story.state, story.state.incidents[own], None, None).waits_for
+    story.tell(Closed(incident=own, outcome=Outcome.SELF_RECOVERED), EPOCH + 2)
+    assert ahead(story).until is not None

@@ -1,0 +1,35 @@
+"""The walk that the documents promise is taken, command by command, and prints what they say."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.walk import fits, steps, walk
+
+WALK = Path(__file__).parents[2] / "docs" / "walk.md"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty working directory of somebody called kim, who has nothing exported."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("USER", "kim")
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setenv("TERRAHASH_LEDGER", "")
+    return tmp_path
+
+
+def test_the_walk_from_observe_to_auto_prints_what_it_says(folder: Path) -> None:
+    said = walk(WALK.read_text(), folder, "terrahash.dry-run.sqlite3")
+    assert len(said) >= 10
+    for step, printed in said:
+        assert fits(step.text, printed), f"{WALK.name}, line {step.line}, shows\n{step.text}\nbut it printed\n{printed}"
+
+
+def test_what_a_document_shows_is_compared_but_for_what_it_leaves_out() -> None:
+    assert fits("$ a\nb … d\n…\ne", "$ a\nb c d\n1\n2\ne")
+    assert fits("$ a\n…\ne", "$ a\ne")
+    assert not fits("$ a\nb", "$ a\nc")
+    assert not fits("$ a\nb", "$ a\nb\nc")
+    (step,) = steps("text\n```console\n$ a\nb\n```\n*not later.*\n")
+    assert (step.sort, step.text, step.line) == ("console", "$ a\nb", 2)
