@@ -49,6 +49,7 @@ from agent.model.incident import Phase
 from agent.model.itself import Part
 from agent.model.memory import Memory
 from agent.model.verdicts import Detector
+from agent.notify import Notifier
 from agent.observe.hold import HoldFile
 from agent.remediate.settle import settled
 from agent.remediate.tables import Tables
@@ -82,6 +83,7 @@ class Agent:
     Args:
         touch: its devices.
         simulated: what the ledger says about the site.
+        notifier: tells people; None where nobody is to be told.
         hold: what tells that a person wants the agent to keep its hands off; None where nobody can.
         on_auto: act within the guards whatever the settings' mode is; by default on a simulated site, and only there.
 
@@ -102,6 +104,7 @@ class Agent:
         simulated: bool,
         on_auto: bool | None = None,
         hold: HoldFile | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self.view = touch.view
         self.observer = touch.observer
@@ -113,6 +116,7 @@ class Agent:
         self._clock = clock
         self._simulated = simulated
         self._hold = hold
+        self._notifier = notifier
         self._on_auto = simulated if on_auto is None else on_auto
         self.tables = load_playbooks()
         self._modes = _modes(settings, on_auto=self._on_auto)
@@ -151,6 +155,8 @@ class Agent:
         self._stages.restore(self._clock.now())
         for intent in list(self.memory.flying.values()):
             self._resume(intent)
+        if self._notifier is not None:
+            await self._notifier.start(self)
 
     async def run(self) -> None:
         """Tick until cancelled.
@@ -237,6 +243,8 @@ class Agent:
             task.cancel()
         await asyncio.gather(*self._acting, *self._changing, return_exceptions=True)
         await self.observer.stop()
+        if self._notifier is not None:
+            await self._notifier.stop()
         self._touch.close()
 
     def _may_act(self) -> bool:
@@ -265,6 +273,8 @@ class Agent:
         """Decide and commit what was decided; the memory cannot change in between."""
         async with self._commit_lock:
             events, asked_at = decide(), self._clock.now()
+            if self._notifier is not None:
+                events = [*events, *self._notifier.due(events, self.memory)]
             for record in await self._ledger.append(events, actor) if events else ():
                 self.memory.apply(record)
                 self._anchors.follow(record)
@@ -272,6 +282,8 @@ class Agent:
                 self._note_commit(asked_at)
         for event in events:
             announce(event)
+        if self._notifier is not None and events:
+            self._notifier.wake()
         return events
 
     def _launch(self, work: Coroutine[None, None, None]) -> None:

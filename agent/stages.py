@@ -25,6 +25,8 @@ from agent.model.events import (
     Judged,
     Moved,
     RunStarted,
+    StormBegan,
+    StormOver,
 )
 from agent.model.guard import Allow, Defer, GuardReason, Mode
 from agent.model.ids import RunId
@@ -108,7 +110,8 @@ class Stages:
         if is_stormy(self._memory.down, len(self._view.site.miners), self._guard.storm_share):
             self._calm_at = now + self._guard.storm_calm_s
         tick = _Tick(now, verdicts, triaged.braked)
-        events = [*expired, *triaged.events, *outlet_map.judged(self._memory, self._view, now)]
+        events = [*expired, *triaged.events, *self._storm(now)]
+        events.extend(outlet_map.judged(self._memory, self._view, now))
         anew = {e.incident for e in events if isinstance(e, IncidentReclassified | IncidentAbsorbed)}
         for incident in self._memory.open_incidents:
             if incident.is_own or incident.id in anew:
@@ -129,6 +132,12 @@ class Stages:
         for incident, action in reenergise.owed(self._memory, self._view, now):
             events.extend(self._ask(incident, Perform(action, reenergise.STATE), None, tick))
         return events
+
+    def _storm(self, now: float) -> list[AnyEvent]:
+        """Return that a storm began, or is over."""
+        if (now < self._calm_at) is self._memory.is_stormy:
+            return []
+        return [StormOver()] if self._memory.is_stormy else [StormBegan(ill=self._memory.down)]
 
     def _owed(self, tick: _Tick, *, alone: bool = True) -> list[AnyEvent]:
         """Ask for the switch-ons that are due; `alone`: no run goes on, so those of runs are asked for too."""

@@ -54,7 +54,7 @@ class Cause:
         kind: the fault kind.
         places: where it can befall the site, as a scenario writes it (with parameters), and the domain that is right.
         reasons: what the incident may say it is.
-        playbook: what must have worked at it.
+        playbook: what must have worked at it; None where nobody is to.
         lasts: how long the fault lasts; minutes: how long the run goes on after it began.
         site: what the site has otherwise than SITE.
         covers: whether it can reach a part of its miners alone.
@@ -64,7 +64,7 @@ class Cause:
     places: Mapping[str, str]
     category: Category
     reasons: frozenset[Reason]
-    playbook: str
+    playbook: str | None
     lasts: str = "6m"
     minutes: int = 12
     site: Mapping[str, object] = field(default_factory=dict)
@@ -143,6 +143,22 @@ CAUSES: Mapping[str, Cause] = {
         "cooling_lost",
         site=HYDRO,
     ),
+    "own_link_lost": Cause(
+        "host.link_lost",
+        {"target: 'host:agent'": "host:agent"},
+        Category.OTHER,
+        frozenset({Reason.OWN_NETWORK}),
+        None,
+        covers=False,
+    ),
+    "own_clock_stepped": Cause(
+        "host.clock_stepped",
+        {f"target: 'host:agent', by_s: {by_s}": "host:agent" for by_s in (3600, -3600)},
+        Category.OTHER,
+        frozenset({Reason.OWN_CLOCK}),
+        None,
+        covers=False,
+    ),
 }
 """Every cause that many miners can share, by the name that is printed."""
 
@@ -200,8 +216,9 @@ def _parent_wrongs(parent: Incident, cause: Cause, domain: str) -> Iterator[str]
         yield f"named {parent.domain.partition(':')[0]}"
     if parent.category is not cause.category or parent.cause not in cause.reasons:
         yield f"called {parent.cause}"
-    if parent.run is None or parent.run.playbook != cause.playbook:
-        yield f"worked at by {parent.run.playbook if parent.run else 'nobody'}"
+    worker = parent.run.playbook if parent.run is not None else None
+    if worker != cause.playbook:
+        yield f"worked at by {worker or 'nobody'}"
 
 
 def try_cause(cause: Cause, seed: int, coverage: float, folder: Path) -> tuple[str, ...]:

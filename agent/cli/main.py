@@ -42,6 +42,7 @@ COMMANDS = {
     "hold": _Lazy("agent.cli.hold", "hold_command", "Have a running agent keep its hands off."),
     "incidents": _Lazy("agent.cli.incidents", "incidents_group", "List incidents, or show one with all that was done."),
     "maintain": _Lazy("agent.cli.windows", "maintain_command", "Announce that people work on miners."),
+    "notify": _Lazy("agent.cli.notify", "notify_group", "Try the channels through which people are told."),
     "outlets": _Lazy("agent.cli.outlets", "outlets_group", "List proven outlets, or end a doubt about a PDU's."),
     "playbooks": _Lazy("agent.cli.playbooks", "playbooks_group", "Show, draw and verify what the agent may do."),
     "release": _Lazy("agent.cli.hold", "release_command", "Let a held agent act again."),

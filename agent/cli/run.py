@@ -16,13 +16,15 @@ from agent.api.socket import socket_beside
 from agent.app import Agent
 from agent.cli import logs
 from agent.cli.options import dry_run_ledger
-from agent.cli.redact import redact
-from agent.cli.systemd import Notifier, watchdog_period_s
+from agent.cli.redact import redact, scrub
+from agent.cli.systemd import Notifier as Systemd
+from agent.cli.systemd import watchdog_period_s
 from agent.clock import Clock
 from agent.config import Settings, load
 from agent.config.credentials import SystemCredentials
 from agent.drivers.net import DirectDialer
 from agent.ledger.store import Ledger
+from agent.notify import Notifier
 from agent.observe.hold import HoldFile, hold_path
 from agent.touch import Touch, Wired
 
@@ -99,7 +101,10 @@ async def _serve(
     try:
         async with _touch(settings, clock, dry_run=dry_run, faults=faults) as (touch, drills):
             hold = HoldFile(hold_path(path))
-            agent = Agent(settings, ledger, clock, touch=touch, simulated=dry_run, on_auto=on_auto, hold=hold)
+            notifier = None if dry_run else _notifier(settings)
+            agent = Agent(
+                settings, ledger, clock, touch=touch, simulated=dry_run, on_auto=on_auto, hold=hold, notifier=notifier
+            )
             _log.info(
                 "agent_starting",
                 site=settings.site.name,
@@ -113,21 +118,28 @@ async def _serve(
         await ledger.close()
 
 
+def _notifier(settings: Settings) -> Notifier | None:
+    """Return what tells people; None where nobody is to be told. What happens in a dry run is nobody's business."""
+    if not settings.notify:
+        return None
+    return Notifier(settings.site.name, settings.notify, redact(SystemCredentials()), scrub)
+
+
 async def _supervise(agent: Agent, stop: asyncio.Event, socket: Path, routes: Routes) -> None:
     """Run the agent between READY and STOPPING, telling systemd that it lives for as long as it makes progress.
 
     The local API is there once the agent knows its ledger and its site: nobody is told of a memory that is still empty.
     """
-    notifier = Notifier()
-    notifier.status("first full poll")
+    systemd = Systemd()
+    systemd.status("first full poll")
     reason = "error"
     try:
         if await _unless_stopped(agent.start(), stop):
             async with serving(socket, routes):
-                notifier.ready()
-                notifier.status("watching")
+                systemd.ready()
+                systemd.status("watching")
                 _log.info("agent_ready")
-                watchdog = asyncio.create_task(_watchdog(agent, notifier))
+                watchdog = asyncio.create_task(_watchdog(agent, systemd))
                 try:
                     await _unless_stopped(agent.run(), stop)
                 finally:
@@ -135,7 +147,7 @@ async def _supervise(agent: Agent, stop: asyncio.Event, socket: Path, routes: Ro
                     await asyncio.gather(watchdog, return_exceptions=True)
         reason = "signal"
     finally:
-        notifier.stopping()
+        systemd.stopping()
         _log.info("agent_stopping", reason=reason)
         await agent.stop(reason)
 
@@ -155,7 +167,7 @@ async def _unless_stopped(work: Coroutine[None, None, None], stop: asyncio.Event
         await asyncio.gather(working, stopping, return_exceptions=True)
 
 
-async def _watchdog(agent: Agent, notifier: Notifier) -> None:
+async def _watchdog(agent: Agent, systemd: Systemd) -> None:
     """Report to systemd only when the tick and the ledger both progressed since the last report."""
     period_s = watchdog_period_s()
     if period_s is None:
@@ -164,7 +176,7 @@ async def _watchdog(agent: Agent, notifier: Notifier) -> None:
     while True:
         ticks = await agent.heartbeat()
         if ticks > before and agent.observer.is_running:
-            notifier.watchdog()
+            systemd.watchdog()
         before = ticks
         await asyncio.sleep(period_s)
 

@@ -13,6 +13,7 @@ from agent.config.check_cooling import check_cooling
 from agent.config.check_devices import check_devices
 from agent.config.check_firmware import check_firmware
 from agent.config.check_miners import check_miners
+from agent.config.check_notify import check_notify
 from agent.config.check_pools import check_pools
 from agent.config.check_site import check_site
 from agent.config.errors import ConfigError, Place, Problem
@@ -24,6 +25,7 @@ from agent.config.inventory import parse_csv
 from agent.config.models import ModelTable
 from agent.config.schema import ConfigFile
 from agent.config.schema_devices import SnmpSection, SshSection
+from agent.config.schema_notify import ChannelSection
 from agent.config.settings import Settings
 from agent.config.source import Node, read_text
 from agent.config.topology import build_site
@@ -44,7 +46,8 @@ from agent.drivers.miners.contract import MinerLogin
 from agent.drivers.snmp import SnmpAccess
 from agent.guard.limits import GuardLimits
 from agent.model.action import Risk
-from agent.model.ids import MinerId, PduId, SwitchId
+from agent.model.ids import ChannelId, MinerId, PduId, SwitchId
+from agent.notify.channels import Channel
 from agent.observe.settings import OwnSettings, PollSettings
 from agent.triage.limits import TriageLimits
 
@@ -148,6 +151,7 @@ def _inspect(tree: Node, problems: list[Problem], folder: Path) -> Findings | No
             findings = Findings(config, tree, refused)
             check_devices(findings)
             check_pools(findings)
+            check_notify(findings)
             table = ModelTable(config.models)
             check_cooling(findings, table)
             figures = check_miners(findings, table)
@@ -207,6 +211,7 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
             {family: MinerLogin(login.user, login.password.credential) for family, login in config.logins.items()}
         ),
         ssh=_ssh(config.ssh),
+        notify=tuple(_channel(channel) for channel in config.notify),
         ledger=_ledger(config.ledger, folder, environ),
         fingerprint=fingerprint,
         warnings=tuple(sorted(set(findings.warnings))),
@@ -249,6 +254,16 @@ def _ssh(entries: Sequence[SshSection]) -> SshBook:
     return SshBook(
         miners=MappingProxyType({MinerId(e.miner): access for e, access in book if e.miner is not None}),
         families=MappingProxyType({e.family: access for e, access in book if e.family is not None}),
+    )
+
+
+def _channel(channel: ChannelSection) -> Channel:
+    return Channel(
+        id=ChannelId(channel.id),
+        apprise=channel.apprise.credential if channel.apprise else None,
+        webhook=channel.webhook.credential if channel.webhook else None,
+        key=channel.key.credential if channel.key else None,
+        about=frozenset(channel.about),
     )
 
 

@@ -28,6 +28,7 @@ from agent.config.schema_devices import (
     SwitchSection,
 )
 from agent.config.schema_expected import ExpectedSection
+from agent.config.schema_notify import ChannelSection
 from agent.config.schema_thresholds import (
     DAY_S,
     DegradedSection,
@@ -185,6 +186,8 @@ class ConfigFile(Section):
     """How to log in to miners' control boards over SSH; needed to flash families that are flashed that way."""
     models: dict[str, ModelSection] = Field(default={})
     """Own figures of miner models, by model name."""
+    notify: list[ChannelSection] = Field(default=[], max_length=64)
+    """Through what people are told of escalations, approvals, storms and the agent's own trouble."""
     shared_outlets: OutletRefs = ()
     """Outlets that feed more than one miner, on purpose."""
     ledger: FilePath | None = None

@@ -23,6 +23,7 @@ from agent.model.action import Risk
 from agent.model.guard import Mode
 from agent.model.ids import PduId, SwitchId
 from agent.model.topology import Family, Site
+from agent.notify.channels import Channel
 from agent.observe.settings import OwnSettings, PollSettings
 from agent.triage.limits import TriageLimits
 from agent.triage.schedule import Schedule
@@ -39,6 +40,7 @@ class Settings:
         itself, own: when the agent suspects itself, and what of its own it looks at.
         ssh: how control boards are logged in to.
         schedules: when miners are curtailed or worked on again and again.
+        notify: through what people are told.
         ledger: the ledger's file.
         fingerprint: hex SHA-256 over the contents of configuration and inventory; comments and layout do not matter.
         warnings: what was accepted and should still be looked at.
@@ -67,6 +69,7 @@ class Settings:
     switch_access: Mapping[SwitchId, SnmpAccess]
     logins: Mapping[Family, MinerLogin]
     ssh: SshBook
+    notify: tuple[Channel, ...]
     ledger: Path
     fingerprint: str
     warnings: tuple[Problem, ...] = ()

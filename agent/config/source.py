@@ -13,7 +13,10 @@ from agent.config.files import read_bounded
 MAX_FILE_BYTES = 32 * 1024 * 1024
 """Larger than any site's inventory by a factor of ten; a bound, not a target."""
 
-SECRETIVE_KEYS = frozenset({"snmp", "logins", "community", "write_community", "password", "auth", "priv", "credential"})
+SECRETIVE_KEYS = frozenset(
+    {"snmp", "logins", "community", "write_community", "password", "auth", "priv", "credential"}
+    | {"apprise", "webhook", "key"}
+)
 """Under these a mistaken value may be the secret itself, so no message repeats it."""
 
 Scalar = str | int | float | bool | None

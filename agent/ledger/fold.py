@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
-from agent.ledger import announced, approving, mapping, moving
+from agent.ledger import announced, approving, mapping, moving, telling
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import (
     AgentStarted,
@@ -26,6 +26,8 @@ from agent.model.events import (
     Judged,
     Mitigated,
     Moved,
+    NoticeDue,
+    NoticeSettled,
     OutletsDoubted,
     OutletsProven,
     OutletsTrusted,
@@ -33,6 +35,8 @@ from agent.model.events import (
     Record,
     RunStarted,
     Settled,
+    StormBegan,
+    StormOver,
     WindowEnded,
     WindowSet,
 )
@@ -92,6 +96,12 @@ class State(Memory):
                 self._settled(event, at)
             case Rebound():
                 self.rebound[event.miner] = event
+            case StormBegan() | StormOver():
+                self.is_stormy = isinstance(event, StormBegan)
+            case NoticeDue():
+                telling.due(self, event, at)
+            case NoticeSettled():
+                telling.settled(self, event)
             case Escalated():
                 self._freeze(event.incident)
                 mapping.over(self, event.incident)

@@ -9,8 +9,19 @@ import msgspec
 
 from agent.model.action import Action, Result
 from agent.model.guard import Mode
-from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId, RunId, WindowId
+from agent.model.ids import (
+    ApprovalId,
+    ChannelId,
+    ImageId,
+    IncidentId,
+    MinerId,
+    NoticeId,
+    PduId,
+    RunId,
+    WindowId,
+)
 from agent.model.incident import Category, Evidence, Outcome, Reason, Severity
+from agent.model.notice import Topic
 from agent.model.topology import Outlet
 from agent.model.windows import EndReason, Purpose
 
@@ -243,6 +254,38 @@ class Rebound(Event, frozen=True, kw_only=True, tag="rebound"):
     inventory_host: str
 
 
+class StormBegan(Event, frozen=True, kw_only=True, tag="storm_began"):
+    """So many miners have an incident that nothing new is begun on single ones."""
+
+    ill: int
+
+
+class StormOver(Event, frozen=True, kw_only=True, tag="storm_over"):
+    """Fewer have had one for long enough."""
+
+
+class NoticeDue(Event, frozen=True, kw_only=True, tag="notice_due"):
+    """People are to be told, through these channels: committed together with what they are told of."""
+
+    notice: NoticeId
+    topic: Topic
+    channels: tuple[ChannelId, ...]
+    incident: IncidentId | None = None
+    approval: ApprovalId | None = None
+    evidence: Evidence = {}
+    ill: int = 0
+
+
+class NoticeSettled(Event, frozen=True, kw_only=True, tag="notice_settled"):
+    """A channel took these notices, in one message, or it was given up; `detail` says why."""
+
+    notices: tuple[NoticeId, ...]
+    channel: ChannelId
+    delivered: bool
+    tries: int
+    detail: str = ""
+
+
 class Escalated(Event, frozen=True, kw_only=True, tag="escalated"):
     """A person is asked, with the evidence and what was tried."""
 
@@ -347,6 +390,10 @@ AnyEvent = (
     | Intended
     | Settled
     | Rebound
+    | StormBegan
+    | StormOver
+    | NoticeDue
+    | NoticeSettled
     | Escalated
     | Closed
     | WindowSet

@@ -13,5 +13,7 @@ RunId = NewType("RunId", str)
 ApprovalId = NewType("ApprovalId", str)
 WindowId = NewType("WindowId", str)
 """Of an announced window: `w-000012` where a person opened it, else who says so: `schedule:night`, `mqtt:grid`."""
+NoticeId = NewType("NoticeId", str)
+ChannelId = NewType("ChannelId", str)
 ImageId = NewType("ImageId", str)
 """The SHA-256 of a firmware image, in lower-case hex."""

@@ -9,8 +9,9 @@ from agent.model.action import Action, Result, Verb
 from agent.model.approval import Approval
 from agent.model.events import AgentStarted, Intended, Judged, OutletsDoubted, Rebound
 from agent.model.guard import GuardReason
-from agent.model.ids import ApprovalId, CoolingUnitId, ImageId, IncidentId, MinerId, PduId, PoolId, RunId
+from agent.model.ids import ApprovalId, CoolingUnitId, ImageId, IncidentId, MinerId, NoticeId, PduId, PoolId, RunId
 from agent.model.incident import Category, Incident, Phase
+from agent.model.notice import Notice
 from agent.model.topology import Outlet
 from agent.model.windows import Windows
 
@@ -111,6 +112,8 @@ class Memory:
         asked: the same by incident.
         windows: what was announced: who is curtailed or worked on, who was, and until when.
         judged: the last guard verdict of each incident, so that only changes are recorded.
+        is_stormy: a storm has begun and is not over.
+        notices: what people are to be told and some channel has not taken, the oldest first. told: how many there were.
     """
 
     def __init__(self) -> None:
@@ -143,6 +146,9 @@ class Memory:
         self.asked: dict[IncidentId, tuple[ApprovalId, ...]] = {}
         self.windows = Windows()
         self.judged: dict[IncidentId, Judged] = {}
+        self.is_stormy = False
+        self.notices: dict[NoticeId, Notice] = {}
+        self.told = 0
         self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
         self._open: dict[IncidentId, None] = {}
         self._own: IncidentId | None = None
@@ -210,6 +216,10 @@ class Memory:
     def incident_id(self, ahead: int) -> IncidentId:
         """Return the id of the incident to be opened after `ahead` others that are not committed yet."""
         return IncidentId(f"inc-{len(self.incidents) + 1 + ahead:06d}")
+
+    def notice_id(self, ahead: int) -> NoticeId:
+        """Return the id of the notice to be due after `ahead` others that are not committed yet."""
+        return NoticeId(f"no-{self.told + 1 + ahead:06d}")
 
     def approval_id(self, ahead: int) -> ApprovalId:
         """Return the id of the approval to be asked for after `ahead` others that are not committed yet."""

@@ -24,12 +24,16 @@ from agent.model.events import (
     Judged,
     Mitigated,
     Moved,
+    NoticeDue,
+    NoticeSettled,
     OutletsDoubted,
     OutletsProven,
     OutletsTrusted,
     Rebound,
     RunStarted,
     Settled,
+    StormBegan,
+    StormOver,
     WindowEnded,
     WindowSet,
 )
@@ -71,6 +75,15 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
             return f"now {event.cause}, severity {event.severity:d}"
         case IncidentRelapsed():
             return f"{event.cause} again; detected {instant(event.detected_at)}"
+        case StormBegan():
+            return f"a storm began: {event.ill} miners are ill"
+        case StormOver():
+            return "the storm is over"
+        case NoticeDue():
+            return f"to be told of it through {named(event.channels)}: {event.topic}"
+        case NoticeSettled():
+            became = "told" if event.delivered else f"not told: {event.detail}"
+            return f"{event.channel}: {became}; tried {event.tries} times: {named(event.notices)}"
         case Mitigated():
             return "the clear condition holds, proof is pending"
         case RunStarted():

@@ -27,6 +27,7 @@ from agent.model.events import AnyEvent, Intended, Record
 from agent.model.ids import MinerId, PduId
 from agent.model.incident import Incident
 from agent.model.topology import Family, Outlet
+from agent.notify import Notifier
 from agent.touch import Wired
 from simulators.faults.kind import Value
 from simulators.loopback import loopback_endpoint
@@ -158,6 +159,7 @@ class Bench:
     Attributes:
         settings: what the next agent is started with.
         prepare: called with every agent before it starts.
+        notifier: what the next agent tells people with.
         path: the ledger's file.
     """
 
@@ -167,6 +169,7 @@ class Bench:
         self.path = folder / "ledger.sqlite3"
         self.prepare: Callable[[Agent], None] = lambda _: None
         self.credentials: Any = simulated.secrets
+        self.notifier: Notifier | None = None
         self._is_simulated = is_simulated
         self._loop = asyncio.get_running_loop()
         self._entries = _Watched()
@@ -195,7 +198,14 @@ class Bench:
             nameservers=self.simulated.nameservers,
             host=self.simulated.host,
         )
-        self._agent = Agent(self.settings, self._ledger, clock, touch=touch, simulated=self._is_simulated)
+        self._agent = Agent(
+            self.settings,
+            self._ledger,
+            clock,
+            touch=touch,
+            simulated=self._is_simulated,
+            notifier=self.notifier,
+        )
         self.prepare(self._agent)
         await self._agent.start()
         if ticking:
@@ -220,6 +230,8 @@ class Bench:
         assert self._ledger is not None
         self.cut()
         await asyncio.gather(*filter(None, (self._running, *self.agent._acting)), return_exceptions=True)
+        if self.agent._notifier is not None:
+            await self.agent._notifier.stop()
         await self.agent.observer.stop()
         self.agent._touch.close()
         self._ledger._lock.close()

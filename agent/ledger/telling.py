@@ -1,0 +1,35 @@
+"""What the fold knows of notices: which are due to whom. One that has reached everybody is forgotten."""
+
+from dataclasses import replace
+
+from agent.model.events import NoticeDue, NoticeSettled
+from agent.model.memory import Memory
+from agent.model.notice import Notice
+
+
+def due(memory: Memory, event: NoticeDue, at: float) -> None:
+    """Note that people are to be told."""
+    memory.told += 1
+    memory.notices[event.notice] = Notice(
+        id=event.notice,
+        topic=event.topic,
+        at=at,
+        waiting=event.channels,
+        incident=event.incident,
+        approval=event.approval,
+        evidence=event.evidence,
+        ill=event.ill,
+    )
+
+
+def settled(memory: Memory, event: NoticeSettled) -> None:
+    """Note that a channel has these, or never will."""
+    for number in event.notices:
+        notice = memory.notices.get(number)
+        if notice is None:
+            continue
+        waiting = tuple(channel for channel in notice.waiting if channel != event.channel)
+        if waiting:
+            memory.notices[number] = replace(notice, waiting=waiting)
+        else:
+            del memory.notices[number]

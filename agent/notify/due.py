@@ -1,0 +1,71 @@
+"""Which events people are told of, and through which channels. Pure."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from agent.model.events import (
+    AnyEvent,
+    ApprovalAsked,
+    Escalated,
+    IncidentOpened,
+    IncidentRelapsed,
+    NoticeDue,
+    StormBegan,
+)
+from agent.model.ids import ApprovalId, IncidentId
+from agent.model.incident import LOGS, Evidence
+from agent.model.memory import Memory
+from agent.model.notice import Topic
+from agent.notify.channels import Channel
+
+
+class _Told(NamedTuple):
+    topic: Topic
+    incident: IncidentId | None
+    evidence: Evidence
+    approval: ApprovalId | None = None
+    ill: int = 0
+
+
+def due(events: Sequence[AnyEvent], memory: Memory, channels: Sequence[Channel]) -> list[NoticeDue]:
+    """Return the notices that go with events which are about to be committed, to be committed with them.
+
+    Args:
+        events: in their order.
+        memory: what is remembered before them.
+        channels: through which people can be told; each says of what.
+    """
+    notices: list[NoticeDue] = []
+    for told in _told(events, memory):
+        named = tuple(channel.id for channel in channels if told.topic in channel.about)
+        if named:
+            notices.append(
+                NoticeDue(
+                    notice=memory.notice_id(len(notices)),
+                    topic=told.topic,
+                    channels=named,
+                    incident=told.incident,
+                    approval=told.approval,
+                    evidence={key: value for key, value in told.evidence.items() if key != LOGS},
+                    ill=told.ill,
+                )
+            )
+    return notices
+
+
+def _told(events: Sequence[AnyEvent], memory: Memory) -> Iterator[_Told]:
+    own = memory.own_incident
+    for event in events:
+        match event:
+            case Escalated():
+                yield _Told(Topic.ESCALATION, event.incident, event.evidence)
+            case ApprovalAsked():
+                yield _Told(Topic.APPROVAL, event.incident, event.evidence, approval=event.approval)
+            case StormBegan():
+                yield _Told(Topic.STORM, None, {}, ill=event.ill)
+            case IncidentOpened() if not event.members:
+                yield _Told(Topic.OWN, event.incident, event.evidence)
+            case IncidentRelapsed() if own is not None and event.incident == own.id:
+                yield _Told(Topic.OWN, event.incident, event.evidence)
+            case _:
+                pass

@@ -1,0 +1,34 @@
+"""People are told: from a miner that nobody can mend to a post on somebody's desk, over a kill in between."""
+
+from pathlib import Path
+
+from agent.model.events import Escalated, NoticeDue, NoticeSettled
+from agent.model.topology import Family
+from agent.notify import Notifier
+from tests.notify.bench import HOOK, QUICK, listening
+from tests.scenarios.site_bench import Bench, configuration, play
+
+
+def test_an_escalation_reaches_a_desk_once_though_the_agent_is_killed_in_between(tmp_path: Path) -> None:
+    def tells() -> Notifier:
+        return Notifier("bench", [HOOK], listener.secrets, lambda text: text, QUICK)
+
+    async def story(bench: Bench) -> None:
+        bench.notifier = tells()
+        await bench.start()
+        bench.break_("host.clock_stepped", "host:agent", for_s=60.0)
+        await bench.until(lambda: bool(bench.agent.memory.notices), 60.0)
+        await bench.run(8.0)
+        await bench.kill()
+        bench.notifier = tells()
+        await bench.start()
+        await bench.until(lambda: not bench.agent.memory.notices, 300.0)
+
+    with listening(503, 200) as listener:
+        bench = play(tmp_path, configuration([(Family.LUXOS, 1)]), story)
+        assert len(listener.heard) == 2
+    (due,) = bench.events(NoticeDue)
+    (settled,) = bench.events(NoticeSettled)
+    assert (due.topic, settled.notices, settled.delivered) == ("own", (due.notice,), True)
+    assert bench.events(Escalated) == []
+    assert listener.heard[-1].told["notices"][0]["cause"] == "own_clock"
