@@ -96,12 +96,8 @@ class State(Memory):
                 self._settled(event, at)
             case Rebound():
                 self.rebound[event.miner] = event
-            case StormBegan() | StormOver():
-                self.is_stormy = isinstance(event, StormBegan)
-            case NoticeDue():
-                telling.due(self, event, at)
-            case NoticeSettled():
-                telling.settled(self, event)
+            case StormBegan() | StormOver() | NoticeDue() | NoticeSettled():
+                telling.follow(self, event, at)
             case Escalated():
                 self._freeze(event.incident)
                 mapping.over(self, event.incident)

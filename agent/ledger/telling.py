@@ -1,13 +1,24 @@
-"""What the fold knows of notices: which are due to whom. One that has reached everybody is forgotten."""
+"""What the fold knows of notices, and of storms: which are due to whom. One that has reached everybody is forgotten."""
 
 from dataclasses import replace
 
-from agent.model.events import NoticeDue, NoticeSettled
+from agent.model.events import NoticeDue, NoticeSettled, StormBegan, StormOver
 from agent.model.memory import Memory
 from agent.model.notice import Notice
 
 
-def due(memory: Memory, event: NoticeDue, at: float) -> None:
+def follow(memory: Memory, event: StormBegan | StormOver | NoticeDue | NoticeSettled, at: float) -> None:
+    """Take one of these events in."""
+    match event:
+        case StormBegan() | StormOver():
+            memory.is_stormy = isinstance(event, StormBegan)
+        case NoticeDue():
+            _due(memory, event, at)
+        case NoticeSettled():
+            _settled(memory, event)
+
+
+def _due(memory: Memory, event: NoticeDue, at: float) -> None:
     """Note that people are to be told."""
     memory.told += 1
     memory.notices[event.notice] = Notice(
@@ -22,7 +33,7 @@ def due(memory: Memory, event: NoticeDue, at: float) -> None:
     )
 
 
-def settled(memory: Memory, event: NoticeSettled) -> None:
+def _settled(memory: Memory, event: NoticeSettled) -> None:
     """Note that a channel has these, or never will."""
     for number in event.notices:
         notice = memory.notices.get(number)

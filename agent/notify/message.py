@@ -124,7 +124,7 @@ def _lines(notice: Notice, memory: Memory, now: float) -> list[str]:
 
 def _wants(notice: Notice, incident: Incident, memory: Memory, now: float) -> list[str]:
     """Return what is needed of a person, and the commands."""
-    look = f"Look: terrahash incidents show {incident.id}"
+    look = f"Look: terrahash explain {incident.id}"
     match notice.topic:
         case Topic.APPROVAL if (approval := _approval(memory, notice)) is not None:
             if not approval.is_pending(now):
@@ -168,7 +168,7 @@ def _facts(notice: Notice, memory: Memory, scrub: Scrub) -> dict[str, Any]:
 
 
 def _about(incident: Incident) -> str:
-    where = incident.domain or named(incident.members) or OWN
+    where = OWN if incident.is_own else incident.domain or named(incident.members)
     count = f" ({len(incident.members)} miners)" if incident.domain and incident.members else ""
     return f"{where}{count}: {incident.category}, {_words(incident.cause)}"
 

@@ -75,15 +75,8 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
             return f"now {event.cause}, severity {event.severity:d}"
         case IncidentRelapsed():
             return f"{event.cause} again; detected {instant(event.detected_at)}"
-        case StormBegan():
-            return f"a storm began: {event.ill} miners are ill"
-        case StormOver():
-            return "the storm is over"
-        case NoticeDue():
-            return f"to be told of it through {named(event.channels)}: {event.topic}"
-        case NoticeSettled():
-            became = "told" if event.delivered else f"not told: {event.detail}"
-            return f"{event.channel}: {became}; tried {event.tries} times: {named(event.notices)}"
+        case StormBegan() | StormOver() | NoticeDue() | NoticeSettled():
+            return _told(event)
         case Mitigated():
             return "the clear condition holds, proof is pending"
         case RunStarted():
@@ -105,9 +98,7 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
             confirmed = "" if event.approval is None else f", by {event.approval}"
             return f"{words_of(event.action)} in {event.state}, attempt {event.attempt}{confirmed}"
         case Settled():
-            moved = "" if event.from_state == event.to_state else f"; {event.from_state} → {event.to_state}"
-            detail = f" ({event.detail})" if event.detail else ""
-            return f"{words_of(event.action)}: {event.result}{detail}{moved}"
+            return _settled(event)
         case Rebound():
             return f"{event.miner} is at {event.host} now; the inventory has {event.inventory_host}"
         case Escalated():
@@ -130,6 +121,25 @@ def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one ret
             return f"the outlets of {event.pdu} are as the inventory says: {event.why}"
         case _:
             assert_never(event)
+
+
+def _settled(event: Settled) -> str:
+    moved = "" if event.from_state == event.to_state else f"; {event.from_state} → {event.to_state}"
+    detail = f" ({event.detail})" if event.detail else ""
+    return f"{words_of(event.action)}: {event.result}{detail}{moved}"
+
+
+def _told(event: StormBegan | StormOver | NoticeDue | NoticeSettled) -> str:
+    match event:
+        case StormBegan():
+            return f"a storm began: {event.ill} miners are ill"
+        case StormOver():
+            return "the storm is over"
+        case NoticeDue():
+            return f"people are to be told through {named(event.channels)}: {event.topic}"
+        case NoticeSettled():
+            became = "told" if event.delivered else f"not told, {event.detail}"
+            return f"{event.channel}: {became} in {event.tries} tries: {named(event.notices)}"
 
 
 def _outlets(outlets: tuple[Outlet, ...]) -> str:

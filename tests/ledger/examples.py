@@ -28,17 +28,22 @@ from agent.model.events import (
     Judged,
     Mitigated,
     Moved,
+    NoticeDue,
+    NoticeSettled,
     OutletsDoubted,
     OutletsProven,
     OutletsTrusted,
     Rebound,
     RunStarted,
     Settled,
+    StormBegan,
+    StormOver,
     WindowEnded,
     WindowSet,
 )
-from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId, RunId, WindowId
+from agent.model.ids import ApprovalId, ChannelId, ImageId, IncidentId, MinerId, NoticeId, PduId, RunId, WindowId
 from agent.model.incident import Category, Outcome, Reason, Severity
+from agent.model.notice import Topic
 from agent.model.topology import Outlet
 from agent.model.windows import EndReason, Purpose
 
@@ -118,6 +123,15 @@ LIFE: tuple[AnyEvent, ...] = (
     Closed(incident=INC, outcome=Outcome.AUTO_RESOLVED, evidence={"shares": 24}),
     IncidentRelapsed(incident=INC, cause=Reason.UNRESPONSIVE, detected_at=EPOCH_S + 60.0, evidence={}),
     HoldChanged(why="electrician"),
+    StormBegan(ill=200),
+    NoticeDue(
+        notice=NoticeId("no-000001"), topic=Topic.STORM, channels=(ChannelId("oncall"), ChannelId("hook")), ill=200
+    ),
+    NoticeSettled(notices=(NoticeId("no-000001"),), channel=ChannelId("oncall"), delivered=True, tries=2),
+    NoticeSettled(
+        notices=(NoticeId("no-000001"),), channel=ChannelId("hook"), delivered=False, tries=26, detail="HTTP status 503"
+    ),
+    StormOver(),
     WindowSet(
         window=WindowId("w-000001"),
         purpose=Purpose.CURTAILED,

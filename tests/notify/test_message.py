@@ -72,7 +72,7 @@ def test_an_escalation_says_what_was_seen_and_tried_and_how_to_look() -> None:
     story.intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH + 5)
     said = message(told(escalated, story=story))
     assert said.title == "[north] needs you: m1: stuck, unresponsive"
-    for part in ("severity 3", "rack=r1", "Tried: power off, ok", "still stuck", "terrahash incidents show inc-000001"):
+    for part in ("severity 3", "rack=r1", "Tried: power off, ok", "still stuck", "terrahash explain inc-000001"):
         assert part in said.body
 
 
@@ -88,7 +88,7 @@ def test_an_approval_says_what_is_wanted_until_when_and_both_answers() -> None:
     story = told(*escalation(1)[:1], asked())
     said = message(story)
     assert said.title == "[north] may it? power off m1"
-    for part in ("terrahash approve ap-000001", "terrahash deny ap-000001 --why", "draw_w=12", "00:30:00Z"):
+    for part in ("terrahash approve ap-000001", "terrahash deny ap-000001 --why", "draw_w=12", "08:30:00Z"):
         assert part in said.body, said.body
     given_by = ApprovalGiven(approval=ApprovalId("ap-000001"), incident=IncidentId("inc-000001"))
     late = message(story.tell(given_by, EPOCH + 10))
