@@ -39,9 +39,13 @@ class Signal:
             self._value[row] = value
             self._at[row] = now
 
-    def put_rows(self, where: Bools, value: Floats, at: Floats) -> None:
-        """Store the measurements of the rows `where`, none of them NaN; all shapes (n,), `at` in UTC s."""
-        np.copyto(self.value, value, where=where)
+    def put_rows(self, where: Bools, value: Floats | None, at: Floats) -> None:
+        """Store the measurements of the rows `where`, none of them NaN; all shapes (n,), `at` in UTC s.
+
+        None stands for what each of them measured last.
+        """
+        if value is not None:
+            np.copyto(self.value, value, where=where)
         np.copyto(self.at, at, where=where)
 
     def fresh(self, row: int, now: float, max_age_s: float) -> float | None:
@@ -104,10 +108,14 @@ class Counter:
         at[row] = now
         uncopied[row] = True
 
-    def put_rows(self, where: Bools, raw: Floats, at: Floats) -> None:
-        """Store the readings of the rows `where`, none of them NaN, each of the process that counted before."""
-        if self._times.size and (self._uncopied & where).any():
-            now = float(at.max(where=where, initial=-math.inf))
+    def put_rows(self, where: Bools, raw: Floats | None, at: Floats) -> None:
+        """Store the readings of the rows `where`, none of them NaN, each of the process that counted before.
+
+        None stands for what each of them read last.
+        """
+        raw = self.raw if raw is None else raw
+        if self._times.size and (overwritten := (self._uncopied & where).nonzero()[0]).size:
+            now = float(at[overwritten].max())
             if now - self._copied_at >= HISTORY_SPACING_S:
                 self._copy(now)
         total = self._base + raw

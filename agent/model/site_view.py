@@ -57,7 +57,7 @@ class Expected(IntEnum):
     """Announced to be worked on."""
 
 
-_ANSWERED = int(Reach.ANSWERED)
+_ANSWERED, _ERRORED, _REFUSED = int(Reach.ANSWERED), int(Reach.ERRORED), int(Reach.REFUSED)
 _DERATED, _SUSPENDED, _CURTAILED = int(Expected.DERATED), int(Expected.SUSPENDED), int(Expected.CURTAILED)
 """As plain numbers: numpy takes five times as long to compare with a member of an enumeration."""
 
@@ -204,7 +204,7 @@ class SiteView:
             self.mute_since[row] = now
 
     def put_answers(
-        self, where: Bools, at: Floats, polls: NDArray[np.int32], told: Mapping[str, tuple[Bools, Floats]]
+        self, where: Bools, at: Floats, polls: NDArray[np.int32], told: Mapping[str, tuple[Bools, Floats | None]]
     ) -> None:
         """Store a whole round of replies as columns; arrays have shape (n,), and only the rows `where` count.
 
@@ -212,8 +212,9 @@ class SiteView:
             where: the rows that answered.
             at: when each reply came, UTC s.
             polls: how many polls in a row each row has answered since the last round; the newest reply is `told`.
-            told: for each signal or counter by its attribute's name, which of those rows told it, and what. A row whose
-                process is another than at its reply before does not belong here: `put_answer` joins the counters.
+            told: for each signal or counter by its attribute's name, which of those rows told it, and what; None where
+                all of them tell what they told last. A row whose process is another than at its reply before does not
+                belong here: `put_answer` joins the counters.
         """
         np.copyto(self.reach, np.int8(Reach.ANSWERED), where=where)
         np.copyto(self.polled_at, at, where=where)
@@ -225,18 +226,20 @@ class SiteView:
         for name, (said, values) in told.items():
             column: Signal | Counter = getattr(self, name)
             column.put_rows(said, values, at)
-        self.hardware.follow()
+        if told.get("boards_up", (where, None))[1] is not None:
+            self.hardware.follow()
 
-    def put_misses(self, where: Bools, at: Floats, polls: NDArray[np.int32], reach: Ints) -> None:
-        """Store a whole round of polls that gave no telemetry, as `put_miss` does one; arrays have shape (n,)."""
-        np.copyto(self.reach, reach, where=where)
-        np.copyto(self.polled_at, at, where=where)
-        np.copyto(self.goods, np.int32(0), where=where)
-        np.copyto(self.missing_since, at, where=where & (self.misses == 0))
-        np.add(self.misses, polls, out=self.misses, where=where)
-        speaks = (reach == Reach.ERRORED) | (reach == Reach.REFUSED)
-        np.copyto(self.mute_since, math.nan, where=where & speaks)
-        np.copyto(self.mute_since, at, where=where & ~speaks & np.isnan(self.mute_since))
+    def put_misses(self, rows: NDArray[np.int64], at: Floats, polls: NDArray[np.int32], reach: Ints) -> None:
+        """Store polls of these rows that gave no telemetry, as `put_miss` does one; shapes as of `rows`."""
+        self.reach[rows] = reach
+        self.polled_at[rows] = at
+        self.goods[rows] = 0
+        fallen = self.misses[rows] == 0
+        self.missing_since[rows[fallen]] = at[fallen]
+        self.misses[rows] += polls
+        speaks = (reach == _ERRORED) | (reach == _REFUSED)
+        since = self.mute_since[rows]
+        self.mute_since[rows] = np.where(speaks, math.nan, np.where(np.isnan(since), at, since))
 
     def put_outlet(self, outlet: Outlet, now: float, reading: OutletReading) -> None:
         """Store one outlet's relay state, current and power. Outlets the site does not know are ignored."""

@@ -39,6 +39,9 @@ SLACK = 1e-6
 FLICKER = 0.01
 """Watts and fans scatter by so much around their mean."""
 
+_SILENT = int(Reach.SILENT)
+"""As a plain number: numpy takes five times as long to compare with a member of an enumeration."""
+
 Phase = Callable[[str], float]
 
 
@@ -76,11 +79,11 @@ class MinerPolls:
         self._miners: list[MinerPlant] = [plant.miners[m.id] for m in view.site.miners]
         self._chance = plant.rng("fast-forward/polls")
         self._noise = np.random.Generator(np.random.PCG64(plant.rng("fast-forward/noise").getrandbits(64)))
-        self.steady = SteadyRows(plant)
+        self.steady = SteadyRows(plant, period_s - (LATENCY_S[1] - LATENCY_S[0]))
         self.on_earlier: Callable[[], None] | None = None
         self._origin_s: Floats = plant.now + np.array([phase(m.id) for m in view.site.miners]) * period_s
-        self._slot: NDArray[np.int64] = np.full(n, -1, dtype=np.int64)
-        self._next: NDArray[np.int64] = np.zeros(n, dtype=np.int64)
+        self._slot: Floats = np.full(n, -1.0)
+        self._next: Floats = np.zeros(n)
         self._dark: Bools = np.zeros(n, dtype=np.bool_)
         self._reach: Ints = np.zeros(n, dtype=np.int8)
         self._longest = max(1, int(BACK_OFF_S // period_s))
@@ -90,7 +93,7 @@ class MinerPolls:
         self._hosts = [m.host for m in view.site.miners]
         self._focus: Bools = np.zeros(n, dtype=np.bool_)
         self._families = Families([m.family for m in view.site.miners])
-        self._target_gh: Floats = np.array([m.target_gh for m in self._miners])
+        self._target_th: Floats = np.array([m.target_gh for m in self._miners]) / 1e3
         self._hw_error_share: Floats = np.zeros(n)
         self._hw_errors_spared: Floats = np.zeros(n)
         self._full_w: Floats = np.array([m.full_w for m in self._miners])
@@ -99,6 +102,7 @@ class MinerPolls:
         self._chips_up: Floats = self._boards_up * [chips_per_board(m.spec, m.profile) for m in self._miners]
         self._turn: Floats = np.ones(n)
         self._breaks: Floats = np.zeros(n)
+        self._untold: Bools = np.zeros(n, dtype=np.bool_)
         self._drops: Floats = np.zeros(n)
         self._pool_drops: Floats = np.zeros(n)
         self._names_pool: Bools = np.zeros(n, dtype=np.bool_)
@@ -123,8 +127,9 @@ class MinerPolls:
 
     def newly_silent(self) -> NDArray[np.int64]:
         """Return the rows that have been silent for a few polls: what stands around them is looked at early."""
-        misses = self._view.misses
-        return np.flatnonzero((misses >= NEWLY_MISSED) & (misses <= NEWLY_SILENT_MISSES))
+        rows = self._view.misses.nonzero()[0]
+        misses = self._view.misses[rows]
+        return rows[(misses >= NEWLY_MISSED) & (misses <= NEWLY_SILENT_MISSES)]
 
     @property
     def next_single_s(self) -> float:
@@ -144,70 +149,112 @@ class MinerPolls:
 
     def poll(self, now: float) -> None:
         """Write, for all other rows, the polls that fell due up to site time `now`, where the plant stands."""
-        ended_s = now - np.where(self._dark & (self._reach == Reach.SILENT), self._deadline_s, 0.0)
-        slot = np.floor((ended_s - self._origin_s) / self._period_s + SLACK).astype(np.int64)
-        due = (slot > self._slot) & (slot >= self._next)
-        steady = due & self.steady.member
-        dark = due & self._dark
-        if not (steady.any() or dark.any()):
-            return
-        polls = (slot - self._slot).astype(np.int32)
-        at_s = np.maximum(self._origin_s + slot * self._period_s, self.steady.at) + (now - ended_s)
-        least, most = LATENCY_S
-        at_s = np.minimum(at_s + least + (most - least) * self._noise.random(len(at_s)), now)
-        lost = self._lost(steady, now)
+        slot = self._slots_of(self._origin_s, now)
+        steady = slot > self._slot
+        steady &= slot >= self._next
+        steady &= self.steady.member
         if steady.any():
-            self._answers(steady & ~lost, steady, at_s, polls)
-        missing = dark | lost
-        if missing.any() and not self._view.itself.blind:
-            how = np.where(lost, np.int8(Reach.SILENT), self._reach)
-            self._view.put_misses(missing, self._epoch_s + at_s, polls, how)
-        np.copyto(self._slot, slot, where=steady | dark)
-        if dark.any():
-            self._back_off(dark)
+            polls = slot - self._slot
+            at_s = slot * self._period_s
+            at_s += self._origin_s
+            np.maximum(at_s, self.steady.at, out=at_s)
+            at_s += self._latencies_s(len(at_s))
+            np.minimum(at_s, now, out=at_s)
+            np.copyto(self._slot, slot, where=steady)
+            lost = self._lost(steady, now)
+            heard = steady
+            if lost.size:
+                heard = steady.copy()
+                heard[lost] = False
+            self._answers(heard, steady, at_s, polls.astype(np.int32))
+            if lost.size and not self._view.itself.blind:
+                silent = np.full(lost.size, _SILENT, dtype=np.int8)
+                self._view.put_misses(lost, at_s[lost] + self._epoch_s, polls[lost].astype(np.int32), silent)
+        if (rows := self._dark.nonzero()[0]).size:
+            self._poll_dark(rows, now)
 
     # -- the ways into the columns -----------------------------------------------------------------------------------
+
+    def _poll_dark(self, rows: NDArray[np.int64], now: float) -> None:
+        """Write the polls that fell due of these rows, which do not answer and will not by themselves."""
+        reach = self._reach[rows]
+        ended_s = now - np.where(reach == _SILENT, self._deadline_s, 0.0)
+        slot = self._slots_of(self._origin_s[rows], ended_s)
+        due = (slot > self._slot[rows]) & (slot >= self._next[rows])
+        if not due.any():
+            return
+        rows, reach, slot, ended_s = rows[due], reach[due], slot[due], ended_s[due]
+        at_s = np.maximum(self._origin_s[rows] + slot * self._period_s, self.steady.at[rows]) + (now - ended_s)
+        at_s = np.minimum(at_s + self._latencies_s(rows.size), now)
+        polls = (slot - self._slot[rows]).astype(np.int32)
+        if not self._view.itself.blind:
+            self._view.put_misses(rows, at_s + self._epoch_s, polls, reach)
+        self._slot[rows] = slot
+        self._back_off(rows)
+
+    def _latencies_s(self, n: int) -> Floats:
+        least, most = LATENCY_S
+        latency_s = self._noise.random(n)
+        latency_s *= most - least
+        latency_s += least
+        return latency_s
 
     def _answers(self, heard: Bools, hashed: Bools, at_s: Floats, polls: NDArray[np.int32]) -> None:
         """Let the steady rows `hashed` hash on, and write the replies of those that are `heard`."""
         rows = self.steady
-        self._warmth.follow(self._plant.now)
+        if self._warmth.follow(self._plant.now):
+            self._untold |= rows.member
+        changed = self._untold & heard
+        is_other = bool(changed.any())
         rows.advance(hashed, at_s)
-        flicker = 1.0 - FLICKER + 2.0 * FLICKER * self._noise.random(len(at_s))
+
+        def standing(values: Floats) -> Floats | None:
+            return values if is_other else None
+
+        flicker = self._noise.random(len(at_s))
+        flicker *= 2.0 * FLICKER
+        flicker += 1.0 - FLICKER
         np.copyto(self.power_w, self._full_w * flicker, where=hashed)
+        flicker *= self._turn
+        flicker *= self._warmth.fan_rpm
+        elapsed_s = at_s - rows.started_at
+        np.floor(elapsed_s, out=elapsed_s)
         totals = rows.totals
-        elapsed_s = np.floor(at_s - rows.started_at)
         told = {
-            "hashrate_th": rows.rate_gh / 1e3,
-            "expected_th": self._target_gh / 1e3,
+            "hashrate_th": rows.rate_gh * 1e-3,
+            "expected_th": standing(self._target_th),
             "elapsed_s": elapsed_s,
             "share_diff": rows.diff,
             "hw_errors": rows.hw_errors(self._hw_error_share, self._hw_errors_spared),
-            "chip_max_c": self._warmth.chip_c,
-            "board_max_c": self._warmth.board_c,
-            "inlet_c": self._warmth.inlet_c,
-            "fan_min_rpm": self._warmth.fan_rpm * flicker * self._turn,
-            "boards_up": self._boards_up,
-            "chips_up": self._chips_up,
+            "chip_max_c": standing(self._warmth.chip_c),
+            "board_max_c": standing(self._warmth.board_c),
+            "inlet_c": standing(self._warmth.inlet_c),
+            "fan_min_rpm": flicker,
+            "boards_up": standing(self._boards_up),
+            "chips_up": standing(self._chips_up),
             "power_w": self.power_w,
-            "pool_alive": self._families.yes,
-            "suspended": self._families.no,
-            "tuned": self._families.yes,
+            "pool_alive": standing(self._families.yes),
+            "suspended": standing(self._families.no),
+            "tuned": standing(self._families.yes),
             "work_gh": self._families.work_gh(totals["work_gh"], elapsed_s),
             "accepted": totals["accepted"],
             "rejected": totals["rejected"],
             "stale": totals["stale"],
             "accepted_diff": totals["accepted_diff"],
             "drops": self._drops,
-            "pool_drops": self._pool_drops,
+            "pool_drops": standing(self._pool_drops),
         }
         said = self._families.said(heard, told)
         said["board_max_c"] = (heard & self._warmth.tells_boards, told["board_max_c"])
         said["inlet_c"] = (heard & self._warmth.tells_inlet, told["inlet_c"])
         said["fan_min_rpm"] = (heard & self._warmth.tells_fans, told["fan_min_rpm"])
-        self._families.halve(self._broken(heard), said)
-        self._view.put_answers(heard, self._epoch_s + at_s, polls, said)
-        self._view.put_pools(heard & self._names_pool, self._epoch_s + at_s, self._pool, self._worker_ok)
+        broken = self._broken(heard)
+        self._families.halve(broken, said)
+        changed[broken] = False  # a later reply tells what this one leaves out
+        self._untold ^= changed
+        at = at_s + self._epoch_s
+        self._view.put_answers(heard, at, polls, said)
+        self._view.put_pools(heard & self._names_pool, at, self._pool, self._worker_ok)
 
     def _poll_one(self, row: int, now: float) -> None:
         """Poll a single row, as it is now, for the last slot that has passed."""
@@ -246,7 +293,7 @@ class MinerPolls:
         miner = self._miners[row]
         if miner.is_steady(now):
             readings = miner.readings(now)
-            self._target_gh[row], self._full_w[row] = miner.told_gh, miner.heat_w()
+            self._target_th[row], self._full_w[row] = miner.told_gh / 1e3, miner.heat_w()
             self._warmth.admit(row, now)
             self._hw_error_share[row], self._hw_errors_spared[row] = miner.hw_error_terms()
             self._breaks[row] = 0.0 if miner.wire is None else miner.wire.probability
@@ -257,6 +304,7 @@ class MinerPolls:
             self._names_pool[row] = bool(readings.pool_url)
             self._pool[row], self._worker_ok[row] = self._view.named_pool(row, readings.pool_url, readings.pool_user)
             self.steady.admit(row, now)
+            self._untold[row] = True
             return
         came = reach(miner, self._hosts[row])
         disturbed = miner.wire is not None or (miner.lan.passes and miner.lan.loss > 0.0)
@@ -278,12 +326,20 @@ class MinerPolls:
     def _slot_of(self, row: int, now: float) -> int:
         return math.floor((now - float(self._origin_s[row])) / self._period_s + SLACK)
 
-    def _lost(self, due: Bools, now: float) -> Bools:
+    def _slots_of(self, origin_s: Floats, now: float | Floats) -> Floats:
+        """Return the last slots, as whole numbers, that rows of these origins have reached by `now`."""
+        slots: Floats = now - origin_s
+        slots /= self._period_s
+        slots += SLACK
+        return np.floor(slots, out=slots)
+
+    def _lost(self, steady: Bools, now: float) -> NDArray[np.int64]:
+        """Return which of the rows `steady` lose their poll to chance."""
         share = self._lost_share(now)
         if share <= 0.0:
-            return np.zeros_like(due)
-        lost: Bools = due & (self._noise.random(len(due)) < share)
-        return lost
+            return np.zeros(0, dtype=np.int64)
+        rows = steady.nonzero()[0]
+        return np.sort(self._noise.choice(rows, self._noise.binomial(rows.size, share), replace=False, shuffle=False))
 
     def _broken(self, heard: Bools) -> NDArray[np.int64]:
         """Return the rows of which a disturbed wire has let half of the reply through."""
@@ -294,9 +350,9 @@ class MinerPolls:
         """Return the share of polls that come to nothing through no fault of the miner's."""
         return self._plant.history.lost_polls(now) if self._plant.host.linked else 1.0
 
-    def _back_off(self, dark: Bools) -> None:
+    def _back_off(self, dark: NDArray[np.int64]) -> None:
         """Let rows that have been silent for long leave slots out, twice as many each time up to the longest."""
-        over = self._view.misses - NEWLY_SILENT_MISSES
-        silent = dark & (over >= 0) & (self._view.reach == Reach.SILENT) & ~self._focus
-        slots = np.where(silent, np.minimum(2 ** np.clip(over + 1, 0, 16), self._longest), 1)
-        np.copyto(self._next, self._slot + slots, where=dark)
+        over = self._view.misses[dark] - NEWLY_SILENT_MISSES
+        silent = (over >= 0) & (self._view.reach[dark] == _SILENT) & ~self._focus[dark]
+        slots = np.where(silent, np.minimum(2.0 ** np.clip(over + 1, 0, 16), self._longest), 1.0)
+        self._next[dark] = self._slot[dark] + slots

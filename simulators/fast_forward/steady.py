@@ -8,8 +8,10 @@ import heapq
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Floats
+from simulators.fast_forward.chance import Chance, Counts
 from simulators.plant.hashing import CELL_S, GH_PER_DIFF1, NONCE_DIFF, Totals
 from simulators.plant.history import History
 from simulators.plant.site import SitePlant
@@ -17,35 +19,30 @@ from simulators.plant.site import SitePlant
 SMOOTHED = math.sqrt((1.0 - math.exp(-1.0)) / (1.0 + math.exp(-1.0)))
 """Standard deviation of a 5 s exponential average over that of the 5 s cells it averages."""
 
-_TOTALS = (
-    "work_gh",
-    "hashing_s",
-    "accepted",
-    "rejected",
-    "stale",
-    "accepted_diff",
-    "rejected_diff",
-    "stale_diff",
-    "shares_ever",
-)
+_TOTALS = ("work_gh", "accepted", "rejected", "stale", "accepted_diff", "rejected_diff", "stale_diff")
 
 
 class SteadyRows:
     """The steady ones among n miners; every array has shape (n,).
 
+    Args:
+        step_s: what usually lies between two steps of a row, or a little less.
+
     Attributes:
         member: rows that are steady. The other arrays mean something for these alone.
-        rate_gh: the 5 s average at the last `advance`, in GH/s.
+        rate_gh: the 5 s average of those that were advanced last, in GH/s.
         at: site time in s that each row has been brought up to.
         started_at: site time in s at which its process started.
         diff: the share difficulty in force.
-        totals: the counters of `Totals`, by name.
+        totals: the counters of `Totals` that grow, by name.
     """
 
-    def __init__(self, plant: SitePlant) -> None:
+    def __init__(self, plant: SitePlant, step_s: float) -> None:
         self._miners = list(plant.miners.values())
         n = len(self._miners)
-        self._rng = np.random.Generator(np.random.PCG64(plant.rng("fast-forward/steady").getrandbits(64)))
+        self._chance = Chance(plant.rng("fast-forward/steady").getrandbits(64))
+        self._step_usually_s = step_s
+        self._good_shares = Counts(n, self._chance)
         self._history: History = plant.history
         self.member: Bools = np.zeros(n, dtype=np.bool_)
         self.at: Floats = np.zeros(n)
@@ -53,13 +50,22 @@ class SteadyRows:
         self.diff: Floats = np.ones(n)
         self.rate_gh: Floats = np.zeros(n)
         self.totals: dict[str, Floats] = {name: np.zeros(n) for name in _TOTALS}
+        self._idle_s: Floats = np.zeros(n)
+        self._sent_before: Floats = np.zeros(n)
         self._full_gh: Floats = np.array([m.hashing.full_gh for m in self._miners])
         self._sigma: Floats = np.array([m.hashing.cell_sigma for m in self._miners])
         self._reject: Floats = np.array([m.hashing.reject_share for m in self._miners])
         self._stale: Floats = np.array([m.hashing.stale_share for m in self._miners])
         self._window_s: Floats = np.array([m.hashing.stale_window_s for m in self._miners])
+        self._longest_window_s = float(self._window_s.max(initial=0.0))
+        self._noise, self._noise_factor = self._sigma, 1.0
+        self._good_per_s: Floats = np.zeros(n)
+        self._bad_per_s: Floats = np.zeros(n)
         self._changes: list[tuple[float, int]] = []
         self._last_share_at: Floats = np.full(n, np.nan)
+        self._step_ends: Floats = np.zeros(n)
+        self._step_s: Floats = np.zeros(n)
+        self._step_shares: Floats = np.zeros(n)
         for row in range(n):
             self._set_difficulty(row, plant.now)
 
@@ -70,31 +76,46 @@ class SteadyRows:
         self.member[row] = True
         self.at[row] = now
         self.started_at[row] = hashing.started_at
-        self.rate_gh[row] = hashing.rates_gh[0]
+        self._idle_s[row] = now - totals.hashing_s
+        self._sent_before[row] = totals.shares_ever - (totals.accepted + totals.rejected + totals.stale)
         self._last_share_at[row] = np.nan if totals.last_share_at is None else totals.last_share_at
+        self._step_shares[row] = 0.0
         for name, column in self.totals.items():
             column[row] = getattr(totals, name)
         self._reject[row], self._full_gh[row] = hashing.reject_share, 0.0 if hashing.is_still else hashing.full_gh
+        self._set_pace(row)
 
     def advance(self, where: Bools, until: Floats) -> None:
         """Let the rows `where`, all of them members, hash on until their site time `until` in s."""
-        dt = np.zeros_like(until)
-        np.subtract(until, self.at, out=dt, where=where)
-        np.maximum(dt, 0.0, out=dt)
         now = float(until.max())
-        sigma = self._sigma * self._history.noise_factor(now)[0]
-        noise = self._rng.standard_normal((2, len(dt)))
-        work_gh = self._full_gh * np.maximum(0.0, dt + sigma * np.sqrt(CELL_S * dt) * noise[0])
+        factor = self._history.noise_factor(now)[0]
+        if factor != self._noise_factor:
+            self._noise, self._noise_factor = self._sigma * factor, factor
+        dt = until - self.at
+        np.maximum(dt, 0.0, out=dt)
+        dt *= where
+        work_gh, rate_gh = self._chance.normal(2 * len(dt)).reshape(2, -1)
+        work_gh *= self._noise
+        work_gh *= np.sqrt(CELL_S * dt)
+        work_gh += dt
+        np.maximum(work_gh, 0.0, out=work_gh)
+        work_gh *= self._full_gh
         self.totals["work_gh"] += work_gh
-        self.totals["hashing_s"] += dt
-        np.copyto(self.rate_gh, self._full_gh * np.maximum(0.0, 1.0 + sigma * SMOOTHED * noise[1]), where=where)
+        rate_gh *= self._noise
+        rate_gh *= SMOOTHED
+        rate_gh += 1.0
+        np.maximum(rate_gh, 0.0, out=rate_gh)
+        self.rate_gh = np.multiply(rate_gh, self._full_gh, out=rate_gh)
         self._follow_difficulty(now)
-        self._find_shares(self._full_gh / (self.diff * GH_PER_DIFF1), until, dt)
+        self._find_shares(until, dt)
         np.copyto(self.at, until, where=where)
 
     def hw_errors(self, share: Floats, spared: Floats) -> Floats:
         """Return how many hardware errors each process has counted: that share of its nonces but for those spared."""
-        return np.floor(self.totals["work_gh"] * (share / (GH_PER_DIFF1 * NONCE_DIFF)) - spared)
+        errors = share / (GH_PER_DIFF1 * NONCE_DIFF)
+        errors *= self.totals["work_gh"]
+        errors -= spared
+        return np.floor(errors, out=errors)
 
     def _follow_difficulty(self, now: float) -> None:
         """Take over what difficulties the pools have set since; a step later than they did, at worst."""
@@ -105,49 +126,77 @@ class SteadyRows:
     def _set_difficulty(self, row: int, now: float) -> None:
         factor, until = self._history.difficulty_factor(self._miners[row].spec.id, now)
         self.diff[row] = self._miners[row].hashing.base_diff * factor
+        self._set_pace(row)
         if not math.isinf(until):
             heapq.heappush(self._changes, (until, row))
 
-    def _find_shares(self, per_s: Floats, until: Floats, dt: Floats) -> None:
-        """Draw the shares of each fate; the parts of a Poisson stream are Poisson streams of their own."""
-        stale_s = self._stale_s(until - dt, until)
-        sound_s = np.maximum(0.0, dt - stale_s)
-        draw = self._rng.poisson
-        rejected = draw(per_s * dt * self._reject).astype(np.float64)
-        stale = draw(per_s * stale_s).astype(np.float64) if stale_s.any() else stale_s  # most steps see no block
-        accepted = draw(per_s * sound_s * (1.0 - self._reject)).astype(np.float64)
-        sent = accepted + rejected + stale
-        for name, shares in (("accepted", accepted), ("rejected", rejected), ("stale", stale)):
-            self.totals[name] += shares
-            self.totals[f"{name}_diff"] += shares * self.diff
-        self.totals["shares_ever"] += sent
-        # The last of k shares spread over dt lies dt / (k + 1) before its end, in the mean.
-        np.copyto(self._last_share_at, until - dt / (sent + 1.0), where=sent > 0.0)
+    def _set_pace(self, row: int) -> None:
+        """Note how many shares a row finds in a second that are good, but for blocks, and how many are not."""
+        per_s = self._full_gh[row] / (self.diff[row] * GH_PER_DIFF1)
+        self._good_per_s[row], self._bad_per_s[row] = per_s * (1.0 - self._reject[row]), per_s * self._reject[row]
+        self._good_shares.expect(row, float(self._good_per_s[row]) * self._step_usually_s)
 
-    def _stale_s(self, since: Floats, until: Floats) -> Floats:
-        """Return for how many seconds of each row's step its shares were stale: those just after a block."""
+    def _find_shares(self, until: Floats, dt: Floats) -> None:
+        """Draw the shares of each fate; the parts of a Poisson stream are Poisson streams of their own."""
+        stale_s = self._stale_s(until, dt)
+        accepted = self._good_shares.draw(self._good_per_s * (dt if stale_s is None else np.maximum(dt - stale_s, 0.0)))
+        rejected = self._chance.scattered(self._bad_per_s * dt)
+        self._count("accepted", accepted)
+        self._count("rejected", rejected)
+        sent = accepted + rejected
+        if stale_s is not None:
+            stale = self._chance.scattered((self._good_per_s + self._bad_per_s) * stale_s)
+            self._count("stale", stale)
+            sent += stale
+        none = (sent == 0.0).nonzero()[0]
+        self._last_share_at[none] = self._last_shares_at(none)
+        self._step_ends, self._step_s, self._step_shares = until, dt, sent
+
+    def _count(self, fate: str, shares: Floats) -> None:
+        self.totals[fate] += shares
+        self.totals[f"{fate}_diff"] += shares * self.diff
+
+    def _last_shares_at(self, rows: NDArray[np.int64]) -> Floats:
+        """Return when each of these rows found its last share, NaN for never.
+
+        The last of k shares spread over a step lies its length / (k + 1) before its end, in the mean.
+        """
+        shares = self._step_shares[rows]
+        in_step = self._step_ends[rows] - self._step_s[rows] / (shares + 1.0)
+        return np.where(shares > 0.0, in_step, self._last_share_at[rows])
+
+    def _stale_s(self, until: Floats, dt: Floats) -> Floats | None:
+        """Return for how many seconds of each row's step its shares were stale: those just after a block.
+
+        None where no block was found: most steps see none.
+        """
         if self._history.settings.block_mean_s is None:
-            return (until - since) * self._stale
-        stale_s = np.zeros_like(since)
-        for block in self._history.blocks_between(float(since.min() - self._window_s.max()), float(until.max())):
+            return dt * self._stale
+        begun = float(until.min() - dt.max()) - self._longest_window_s
+        blocks = self._history.blocks_between(begun, float(until.max()))
+        if not blocks:
+            return None
+        stale_s, since = np.zeros_like(dt), until - dt
+        for block in blocks:
             stale_s += np.maximum(0.0, np.minimum(until, block + self._window_s) - np.maximum(since, block))
         return stale_s
 
     def _recalled(self, row: int) -> tuple[float, Totals]:
         """Give a row back: until when it was advanced, and its counters then."""
         self.member[row] = False
-        last = float(self._last_share_at[row])
+        last = float(self._last_shares_at(np.array([row]))[0])
         of = {name: float(column[row]) for name, column in self.totals.items()}
+        at, sent = float(self.at[row]), of["accepted"] + of["rejected"] + of["stale"]
         totals = Totals(
             of["work_gh"],
-            of["hashing_s"],
+            at - float(self._idle_s[row]),
             int(of["accepted"]),
             int(of["rejected"]),
             int(of["stale"]),
             of["accepted_diff"],
             of["rejected_diff"],
             of["stale_diff"],
-            int(of["shares_ever"]),
+            int(sent + self._sent_before[row]),
             None if math.isnan(last) else last,
         )
-        return float(self.at[row]), totals
+        return at, totals

@@ -207,19 +207,19 @@ class Families:
         self._of = list(families)
         self.yes: Floats = np.ones(n)
         self.no: Floats = np.zeros(n)
-        self._average: Bools = np.array([f in TELLS_AVERAGE for f in families], dtype=np.bool_)
+        self._average = np.flatnonzero([f in TELLS_AVERAGE for f in families])
         self._only: Mapping[str, Bools] = {
             "power_w": np.array([f in TELLS_POWER for f in families], dtype=np.bool_),
             "suspended": np.array([f in TELLS_SLEEP for f in families], dtype=np.bool_),
             "tuned": np.array([f in TELLS_RAMP for f in families], dtype=np.bool_),
         }
 
-    def said(self, rows: Bools, told: Mapping[str, Floats]) -> dict[str, tuple[Bools, Floats]]:
+    def said(self, rows: Bools, told: Mapping[str, Floats | None]) -> dict[str, tuple[Bools, Floats | None]]:
         """Return for each column which of `rows` tell it, beside what they tell."""
         only = self._only
         return {name: (rows & only[name] if name in only else rows, values) for name, values in told.items()}
 
-    def halve(self, rows: NDArray[np.int64], said: dict[str, tuple[Bools, Floats]]) -> None:
+    def halve(self, rows: NDArray[np.int64], said: dict[str, tuple[Bools, Floats | None]]) -> None:
         """Leave out of what is said what the second half of these rows' replies tells."""
         lost: dict[str, list[int]] = {}
         for row in rows.tolist():
@@ -233,6 +233,7 @@ class Families:
 
     def work_gh(self, work_gh: Floats, elapsed_s: Floats) -> Floats:
         """Return the work as it is told: where that is an average, with the average's rounding."""
-        age_s = np.maximum(elapsed_s, 1.0)
-        told: Floats = np.where(self._average, np.round(work_gh / age_s, 2) * age_s, work_gh)
+        told, rows = work_gh.copy(), self._average
+        age_s = np.maximum(elapsed_s[rows], 1.0)
+        told[rows] = np.round(told[rows] / age_s, 2) * age_s
         return told

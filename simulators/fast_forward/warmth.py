@@ -61,13 +61,16 @@ class SteadyWarmth:
         self._coolant[row] = self._place_of(heat.coolant)
         self._work_out(np.array([row]), heat.coolant.supply_c(now))
 
-    def follow(self, now: float) -> None:
-        """Let everybody follow what cools them, up to site time `now`."""
+    def follow(self, now: float) -> bool:
+        """Let everybody follow what cools them, up to site time `now`; return whether it made a difference."""
+        changed = False
         for place, coolant in enumerate(self._coolants):
             supply_c = coolant.supply_c(now)
             if not abs(supply_c - self._was_c[place]) <= FOLLOWED_K:
                 self._was_c[place] = supply_c
                 self._work_out(np.flatnonzero(self._coolant == place), supply_c)
+                changed = True
+        return changed
 
     def _place_of(self, coolant: Coolant) -> int:
         """Return the place of what cools a miner; of what nobody was cooled by so far, a new one."""

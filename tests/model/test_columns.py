@@ -77,7 +77,7 @@ def test_polls_written_by_rounds_are_polls_written_one_by_one(story: list[Reach 
             whole.put_answers(yes, at, ones, {name: (yes, np.array([value])) for name, value in told.items()})
         else:
             single.put_miss(0, now, came)
-            whole.put_misses(yes, at, ones, np.array([came], dtype=np.int8))
+            whole.put_misses(np.array([0]), at, ones, np.array([came], dtype=np.int8))
     for name in ("reach", "polled_at", "answered_at", "misses", "goods", "missing_since", "mute_since"):
         assert same(getattr(single, name), getattr(whole, name)), name
     assert same(single.hashrate_th.at, whole.hashrate_th.at)
@@ -86,9 +86,9 @@ def test_polls_written_by_rounds_are_polls_written_one_by_one(story: list[Reach 
 
 def test_several_polls_in_one_round_count_as_several() -> None:
     view = SiteView(factory.site(2))
-    both, only_second = np.array([True, True]), np.array([False, True])
+    only_second = np.array([False, True])
     at, polls = np.full(2, EPOCH_S), np.array([3, 3], dtype=np.int32)
-    view.put_misses(both, at, polls, np.full(2, Reach.SILENT, dtype=np.int8))
+    view.put_misses(np.arange(2), at, polls, np.full(2, Reach.SILENT, dtype=np.int8))
     view.put_answers(only_second, at + 8.0, polls, {})
     assert view.misses.tolist() == [3, 0]
     assert view.goods.tolist() == [0, 3]

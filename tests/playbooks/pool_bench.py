@@ -222,7 +222,8 @@ class PoolBench:
         }
         self.view.put_answers(heard, at, polls, {name: (heard, values) for name, values in told.items()})
         self.view.put_pools(heard, at, np.where(world.pool < 0, POOL_FOREIGN, world.pool).astype(np.int16), world.named)
-        self.view.put_misses(~heard, at, polls, np.full(n, Reach.SILENT, dtype=np.int8))
+        mute = np.flatnonzero(~heard)
+        self.view.put_misses(mute, at[mute], polls[mute], np.full(mute.size, Reach.SILENT, dtype=np.int8))
         for pool, does in zip(self.site.pools, world.pools, strict=True):
             if does.verdict is not None:
                 self.view.put_probe(
