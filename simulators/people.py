@@ -8,9 +8,11 @@ import heapq
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
+from agent.model.approval import Approval
 from agent.model.errors import PolicyError
-from agent.model.ids import ImageId, IncidentId
+from agent.model.ids import ApprovalId, ImageId, IncidentId
 from agent.model.incident import Incident, Phase
 from agent.model.memory import Memory
 from simulators.plant.site import SitePlant
@@ -27,14 +29,22 @@ class Deed(StrEnum):
     """Puts right whatever ails the miners of the incident."""
     RELEASE_IMAGE = "release_image"
     """Releases the image that the incident froze, where a look shows that the board was to blame and not the image."""
+    APPROVE = "approve"
+    """Confirms an action that the agent asks about."""
+    DENY = "deny"
+    """Denies it."""
+
+
+CONFIRMING = frozenset({Deed.APPROVE, Deed.DENY})
+"""What answers whether an action may be done; everything else answers an escalation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How one sort of escalation is answered.
+    """How one sort of question is answered: escalations, or whether an action may be done.
 
     Attributes:
-        asked: whether it is of that sort.
+        asked: whether an incident that is asked about is of that sort.
         after_s: least and most time in s between the question and the answer; drawn evenly for each.
         does: in this order.
     """
@@ -42,6 +52,11 @@ class Answer:
     asked: Callable[[Incident], bool]
     after_s: tuple[float, float]
     does: tuple[Deed, ...]
+
+    @property
+    def confirms(self) -> bool:
+        """Whether it answers if an action may be done."""
+        return not CONFIRMING.isdisjoint(self.does)
 
 
 class People:
@@ -51,6 +66,7 @@ class People:
         answers: how.
         plant, truth: the site.
         release: tells the agent that an image may be used again; raises PolicyError where it does not take that now.
+        confirm: tells the agent whether an action may be done; raises PolicyError where it does not ask any more.
 
     Attributes:
         answered: how many questions were answered so far.
@@ -62,14 +78,17 @@ class People:
         plant: SitePlant,
         truth: Truth,
         release: Callable[[ImageId], Awaitable[None]],
+        confirm: Callable[[ApprovalId, bool], Awaitable[None]],
     ) -> None:
         self.answered = 0
         self._answers = answers
         self._plant = plant
         self._truth = truth
         self._release = release
+        self._confirm = confirm
         self._heard: set[tuple[IncidentId, float | None]] = set()
-        self._due: list[tuple[float, int, Incident, tuple[Deed, ...]]] = []
+        self._known = 0
+        self._due: list[tuple[float, int, Incident, Approval | None, tuple[Deed, ...]]] = []
         self._count = 0
 
     async def look(self, memory: Memory, now: float) -> None:
@@ -78,23 +97,36 @@ class People:
             question = (incident.id, incident.escalated_at)
             if incident.phase is Phase.ESCALATED and question not in self._heard:
                 self._heard.add(question)
-                self._hear(incident, now)
+                self._hear(incident, None, now)
+        for asked in islice(memory.approvals.values(), self._known, None):
+            self._known += 1
+            self._hear(memory.incidents[asked.incident], asked, now)
         while self._due and self._due[0][0] <= now:
-            _, _, incident, deeds = heapq.heappop(self._due)
+            _, _, incident, about, deeds = heapq.heappop(self._due)
             self.answered += 1
             for deed in deeds:
-                await self._do(deed, incident, memory, now)
+                if about is None:
+                    await self._do(deed, incident, memory, now)
+                else:
+                    await self._tell(about, approves=deed is Deed.APPROVE)
 
-    def _hear(self, incident: Incident, now: float) -> None:
+    def _hear(self, incident: Incident, question: Approval | None, now: float) -> None:
+        about = f"{incident.id}/{incident.runs}" if question is None else question.id
         for place, answer in enumerate(self._answers):
-            if answer.asked(incident):
-                after_s = self._plant.rng(f"people/{place}/{incident.id}/{incident.runs}").uniform(*answer.after_s)
-                self._plan(now + after_s, incident, answer.does)
+            if answer.confirms is (question is not None) and answer.asked(incident):
+                after_s = self._plant.rng(f"people/{place}/{about}").uniform(*answer.after_s)
+                self._plan(now + after_s, incident, answer.does, question)
                 return
 
-    def _plan(self, at: float, incident: Incident, deeds: tuple[Deed, ...]) -> None:
+    def _plan(self, at: float, incident: Incident, deeds: tuple[Deed, ...], question: Approval | None = None) -> None:
         self._count += 1
-        heapq.heappush(self._due, (at, self._count, incident, deeds))
+        heapq.heappush(self._due, (at, self._count, incident, question, deeds))
+
+    async def _tell(self, question: Approval, *, approves: bool) -> None:
+        try:
+            await self._confirm(question.id, approves)
+        except PolicyError:
+            self.answered -= 1  # it came too late, or is not wanted any more
 
     async def _do(self, deed: Deed, incident: Incident, memory: Memory, now: float) -> None:
         if deed is Deed.REPAIR:

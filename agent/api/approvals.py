@@ -1,5 +1,6 @@
 """`/approvals`: what people are asked to confirm, and their answers."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -8,7 +9,7 @@ from msgspec import Meta
 from agent.api.routes import Call, Route
 from agent.model.approval import Approval, Standing
 from agent.model.errors import PolicyError
-from agent.model.events import Actor, ApprovalDenied, ApprovalGiven
+from agent.model.events import Actor, AnyEvent, ApprovalDenied, ApprovalGiven
 from agent.model.ids import ApprovalId
 from agent.model.incident import Evidence
 from agent.model.memory import Memory
@@ -104,6 +105,19 @@ def _standing(memory: Memory, asked: Approval, now: float) -> str:
     return "expired" if now >= asked.expires_at else asked.standing
 
 
+def answered(memory: Memory, number: ApprovalId, answer: Approve | Deny, now: float) -> Sequence[AnyEvent]:
+    """Return what a person's answer is on record as.
+
+    Raises:
+        PolicyError: there is no such approval, or it cannot be answered so any more.
+    """
+    if isinstance(answer, Approve):
+        asked = _answerable(memory, number, now, Standing.ASKED)
+        return [ApprovalGiven(approval=asked.id, incident=asked.incident, by=answer.by)]
+    asked = _answerable(memory, number, now, Standing.ASKED, Standing.GIVEN)
+    return [ApprovalDenied(approval=asked.id, incident=asked.incident, why=answer.why, by=answer.by)]
+
+
 def routes(agent: "Door") -> tuple[Route, ...]:
     """Return what a running agent answers about its approvals, and how it is answered."""
 
@@ -113,25 +127,16 @@ def routes(agent: "Door") -> tuple[Route, ...]:
     async def everything(_: Call) -> Questions:
         return questions(agent.memory, agent.now(), everything=True)
 
-    async def approve(call: Call) -> Question:
-        answer, number = call.read(Approve), ApprovalId(call.parts["id"])
-
-        def give(memory: Memory, now: float) -> list[ApprovalGiven]:
-            asked = _answerable(memory, number, now, Standing.ASKED)
-            return [ApprovalGiven(approval=asked.id, incident=asked.incident, by=answer.by)]
-
-        await agent.change(give, Actor.OPERATOR)
+    async def take(call: Call, answer: Approve | Deny) -> Question:
+        number = ApprovalId(call.parts["id"])
+        await agent.change(lambda memory, now: answered(memory, number, answer, now), Actor.OPERATOR)
         return shown(agent.memory, agent.memory.approvals[number], agent.now())
+
+    async def approve(call: Call) -> Question:
+        return await take(call, call.read(Approve))
 
     async def deny(call: Call) -> Question:
-        answer, number = call.read(Deny), ApprovalId(call.parts["id"])
-
-        def refuse(memory: Memory, now: float) -> list[ApprovalDenied]:
-            asked = _answerable(memory, number, now, Standing.ASKED, Standing.GIVEN)
-            return [ApprovalDenied(approval=asked.id, incident=asked.incident, why=answer.why, by=answer.by)]
-
-        await agent.change(refuse, Actor.OPERATOR)
-        return shown(agent.memory, agent.memory.approvals[number], agent.now())
+        return await take(call, call.read(Deny))
 
     return (
         Route("GET", "/approvals", pending),

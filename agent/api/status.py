@@ -23,6 +23,7 @@ class Status(msgspec.Struct, frozen=True):
         ticks: how often it has decided since it came up; None while it does not run.
         held: why a person told it to keep its hands off; None while it may act.
         incidents, escalated: how many are open, and with how many of those a person was asked.
+        approvals: actions that people are asked to confirm.
         in_flight: actions whose outcome is not known yet.
         duties: outlets that it has switched off and still has to switch on.
     """
@@ -37,12 +38,13 @@ class Status(msgspec.Struct, frozen=True):
     held: str | None
     incidents: int
     escalated: int
+    approvals: int
     in_flight: int
     duties: int
 
 
-def status_of(memory: Memory, *, ticks: int | None) -> Status:
-    """Return how an agent with that memory stands; `ticks` is None for one that does not run."""
+def status_of(memory: Memory, now: float, *, ticks: int | None) -> Status:
+    """Return how an agent with that memory stands at `now` (UTC s); `ticks` is None for one that does not run."""
     event, at = (None, None) if memory.started is None else memory.started
     still_open = memory.open_incidents
     return Status(
@@ -56,6 +58,10 @@ def status_of(memory: Memory, *, ticks: int | None) -> Status:
         held=memory.held,
         incidents=len(still_open),
         escalated=sum(incident.phase is Phase.ESCALATED for incident in still_open),
+        approvals=sum(
+            asked.is_pending(now) and asked.is_wanted(memory.incidents[asked.incident])
+            for asked in memory.approvals.values()
+        ),
         in_flight=len(memory.flying),
         duties=len(memory.duties),
     )
@@ -65,6 +71,6 @@ def routes(agent: "Door") -> tuple[Route, ...]:
     """Return what a running agent answers about itself."""
 
     async def show(_: Call) -> Status:
-        return status_of(agent.memory, ticks=agent.ticks)
+        return status_of(agent.memory, agent.now(), ticks=agent.ticks)
 
     return (Route("GET", "/status", show),)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TextIO
 
 from rich.console import Console
 
+from agent.api.approvals import Approve, Deny, answered
 from agent.api.images import release
 from agent.app import Agent
 from agent.cli import logs
@@ -32,7 +33,7 @@ from agent.ledger.store import Ledger
 from agent.model.action import Verb
 from agent.model.errors import InvariantError
 from agent.model.events import Actor, ApprovalAsked, Intended
-from agent.model.ids import ImageId, IncidentId, MinerId
+from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
 from agent.model.site_view import SiteView
 from agent.report.history import HistoryRecorder, SiteHistory
@@ -55,6 +56,9 @@ WALL_LIMIT_S = 6 * 3600.0
 """A run that takes longer than this has come to a standstill."""
 
 SHIPPED = "scenarios"
+
+SOMEBODY = "somebody"
+"""Who answers at a simulated site."""
 
 
 Look = Callable[[SiteView, float], None]
@@ -237,7 +241,11 @@ def _people(scenario: Scenario, site: Staged, service: Service) -> People:
     async def release_image(image: ImageId) -> None:
         await service.agent.change(lambda memory, _: release(memory, image), Actor.OPERATOR)
 
-    return People(answers, site.plant, site.truth, release_image)
+    async def confirm(number: ApprovalId, approves: bool) -> None:
+        answer = Approve(by=SOMEBODY) if approves else Deny(why="a person said no", by=SOMEBODY)
+        await service.agent.change(lambda memory, now: answered(memory, number, answer, now), Actor.OPERATOR)
+
+    return People(answers, site.plant, site.truth, release_image, confirm)
 
 
 async def _attended(people: People, service: Service, every_s: float) -> None:

@@ -7,7 +7,7 @@ import click
 
 from agent.api.status import Status, status_of
 from agent.cli.daemon import NotRunningError, ask
-from agent.cli.options import ledger_options, ledger_path
+from agent.cli.options import ledger_options, ledger_path, wall_clock_s
 from agent.ledger.queries import fold
 from agent.ledger.reader import read
 from agent.report.table import Table, show, write_json
@@ -27,7 +27,7 @@ def status_command(ctx: click.Context, *, ledger: Path | None, config: Path | No
     try:
         found, notes = ask(path, "GET", "/status", Status), list[str]()
     except NotRunningError as error:
-        found, notes = status_of(fold(path, read(path)), ticks=None), [str(error)]
+        found, notes = status_of(fold(path, read(path)), wall_clock_s(), ticks=None), [str(error)]
     if as_json:
         write_json(found, sys.stdout)
     else:
@@ -45,6 +45,10 @@ def _table(found: Status, notes: list[str]) -> Table:
         ("started", instant(found.started_at)),
         ("may act", "yes, within its trust and its guards" if found.held is None else f"held: {found.held}"),
         ("incidents", f"{found.incidents} open{asked}"),
+        (
+            "asks",
+            f"{found.approvals} actions to be confirmed: terrahash approvals list" if found.approvals else "nothing",
+        ),
         ("in flight", f"{found.in_flight} actions"),
         ("owed", f"{found.duties} outlets to be switched on again"),
     ]

@@ -61,6 +61,7 @@ QUICK = [
     "image-bad",
     "flash-costs-a-board",
     "ssh-locked",
+    "approvals",
 ]
 """The others take longer, and are played by tests of what they are about."""
 

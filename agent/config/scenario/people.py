@@ -6,7 +6,8 @@ from agent.config.scenario.plan import AnswerPlan
 from agent.config.wording import choice, closest, shown
 from agent.model.topology import Site
 
-DEEDS = ("repair", "release_image")
+CONFIRMING = ("approve", "deny")
+DEEDS = ("repair", "release_image", *CONFIRMING)
 """What a person can do about what he was asked; `simulators.people` does it."""
 
 
@@ -47,4 +48,8 @@ def _deeds(entry: Entry) -> tuple[str, ...]:
             remedy = f"did you mean {close!r}?" if close else "write one of them, or several as a list"
             entry.refuse("does", expected=choice(DEEDS), got=shown(deed), remedy=remedy)
             return ()
+    if len(deeds) > 1 and any(deed in CONFIRMING for deed in deeds):
+        want = "approve or deny alone: they answer whether an action may be done, the others an escalation"
+        entry.refuse("does", expected=want, got=shown(raw), remedy="write a line of its own for each")
+        return ()
     return tuple(dict.fromkeys(deeds))
