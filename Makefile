@@ -21,7 +21,7 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --f
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock vendor clean
+.PHONY: help demo test check format soak bench lock vendor clean
 
 help: ## what this file can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -41,6 +41,9 @@ check: $(DEV) ## formatting, lint, types, import rules
 format: $(DEV) ## put files into the form that check asks for
 	$(PY) -m ruff format $(SOURCES)
 	$(PY) -m ruff check --fix $(SOURCES)
+
+soak: $(DEV) ## random sites, faults and crashes of the agent, by seed: what must hold, holds
+	@$(PY) -m tests.soak $(ARGS)
 
 bench: $(DEV) ## CPU per poll, beside pyasic
 	@$(PY) -m benchmarks.poll $(ARGS)

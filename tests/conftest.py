@@ -13,8 +13,13 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+"""No test is about how fast this machine is, nor about how busy."""
 
 PEERS_REQUIRED = os.environ.get("TERRAHASH_REQUIRE_PEERS") == "1"
 

@@ -180,7 +180,7 @@ SIZES = st.fixed_dictionaries(
 
 
 @given(SIZES, st.sampled_from([0.0, 0.25, 1.0]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_generated_site_passes_every_check_of_a_real_one(
     tmp_path_factory: pytest.TempPathFactory, sizes: dict[str, Any], stock: float
 ) -> None:

@@ -157,7 +157,7 @@ def only_refuses(path: Path) -> None:
         assert str(refusal).encode("utf-8", "replace")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=st.text(max_size=200) | SPOILT)
 def test_arbitrary_text_is_loaded_or_refused(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "text.yaml"
@@ -166,7 +166,7 @@ def test_arbitrary_text_is_loaded_or_refused(text: str, tmp_path_factory: pytest
     only_refuses(path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_arbitrary_values_under_known_keys_are_loaded_or_refused(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -190,7 +190,7 @@ def test_arbitrary_values_under_known_keys_are_loaded_or_refused(
     only_refuses(path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows=st.text(max_size=200) | st.lists(st.text("ab,;\"'\n\r\t0/-.", max_size=40)).map("\n".join))
 def test_an_arbitrary_inventory_is_loaded_or_refused(rows: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp()

@@ -71,7 +71,7 @@ def test_garbage_is_a_codec_error(family: Family, garbage: bytes) -> None:
 
 @EVERY_FAMILY
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_mutated_replies_raise_nothing_but_what_a_driver_may(family: Family, data: st.DataObject) -> None:
     raw = bytearray(REPLIES[family])
     for _ in range(data.draw(st.integers(1, 6))):
@@ -95,7 +95,7 @@ JUNK = st.sampled_from(
 
 @EVERY_FAMILY
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_one_bad_field_costs_that_field_only(family: Family, data: st.DataObject) -> None:
     content = document(family)
     section = data.draw(st.sampled_from([name for name in content if name != "id"]))

@@ -1,7 +1,7 @@
 """The agent suspects itself: what fires, what blinks, what explains what, and the one incident that comes of it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.detect.itself import CLEAR_S, HOLD_S, SelfDetector, SelfThresholds
@@ -114,7 +114,6 @@ def test_a_restart_in_the_middle_neither_forgets_nor_repeats_it(part: Part) -> N
     assert isinstance(after.run(2 * CLEAR_S)[-1], Closed)
 
 
-@settings(deadline=None)  # a machine that is busy is no fault of the judge's
 @given(
     st.lists(st.tuples(st.sampled_from([*Part, None]), st.floats(1.0, 300.0)), max_size=12),
 )

@@ -394,7 +394,7 @@ def test_a_loop_is_taken_up_after_a_restart() -> None:
     assert reason(loop.run(POLL_S)[0]) is Reason.COOLING_LOST
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(0, 2**32 - 1))
 def test_noise_alone_makes_nobody_hot(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -126,7 +126,7 @@ PIECES = st.one_of(
 
 
 @given(st.lists(st.lists(PIECES, max_size=6).map(b"".join), max_size=4), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_a_peer_says_there_is_a_verdict_in_time(said: list[bytes], then_close: bool) -> None:
     result = in_memory(look_at_script(saying(*said, then_close=then_close)))
     assert result.verdict in Verdict

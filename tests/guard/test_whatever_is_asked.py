@@ -102,7 +102,7 @@ class Asked(RuleBasedStateMachine):
 
 
 TestWhateverIsAsked = Asked.TestCase
-TestWhateverIsAsked.settings = settings(max_examples=12, stateful_step_count=40, deadline=None)
+TestWhateverIsAsked.settings = settings(max_examples=12, stateful_step_count=40)
 
 
 def test_a_power_action_without_outlets_is_an_error_and_never_all() -> None:

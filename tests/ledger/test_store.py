@@ -301,7 +301,7 @@ async def test_history_cannot_be_rewritten_with_sql(path: Path, statement: str) 
     await ledger.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(appends=st.lists(st.lists(ANY_EVENT, max_size=4), max_size=5))
 def test_append_then_read_gives_equal_events(
     tmp_path_factory: pytest.TempPathFactory, appends: list[list[AnyEvent]]

@@ -136,7 +136,7 @@ EVENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(
     st.lists(st.tuples(st.integers(60, 2400), EVENTS, st.floats(0.0, 1.0)), min_size=3, max_size=14),
     st.sampled_from([Cooling.HYDRO, Cooling.IMMERSION]),

@@ -420,7 +420,7 @@ def acyclic(draw: st.DrawFn) -> Playbook:
     return book(steps | {"end": DONE, "ask": ASK}, *rows, initial="s0")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(acyclic())
 def test_the_explorer_agrees_with_enumeration(playbook: Playbook) -> None:
     graph, prop = Graph(playbook), outlets(playbook)
@@ -434,7 +434,7 @@ def test_the_explorer_agrees_with_enumeration(playbook: Playbook) -> None:
     assert {(end.state, end.how): end.runs for end in found.ends} == kept
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(acyclic())
 def test_no_run_is_milder_after_harder_unless_it_says_so(playbook: Playbook) -> None:
     graph = Graph(playbook)

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model.errors import InvariantError
@@ -75,7 +75,6 @@ def test_time_that_runs_backwards_and_a_step_of_nothing_are_refused() -> None:
 
 
 @given(SAMPLES, st.floats(0.5, 1e4))
-@settings(deadline=None)
 def test_means_lie_between_extremes_and_times_rise(samples: list[tuple[float, float]], step_s: float) -> None:
     recorder = HistoryRecorder(step_s)
     for at_s, rate in sorted(samples):

@@ -68,7 +68,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @pytest.mark.timeout(120 + 5 * CASES)
-@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=CASES, suppress_health_check=list(HealthCheck))
 @given(cases())
 def test_whatever_befalls_a_flash_its_promises_hold(case: Case) -> None:
     played(case)

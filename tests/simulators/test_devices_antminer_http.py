@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.model.topology import Family
@@ -158,7 +158,6 @@ async def test_a_body_that_is_no_json_changes_nothing() -> None:
         assert site.miner().process is Process.RUNNING
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300) | JSON.map(lambda body: json.dumps(body).encode()))
 @example(b'{"pools":' + b"[" * 30_000)
 @example(b'{"bitmain-freq":' + b"9" * 5_000 + b"}")

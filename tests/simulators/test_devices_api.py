@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 import uvloop
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.model.errors import PolicyError
@@ -108,7 +108,6 @@ async def test_a_request_that_never_ends_is_cut_off() -> None:
             await ask_raw(site.host(), b'{"command":"' + b"x" * (2 * MAX_REQUEST_BYTES))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f'{{"command":"{text}'.encode()), st.booleans())
 @example(b'{"command":' + b"[" * 30_000, True)
 @example(b'{"command":"' + b"+a" * 100 + b'"}', True)
@@ -118,7 +117,6 @@ def test_no_bytes_upset_the_server(raw: bytes, whole: bool) -> None:
         assert request is None or len(request.commands) <= MAX_JOINED
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["summary", "pools", "stats", "devs", "version"]), min_size=1), st.data())
 def test_a_request_is_the_same_however_it_is_cut(commands: list[str], data: st.DataObject) -> None:
     raw = json.dumps({"command": "+".join(commands), "parameter": "a,b"}).encode()

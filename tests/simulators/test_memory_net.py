@@ -25,7 +25,7 @@ def test_a_conversation_goes_as_on_sockets(conversation: Callable[[], Coroutine[
 # -- memory alone ------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["write", "hold", "go", "wait"]), st.integers(0, 2 * PIPE_BYTES)),

@@ -1,0 +1,59 @@
+"""What must hold of every run, whatever went wrong in it: told by its ledger and by the plant's own record."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from agent.ledger import chain
+from agent.ledger.fold import State
+from agent.ledger.reader import audit, read
+from agent.model.events import AgentStarted, Intended, Record, Settled
+from agent.model.incident import Phase
+
+NEVER = (
+    "outlets_left_off",
+    "budget_breaches",
+    "flashes_twice",
+    "power_cut_while_flashing",
+    "wrong_image",
+    "setpoints_below_dew_point",
+    "actions_during_hold",
+)
+"""Figures of harm that are 0 whatever happens."""
+
+
+def violations(ledger: Path, board: dict[str, Any]) -> list[str]:
+    """Return what did not hold, in words; nothing where all did."""
+    found = [f"harm.{name} is {board['harm'][name]}" for name in NEVER if board["harm"].get(name)]
+    if not isinstance(audited := audit(ledger), chain.Sound):
+        found.append(f"the chain does not hold: {audited}")
+    state = State()
+    for record in read(ledger):
+        found += _of_act(record, state)
+        state.apply(record)
+    found += [f"{outlet} is still owed a switch-on to {incident}" for outlet, incident in state.duties.items()]
+    found += [f"an action of {incident} has no outcome" for incident in state.flying]
+    for incident in state.open_incidents:
+        if incident.phase is not Phase.ESCALATED:
+            where = incident.run.state if incident.run else incident.phase
+            found.append(f"{incident.id} ({incident.cause}) is still in {where}, and nobody was asked")
+    return found
+
+
+def _of_act(record: Record, before: State) -> Iterator[str]:
+    """Yield what is wrong with an intent or an outcome, by what was known before it."""
+    event = record.event
+    if isinstance(event, Intended):
+        if event.incident in before.flying:
+            yield f"event {record.seq}: a second action of {event.incident} while one is in flight"
+        for other in before.flying.values():
+            miners = set(event.action.targets) & set(other.action.targets)
+            outlets = set(event.action.outlets) & set(other.action.outlets)
+            if other.incident != event.incident and (miners or outlets):
+                yield f"event {record.seq}: two actions at once on {miners or outlets}"
+        if not (event.action.targets or event.action.unit):
+            yield f"event {record.seq}: an action without a target"
+    elif isinstance(event, Settled) and event.incident not in before.flying:
+        yield f"event {record.seq}: an outcome that nobody had intended"
+    elif isinstance(event, AgentStarted) and before.started is None and record.seq != 1:
+        yield f"event {record.seq}: the first start is not the first event"

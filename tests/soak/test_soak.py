@@ -1,0 +1,56 @@
+"""The soak's own sense of what is wrong, and a handful of its scenarios; many of them are `make soak`."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.model.action import Verb
+from agent.model.events import AgentStarted, Intended
+from tests.cli.test_incidents_cli import write
+from tests.ledger.examples import LIFE
+from tests.soak.__main__ import fitting, play, shrunk
+from tests.soak.check import NEVER, violations
+from tests.soak.generate import Trial, trial
+
+WELL = {"harm": dict.fromkeys(NEVER, 0)}
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_whatever_goes_wrong_nothing_is_left_undone(seed: int) -> None:
+    assert play(fitting(trial(seed), "fast-forward"), "fast-forward") == []
+
+
+def test_a_scenario_is_the_same_for_its_seed_and_another_for_another() -> None:
+    assert trial(7) == trial(7)
+    assert trial(7) != trial(8)
+
+
+def test_what_has_no_outcome_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    intended = next(event for event in LIFE if isinstance(event, Intended) and event.action.verb is Verb.POWER_OFF)
+    upto = LIFE[: LIFE.index(intended) + 1]
+    write(path, *upto, intended)
+    found = violations(path, WELL)
+    assert any("a second action of" in line for line in found)
+    assert any("still owed a switch-on" in line for line in found)
+    assert any("has no outcome" in line for line in found)
+    assert any("and nobody was asked" in line for line in found)
+
+
+def test_harm_and_a_broken_chain_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    started = next(event for event in LIFE if isinstance(event, AgentStarted))
+    write(path, started)
+    assert violations(path, WELL) == []
+    assert violations(path, {"harm": {**WELL["harm"], "budget_breaches": 2}}) == ["harm.budget_breaches is 2"]
+
+
+def test_a_failing_scenario_is_shrunk_to_what_makes_it_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = trial(5)
+    culprit = of.faults[1]
+
+    def fails(tried: Trial, _tier: str) -> list[str]:
+        return ["bad"] if culprit in tried.faults else []
+
+    monkeypatch.setattr("tests.soak.__main__.play", fails)
+    assert shrunk(of, "fast-forward").faults == (culprit,)
