@@ -14,7 +14,8 @@ from agent.detect.pool import pool_name
 from agent.detect.screen import Rows, health, let_through
 from agent.model.columns import Floats
 from agent.model.incident import Category, Evidence, Reason
-from agent.model.site_view import POOL_FOREIGN, POOL_UNKNOWN, SiteView
+from agent.model.pool_book import POOL_FOREIGN, POOL_UNKNOWN
+from agent.model.site_view import SiteView
 from agent.model.verdicts import Verdicts
 
 Polls = NDArray[np.int32]

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from agent.detect.screen import Rows, health, let_through
 from agent.model.columns import Bools, Floats
 from agent.model.incident import Category, Evidence, Reason
+from agent.model.pool_book import POOL_FOREIGN, POOL_UNKNOWN
 from agent.model.probe import Verdict
-from agent.model.site_view import EVERY, POOL_FOREIGN, POOL_UNKNOWN, Places, SiteView
+from agent.model.site_view import EVERY, Places, SiteView
 from agent.model.verdicts import Verdicts
 
 GH_PER_DIFFICULTY = 2.0**32 / 1e9

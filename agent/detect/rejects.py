@@ -20,7 +20,8 @@ from agent.detect.pool import EndpointView, PoolPlaces, endpoint_view, pool_doma
 from agent.detect.screen import Rows, health
 from agent.model.columns import Bools, Counter, Floats, Ints
 from agent.model.incident import Category, Evidence, Reason
-from agent.model.site_view import POOL_UNKNOWN, SiteView
+from agent.model.pool_book import POOL_UNKNOWN
+from agent.model.site_view import SiteView
 from agent.model.verdicts import Verdicts
 
 WARNING = 0.5

@@ -20,8 +20,9 @@ from agent.detect.pool import pool_domain, pool_name
 from agent.detect.screen import Rows, health, let_through
 from agent.model.columns import Bools, Floats
 from agent.model.incident import Category, Evidence, Reason
+from agent.model.pool_book import POOL_UNKNOWN
 from agent.model.probe import Verdict
-from agent.model.site_view import POOL_UNKNOWN, SiteView
+from agent.model.site_view import SiteView
 from agent.model.verdicts import Verdicts
 
 SAME_MOMENT_S = 3.0

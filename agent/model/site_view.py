@@ -20,14 +20,10 @@ from agent.model.domains import Domains
 from agent.model.hardware import HardwareColumns
 from agent.model.ids import CoolingUnitId, MinerId, PoolId, SwitchId
 from agent.model.itself import Itself
+from agent.model.pool_book import POOL_FOREIGN, POOL_UNKNOWN, PoolBook
 from agent.model.probe import ProbeResult, Verdict
 from agent.model.telemetry import CoolingReading, OutletReading, OutletState, PortReading, Reach, Telemetry
 from agent.model.topology import Outlet, Pdu, Port, Site, Switch
-
-POOL_UNKNOWN = -1
-POOL_FOREIGN = -2
-"""Stand in the column `pool` where no pool's place does: the miner did not say, or named one that is not the site's."""
-
 
 Places = NDArray[np.int64] | slice
 EVERY = slice(None)
@@ -119,7 +115,7 @@ class SiteView:
         self.itself = Itself()
         self.probes: dict[PoolId, ProbeResult] = {}
         self.pool_good_since: dict[PoolId, float] = {}
-        self._pools = _PoolBook(site)
+        self._pools = PoolBook(site)
         self._cells = self._single_cells()
 
     def _lay_out_surroundings(self, site: Site) -> None:
@@ -457,33 +453,6 @@ class MinerRow:
     def expected(self) -> Expected:
         """What it is supposed to be doing."""
         return Expected(int(self.view.expected[self.index]))
-
-
-class _PoolBook:
-    """Recognises the site's pools and workers in what miners say."""
-
-    __slots__ = ("_codes", "_workers")
-
-    def __init__(self, site: Site) -> None:
-        self._codes = {_endpoint(pool.url): place for place, pool in enumerate(site.pools)}
-        groups = [site.pool_group.get(m.pool_group) if m.pool_group is not None else None for m in site.miners]
-        self._workers = [g.worker_of(m.id) if g is not None else None for g, m in zip(groups, site.miners, strict=True)]
-
-    def code(self, url: str) -> int:
-        """Return the pool's place in the site's list; unknown where the site lists none, or the miner names none."""
-        if not self._codes or not url:
-            return POOL_UNKNOWN
-        return self._codes.get(_endpoint(url), POOL_FOREIGN)
-
-    def worker_fits(self, row: int, user: str | None) -> float:
-        """Return 1.0 if the name is the one that the row's group gives it, else 0.0; NaN where that is not known."""
-        wanted = self._workers[row]
-        return math.nan if wanted is None or user is None else float(user == wanted)
-
-
-def _endpoint(url: str) -> str:
-    """Return host and port of a pool's address, whatever scheme it is written with."""
-    return url.rpartition("://")[2].strip("/").lower()
 
 
 def _outlets(site: Site) -> list[tuple[Pdu, int]]:

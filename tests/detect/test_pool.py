@@ -7,8 +7,9 @@ import pytest
 
 from agent.detect.pool import PoolDetector, PoolThresholds, endpoint_view, no_pool
 from agent.model.incident import Health, Reason
+from agent.model.pool_book import POOL_UNKNOWN
 from agent.model.probe import ProbeResult, Verdict
-from agent.model.site_view import POOL_UNKNOWN, Expected, SiteView
+from agent.model.site_view import Expected, SiteView
 from agent.model.telemetry import Reach, Telemetry
 from tests.detect.fleet import SHARE_DIFF, SHARES_PER_S, Fleet
 from tests.factory import EPOCH, NOMINAL_TH, healthy, pooled, site

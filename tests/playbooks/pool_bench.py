@@ -15,8 +15,9 @@ from agent.model.events import Actor, AnyEvent, Intended, Moved, Record, Settled
 from agent.model.guard import Mode
 from agent.model.ids import MinerId, PoolId
 from agent.model.incident import Incident, Phase
+from agent.model.pool_book import POOL_FOREIGN
 from agent.model.probe import NameFault, ProbeResult, Verdict
-from agent.model.site_view import POOL_FOREIGN, SiteView
+from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.topology import Family, Site
 from agent.model.waves import CHANGE_S
