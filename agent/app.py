@@ -338,8 +338,8 @@ def detectors(settings: Settings) -> list[Detector]:
     rows = len(settings.site.miners)
     network = NetworkDetector(rows)
     firmware = FirmwareDetector(settings.site, settings.firmware)
-    heat = HeatWatch(rows)
-    loops = LoopDetector(rows, heat)
+    heat = HeatWatch(rows, settings.heat)
+    loops = LoopDetector(rows, heat, settings.loop)
     return [
         ForeignPoolDetector(rows, settings.foreign_pool),
         PoolDetector(rows, settings.pool_loss),

@@ -35,8 +35,10 @@ from agent.detect.degraded import DegradedThresholds
 from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.hardware import HardwareThresholds
+from agent.detect.heat import HeatThresholds
 from agent.detect.hiccup import HiccupThresholds
 from agent.detect.itself import SelfThresholds
+from agent.detect.loop import LoopThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
@@ -197,6 +199,8 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         rejects=RejectThresholds(**config.rejects.model_dump()),
         foreign_pool=ForeignPoolThresholds(**config.foreign_pool.model_dump()),
         firmware=FirmwareThresholds(**config.firmware.model_dump()),
+        heat=HeatThresholds(**config.heat.model_dump()),
+        loop=LoopThresholds(**config.loop.model_dump()),
         hardware=HardwareThresholds(**config.hardware.model_dump()),
         degraded=DegradedThresholds(**config.degraded.model_dump()),
         psu_hiccup=HiccupThresholds(**config.psu_hiccup.model_dump()),

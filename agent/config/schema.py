@@ -35,7 +35,9 @@ from agent.config.schema_thresholds import (
     FirmwareSection,
     ForeignPoolSection,
     HardwareSection,
+    HeatSection,
     HiccupSection,
+    LoopSection,
     PoolLossSection,
     RejectsSection,
     Section,
@@ -154,10 +156,17 @@ class ConfigFile(Section):
     rejects: RejectsSection = RejectsSection()
     """When too many of a miner's shares are refused."""
     foreign_pool: ForeignPoolSection = ForeignPoolSection()
-    hardware: HardwareSection = HardwareSection()
-    degraded: DegradedSection = DegradedSection()
-    psu_hiccup: HiccupSection = HiccupSection()
     """When a miner counts as working for somebody else."""
+    heat: HeatSection = HeatSection()
+    """When a miner counts as hot, and when it has cut out for it."""
+    loop: LoopSection = LoopSection()
+    """When a coolant loop counts as hot, and when as not cooled any more."""
+    hardware: HardwareSection = HardwareSection()
+    """When a hashboard or a fan counts as lost."""
+    degraded: DegradedSection = DegradedSection()
+    """When a miner counts as hashing steadily below what it aims at."""
+    psu_hiccup: HiccupSection = HiccupSection()
+    """When a power supply counts as cutting out for moments."""
     firmware: FirmwareSection = FirmwareSection()
     """When a miner's firmware counts as crashing."""
     itself: SelfSection = SelfSection()

@@ -7,8 +7,10 @@ from agent.detect.degraded import DegradedThresholds
 from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.hardware import HardwareThresholds
+from agent.detect.heat import HeatThresholds
 from agent.detect.hiccup import HiccupThresholds
 from agent.detect.itself import SelfThresholds
+from agent.detect.loop import LoopThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
@@ -25,6 +27,8 @@ DAY_S = 86_400.0
 _HARDWARE = HardwareThresholds()
 _DEGRADED = DegradedThresholds()
 _HICCUP = HiccupThresholds()
+_HEAT = HeatThresholds()
+_LOOP = LoopThresholds()
 _SELF = SelfThresholds()
 
 
@@ -154,6 +158,50 @@ class FirmwareSection(Section):
     """Share of the expected work from which a miner is well, 0.95 for 95 % ..."""
     clear_s: Number = Field(default=_FIRMWARE.clear_s, ge=300, le=DAY_S)
     """... once its process has lived for so many seconds."""
+
+
+class HeatSection(Section):
+    """When a miner counts as hot. Its limits are its model's."""
+
+    near_k: Number = Field(default=_HEAT.near_k, ge=1, le=20)
+    """K below its limit, or below where its firmware begins to slow it down, from which a miner may be throttled."""
+    slow_ratio: Number = Field(default=_HEAT.slow_ratio, ge=0.5, le=0.99)
+    """Share of its work from which on downwards it is ..."""
+    throttled_s: Number = Field(default=_HEAT.throttled_s, ge=30, le=3600)
+    """... for so many seconds."""
+    over_s: Number = Field(default=_HEAT.over_s, ge=5, le=600)
+    """Seconds at its limit after which it is hot whatever it does."""
+    cut_out_s: Number = Field(default=_HEAT.cut_out_s, ge=10, le=600)
+    """Seconds without hashes, near its limit or with a code that says so, after which it has cut out."""
+    clear_ratio: Number = Field(default=_HEAT.clear_ratio, ge=0.5, le=0.99)
+    """Share of its work from which a cool miner is well ..."""
+    clear_s: Number = Field(default=_HEAT.clear_s, ge=60, le=720)
+    """... for so many seconds."""
+    resistance: Number = Field(default=_HEAT.resistance, ge=1.02, le=3)
+    """Thermal resistance over its own past, 1.15 for 15 % more, from which a miner's heat is its own doing ..."""
+    mads: Number = Field(default=_HEAT.mads, ge=1, le=20)
+    """... when it is so many median absolute deviations above its neighbours'."""
+
+
+class LoopSection(Section):
+    """When a coolant loop counts as hot, and when as not cooled any more. Its base and flow are its cooling unit's."""
+
+    supply_k: Number = Field(default=_LOOP.supply_k, ge=0.5, le=15)
+    """K by which the supply is above its base for the loop to be hot ..."""
+    supply_s: Number = Field(default=_LOOP.supply_s, ge=30, le=3600)
+    """... for so many seconds."""
+    flow_share: Number = Field(default=_LOOP.flow_share, ge=0.5, le=0.99)
+    """Share of the design flow below which it is ..."""
+    flow_s: Number = Field(default=_LOOP.flow_s, ge=10, le=3600)
+    """... for so many seconds."""
+    hot_share: Number = Field(default=_LOOP.hot_share, ge=0.02, le=1)
+    """Share of its miners that are hot, and not by themselves, from which the loop is."""
+    runaway_k: Number = Field(default=_LOOP.runaway_k, ge=2, le=20)
+    """K above its base from which a supply that rises read after read runs away ..."""
+    runaway_k_per_min: Number = Field(default=_LOOP.runaway_k_per_min, ge=0.2, le=10)
+    """... by so many K a minute, or more."""
+    clear_s: Number = Field(default=_LOOP.clear_s, ge=60, le=720)
+    """Seconds for which all of it is well before it is over."""
 
 
 class HardwareSection(Section):

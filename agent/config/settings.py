@@ -9,8 +9,10 @@ from agent.detect.degraded import DegradedThresholds
 from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
 from agent.detect.hardware import HardwareThresholds
+from agent.detect.heat import HeatThresholds
 from agent.detect.hiccup import HiccupThresholds
 from agent.detect.itself import SelfThresholds
+from agent.detect.loop import LoopThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds
@@ -57,6 +59,8 @@ class Settings:
     rejects: RejectThresholds
     foreign_pool: ForeignPoolThresholds
     firmware: FirmwareThresholds
+    heat: HeatThresholds
+    loop: LoopThresholds
     hardware: HardwareThresholds
     degraded: DegradedThresholds
     psu_hiccup: HiccupThresholds
