@@ -57,6 +57,8 @@ class World:
         resistance: between chips and coolant over the usual one, for all miners alike. wear: flow that is missing.
         wet_bulb_c, dew_c, ambient_c: the weather. health: of the coolers.
         tells_humidity, speaks, local, leak: the unit's troubles.
+        by_hand: somebody has set the supply at the panel.
+        sensor_k: how much too much the unit's sensor of the supply shows; stuck_c: what it shows whatever is so.
         outcome: what becomes of the next writes: taken and told, taken and the answer lost, lost altogether, refused.
     """
 
@@ -73,6 +75,9 @@ class World:
     speaks: bool = True
     local: bool = False
     leak: bool = False
+    sensor_k: float = 0.0
+    stuck_c: float | None = None
+    by_hand: bool = False
     outcome: str = "told"
     shares: dict[MinerId, float] = field(default_factory=dict)
     asleep: set[MinerId] = field(default_factory=set)
@@ -292,7 +297,7 @@ class LoopBench:
             17.62 * world.ambient_c / (243.12 + world.ambient_c)
         )
         return CoolingReading(
-            supply_c=round(world.supply_c, 1),
+            supply_c=round(world.supply_c + world.sensor_k if world.stuck_c is None else world.stuck_c, 1),
             return_c=round(world.supply_c + 8.0, 1),
             flow_lpm=round(flow_lpm, 1),
             setpoint_c=world.setpoint_c,

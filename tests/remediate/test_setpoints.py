@@ -132,7 +132,10 @@ def test_a_lowered_loop_is_brought_back_by_an_agent_that_was_restarted() -> None
 
 
 EVENTS = st.sampled_from(
-    ["resistance", "wear", "health", "humid", "humidity", "speaks", "local", "leak", "outcome", "restart", "well"]
+    [
+        *("resistance", "wear", "health", "weather", "humid", "humidity", "sensor", "stuck", "speaks"),
+        *("local", "leak", "panel", "outcome", "restart", "well"),
+    ]
 )
 
 
@@ -168,6 +171,14 @@ def happen(bench: LoopBench, what: str, much: float) -> None:
             world.wear = much
         case "health":
             world.health = much
+        case "weather":
+            world.wet_bulb_c = 5.0 + 33.0 * much
+        case "sensor":
+            world.sensor_k = 16.0 * much - 8.0
+        case "stuck":
+            world.stuck_c = world.supply_c
+        case "panel":
+            world.setpoint_c, world.by_hand = float(round(30.0 + 10.0 * much)), True
         case "humid":
             world.dew_c, world.ambient_c = 12.0 + 20.0 * much, 36.0
         case "humidity" | "speaks" | "local" | "leak":
@@ -188,4 +199,7 @@ def settle(bench: LoopBench) -> None:
     world.dew_c, world.ambient_c = 15.0, 30.0
     world.tells_humidity = world.speaks = True
     world.local = world.leak = False
+    world.wet_bulb_c, world.sensor_k, world.stuck_c = 20.0, 0.0, None
+    if world.by_hand:  # whoever set it at the panel sets it back
+        world.setpoint_c, world.by_hand = BASE_C, False
     world.outcome = "told"
