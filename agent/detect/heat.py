@@ -186,7 +186,9 @@ class HeatWatch:
         )
         told_c = np.where(now - view.inlet_c.at <= self.t.fresh_s, view.inlet_c.value, np.nan)
         inlet_c = np.where(np.isnan(told_c), supply_c[unit], told_c)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(
+            invalid="ignore", divide="ignore", over="ignore"
+        ):  # a rate may have decayed to next to nothing
             share = view.hashrate_th.value / np.where(self._best_th > 0.0, self._best_th, view.nominal_th)
             power_w = np.where(now - view.power_w.at <= self.t.fresh_s, view.power_w.value, view.nominal_w * share)
             fresh = now - view.chip_max_c.at <= self.t.fresh_s
