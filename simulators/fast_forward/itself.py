@@ -14,6 +14,10 @@ BACK_OF_PERIOD = 2.0
 """As the agent's watch has them: when a clock that was set is believed, how many polls it waits after it was blind."""
 
 
+TAKES_S = {Part.GATEWAY: 7.0, Part.LOOP: 8.0, Part.DNS: 2.0, Part.LINK: 2.0, Part.CLOCK: 2.0}
+"""How long the agent's watch takes, on average, until it has measured what has become bad, or well again."""
+
+
 class OwnGauges:
     """The gauges, but for the ledger's. Nothing is written while all is well.
 
@@ -30,6 +34,8 @@ class OwnGauges:
         self._base_s = self._latest_s = plant.host.wall_ahead_s
         self._jumped_at = -math.inf
         self._was_well = True
+        self._figures: dict[Part, float] = {}
+        self._since: dict[Part, float] = {}
         self._asks_names = bool(names_of(pool.host for pool in view.site.pools))
 
     def write(self, now: float) -> None:
@@ -48,9 +54,12 @@ class OwnGauges:
         if is_well and self._was_well:
             return
         for part, figure in figures.items():
-            itself[part].put(figure, at)
+            if figure != self._figures.get(part, 0.0):
+                self._figures[part], self._since[part] = figure, now
+            if now - self._since.get(part, -math.inf) >= TAKES_S[part]:
+                itself[part].put(figure, at)
         itself.hear(float(np.fmax.reduce(self._view.answered_at)), at, self._back_s)
-        self._was_well = is_well and not itself.blind
+        self._was_well = is_well and not itself.blind and not any(itself[part].value > 0.0 for part in figures)
 
     def _clock_moved_s(self, now: float) -> float:
         ahead_s = self._host.wall_ahead_s

@@ -12,10 +12,12 @@ from agent.model.guard import Defer, GuardReason
 from agent.model.ids import IncidentId
 from agent.model.incident import Outcome, Reason, Severity
 from agent.model.itself import CAUSES, Itself, Part
+from agent.model.telemetry import Reach
 from agent.observe.itself import SETTLED_S, WallClock
 from agent.triage.itself import suspect
 from agent.triage.limits import TriageLimits
-from tests.factory import EPOCH
+from tests.bench import Bench
+from tests.factory import EPOCH, site
 from tests.guard.test_gates import OTHER, request
 from tests.ledger.builder import INCIDENT, Story
 
@@ -216,3 +218,14 @@ def test_a_silent_router_blinds_nobody_whom_miners_answer() -> None:
     itself[Part.GATEWAY].put(1.0, 10.0)
     itself.hear(10.5, 11.0, 16.0)
     assert not itself.blind
+
+
+def test_who_hears_nobody_judges_nobody() -> None:
+    bench = Bench(site(2))
+    bench.view.itself.blind = True
+    bench.world.reply = Reach.SILENT
+    bench.run(900.0)
+    assert bench.events == []
+    bench.view.itself.blind = False
+    bench.run(900.0)
+    assert bench.incident.members == ("m1",)

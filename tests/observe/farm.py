@@ -192,6 +192,7 @@ async def observed(
     pdus: Mapping[PduId, PduSource] | None = None,
     switches: Mapping[SwitchId, SwitchSource] | None = None,
     habits: Mapping[int, Habit] | None = None,
+    machine: AgentHostPlant | None = None,
 ) -> AsyncIterator[tuple[Farm, SiteView, Observer]]:
     """Run a farm and an observer that is about to be started; `deaf` miners do not listen."""
     farm = Farm([miner.host for miner in site.miners])
@@ -209,7 +210,7 @@ async def observed(
         pdu_drivers=pdus or {},
         switch_drivers=switches or {},
         settings=settings,
-        host=SimulatedHost(AgentHostPlant()),
+        host=SimulatedHost(machine or AgentHostPlant()),
     )
     try:
         yield farm, view, observer

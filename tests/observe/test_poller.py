@@ -13,6 +13,7 @@ from agent.model.ids import MinerId
 from agent.model.telemetry import Reach
 from agent.observe.poller import LOSS_MISSES, NEWLY_SILENT_MISSES, TOGETHER_S
 from agent.observe.settings import PollSettings
+from simulators.plant.agent_host import AgentHostPlant
 from simulators.virtual_time import run
 from tests.observe.farm import EPOCH_S, Habit, host_of, observed, site_of
 
@@ -50,6 +51,23 @@ def test_every_way_a_poll_can_end_has_its_own_value_and_costs_no_column() -> Non
                 assert (view.hashrate_th.at[row] > measured_at[row]) is (reach == Reach.ANSWERED)
             assert math.isnan(view.hashrate_th.value[deaf])
             assert view.missing_since[deaf] < view.polled_at[deaf] <= EPOCH_S + asyncio.get_running_loop().time()
+
+    run(main(), timeout_wall_s=20)
+
+
+def test_who_is_silent_while_the_agent_hears_nobody_has_missed_nothing() -> None:
+    async def main() -> None:
+        machine = AgentHostPlant()
+        async with observed(site_of(2), SETTINGS, machine=machine) as (farm, view, observer):
+            await observer.start()
+            await observer.first_full_poll()
+            machine.linked = False
+            farm.habit.update(dict.fromkeys((host_of(0), host_of(1)), Habit.SILENT))
+            await asyncio.sleep(10 * SETTINGS.interval_s)
+            assert max(view.misses) <= 1, "the poll during which the link went may count"
+            machine.linked = True
+            await asyncio.sleep(10 * SETTINGS.interval_s)
+            assert min(view.misses) >= 6
 
     run(main(), timeout_wall_s=20)
 
