@@ -58,6 +58,7 @@ class LiveView:
         self._total_s = total_s
         self._rates: deque[float] = deque(maxlen=60)
         self._seen: dict[str, str] = {}
+        self._shown: dict[IncidentId, Incident] = {}
         self._watched: set[IncidentId] = set()
         self._known = 0
         self._seq = -1
@@ -151,6 +152,9 @@ class LiveView:
         known, self._known = self._known, len(self._memory.incidents)
         for incident_id in sorted({*self._watched, *still_open, *islice(self._memory.incidents, known, None)}):
             incident = self._memory.incidents[incident_id]
+            if self._shown.get(incident_id) is incident:
+                continue
+            self._shown[incident_id] = incident
             line = (
                 f"{incident.id}  {printable(', '.join(incident.members)):<14} {incident.cause:<13} "
                 f"{_state(incident):<17} {_ending(incident)}"

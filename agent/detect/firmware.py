@@ -32,6 +32,11 @@ CLEAR_WINDOW_S = 300.0
 
 _LOOP, _CRASH = 1, 2
 
+_ANSWERED, _REFUSED, _ERRORED = int(Reach.ANSWERED), int(Reach.REFUSED), int(Reach.ERRORED)
+_RUNNING, _ACTING = int(Expected.RUNNING), int(Expected.ACTING)
+_OFF = float(OutletState.OFF)
+"""As plain numbers: numpy takes five times as long to compare with a member of an enumeration."""
+
 
 @dataclass(frozen=True, slots=True)
 class FirmwareThresholds:
@@ -81,6 +86,7 @@ class FirmwareDetector:
         self._starts: Floats = np.full((self._t.restarts, n), np.nan)
         self._dark_at: Floats | None = None
         self._coded_since: Floats = np.full(n, np.nan)
+        self._told: Rows = np.zeros(0, dtype=np.int64)
         self._since: Floats = np.full(n, np.nan)
         self._clear_since: Floats = np.full(n, np.nan)
         self._reason: Ints = np.zeros(n, dtype=np.int8)
@@ -100,10 +106,12 @@ class FirmwareDetector:
         np.copyto(self._seen_at, view.elapsed_s.at)
         np.copyto(self._age_s, view.elapsed_s.value)
         np.equal(view.suspended.value, 1.0, out=self._slept)
-        looping = self._starts[-1] >= now - self._window_s
-        crashed = self._coded(view, now) | self._unheld(view, now)
-        rows = let_through(looping, crashed)
-        rows = rows[view.expected[rows] < Expected.ACTING]
+        begun = now - self._window_s
+        looping = self._starts[-1] >= begun
+        ill = looping.copy()
+        ill[self._coded(view, now)] = ill[self._unheld(view, now)] = True
+        rows = ill.nonzero()[0]
+        rows = rows[view.expected[rows] < _ACTING]
         new = rows[np.isnan(self._since[rows])]
         self._since[new] = now
         self._reason[new] = np.where(looping[new], _LOOP, _CRASH)
@@ -111,9 +119,9 @@ class FirmwareDetector:
         if self.claims.any():
             self._clear(view, now)
             self.claims = self._since > 0.0
-        suspect = let_through(self._starts[0] >= now - self._window_s, self._coded_since > 0.0)
+        suspect = let_through(self._starts[0] >= begun, self._coded_since > 0.0)
         verdict = health(len(self._since), suspect=suspect, firing=self.claims.nonzero()[0])
-        evidence = FirmwareEvidence(view, self._starts, self._reason.copy(), now - self._window_s)
+        evidence = FirmwareEvidence(view, self._starts, self._reason.copy(), begun)
         return Verdicts(self.category, verdict, self._since.copy(), self._clear_since.copy(), evidence)
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
@@ -157,10 +165,8 @@ class FirmwareDetector:
         """Note when each outlet was last seen to give nothing."""
         if self._dark_at is None:
             self._dark_at = np.full(len(view.outlet_rows), np.nan)
-        with np.errstate(invalid="ignore"):
-            dark = (view.outlet_state.value == OutletState.OFF) | (view.outlet_w.value < DEAD_DRAW_W)
-        if dark.any():
-            self._dark_at[dark] = np.fmax(view.outlet_state.at, view.outlet_w.at)[dark]
+        dark = let_through(view.outlet_state.value == _OFF, view.outlet_w.value < DEAD_DRAW_W)
+        self._dark_at[dark] = np.fmax(view.outlet_state.at[dark], view.outlet_w.at[dark])
 
     def _was_dark(self, view: SiteView, row: int) -> bool:
         """Whether one of its outlets gave nothing since shortly before its last answer."""
@@ -172,34 +178,32 @@ class FirmwareDetector:
 
     # -- codes, and restarts that do not hold --------------------------------------------------------------------------
 
-    def _coded(self, view: SiteView, now: float) -> Bools:
+    def _coded(self, view: SiteView, now: float) -> Rows:
         """Rows that tell a crash code and, out of their grace and with all boards there, fall short of their rate."""
-        told = view.hardware.crashed
-        if not told.any():
-            if not np.isnan(self._coded_since).all():
-                self._coded_since[:] = np.nan
-            return np.zeros_like(told)
-        with np.errstate(invalid="ignore"):
-            low = view.hashrate_th.value < self._t.clear_ratio * view.target_th()
-            whole = ~(view.boards_up.value < view.hardware.boards_most)
-        runs = (view.reach == Reach.ANSWERED) & (view.expected == Expected.RUNNING)
+        rows = view.hardware.crashed.nonzero()[0]
+        since = self._coded_since[rows]
+        self._coded_since[self._told] = np.nan
+        self._told = rows
+        if not rows.size:
+            return rows
+        up = view.boards_up.value[rows]
+        low = view.hashrate_th.value[rows] < self._t.clear_ratio * view.target_th(rows)
+        whole = ~(up < view.hardware.boards_most[rows])
+        runs = (view.reach[rows] == _ANSWERED) & (view.expected[rows] == _RUNNING)
         # All boards gone is what a crashed process shows; one of several is a fault of that board.
-        none = view.boards_up.value == 0.0
-        self._coded_since = np.where(told & low & (whole | none) & runs, np.fmin(self._coded_since, now), np.nan)
-        coded: Bools = now - self._coded_since >= self._t.code_s
-        return coded
+        since = np.where(low & (whole | (up == 0.0)) & runs, np.fmin(since, now), np.nan)
+        self._coded_since[rows] = since
+        return rows[now - since >= self._t.code_s]
 
-    def _unheld(self, view: SiteView, now: float) -> Bools:
+    def _unheld(self, view: SiteView, now: float) -> Rows:
         """Rows whose API is down, on a host that answers, minutes after we had the process or the board started."""
-        down = (view.reach == Reach.REFUSED) | (view.reach == Reach.ERRORED)
-        unheld: Bools = np.zeros_like(down)
+        rows = let_through(view.reach == _REFUSED, view.reach == _ERRORED)
+        restart_at, boot_at = view.own_restart_at[rows], view.own_boot_at[rows]
+        up_at = np.fmax(restart_at, boot_at + self._grace_s[rows])
+        recent = now - up_at <= self._t.clear_s
+        long = now - np.fmax(up_at, view.missing_since[rows]) >= self._t.held_s
         # What may never have happened is no proof of anything.
-        ours = view.own_sure & ~np.isnan(np.fmax(view.own_restart_at, view.own_boot_at))
-        for row in np.flatnonzero(down & ours):
-            up_at = np.fmax(view.own_restart_at[row], view.own_boot_at[row] + self._grace_s[row])
-            recent = now - up_at <= self._t.clear_s
-            unheld[row] = recent and now - np.fmax(up_at, view.missing_since[row]) >= self._t.held_s
-        return unheld
+        return rows[view.own_sure[rows] & recent & long]
 
     # -- the end of it -------------------------------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ class HiccupDetector:
         rows = let_through(missing, self._gone)
         if rows.size:
             self._follow(view, rows[missing[rows] & ~self._gone[rows]])
-            self._forget_switched_off(view, rows[missing[rows]])
+            self._forget(view, rows[missing[rows]], now)
             back = rows[~missing[rows]]
             for row in back[self._dark_at[back] >= 0.0].tolist():
                 self._return(view, row, now)
@@ -127,8 +127,11 @@ class HiccupDetector:
         self._dark_at[fell] = self._fell_at[fell] = view.missing_since[fell]
         self._refused[fell] = view.reach[fell] == _REFUSED
 
-    def _forget_switched_off(self, view: SiteView, rows: Rows) -> None:
-        for row in rows[self._dark_at[rows] >= 0.0].tolist():
+    def _forget(self, view: SiteView, rows: Rows, now: float) -> None:
+        """Forget those of these missing rows that were switched off, or are gone for too long already."""
+        dark_at = self._dark_at[rows]
+        self._dark_at[rows[now - dark_at > self._t.gone_s[1]]] = np.nan
+        for row in rows[now - dark_at <= self._t.gone_s[1]].tolist():
             outlets = view.site.miners[row].outlets
             if any(view.outlet(outlet).state is OutletState.OFF for outlet in outlets):
                 self._dark_at[row] = np.nan

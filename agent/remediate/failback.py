@@ -45,9 +45,11 @@ def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Act
         incident = _left_by(memory, home)
         if incident is None or incident.is_open or incident.in_flight is not None:
             continue
+        if not _is_good(memory, view, home, now):
+            continue
         away, back = _members(memory, view, group)
         steady_since = now - DROPS_PROOF_S if incident.cause is Reason.UNSTEADY_POOL else math.inf
-        if not away or not _is_good(memory, view, home, now) or not _mine(view, memory, back, home, steady_since):
+        if not away or not _mine(view, memory, back, home, steady_since):
             continue
         watched_s = now - max((memory.pool_set[m][1] for m in back), default=-math.inf)
         if watched_s < _proof_s(incident):
@@ -82,11 +84,14 @@ def _members(memory: Memory, view: SiteView, group: PoolGroup) -> tuple[list[Min
     left_at = max(memory.pools_left[home].values())
     away: list[MinerId] = []
     back: list[MinerId] = []
-    for miner in view.site.miners:
-        told = memory.pool_set.get(miner.id) if miner.pool_group == group.id else None
-        if told is not None and told[0] != home:
+    rows = sorted(view.site.rows[miner] for miner in memory.pool_set if miner in view.site.rows)
+    for miner in (view.site.miners[row] for row in rows):
+        if miner.pool_group != group.id:
+            continue
+        pool, told_at = memory.pool_set[miner.id]
+        if pool != home:
             away.append(miner.id)
-        elif told is not None and told[1] > left_at:
+        elif told_at > left_at:
             back.append(miner.id)
     return away, back
 

@@ -162,5 +162,5 @@ def _bears_it(memory: Memory, view: SiteView, miner: MinerId, now: float) -> boo
         if shown_c is not None:
             least_k = min(least_k, limit_c - (base_c + max(0.0, shown_c - base_c) / share))
     # Where it does not hash now, nothing is known of it.
-    hashes = view.hashrate_th.value[row] >= 0.8 * view.target_th()[row]
+    hashes = view.hashrate_th.value[row] >= 0.8 * view.target_th(slice(row, row + 1))[0]
     return bool(hashes and math.isfinite(least_k) and least_k >= SPARE_K)
