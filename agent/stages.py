@@ -41,7 +41,7 @@ from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
 from agent.remediate.tables import Tables
 from agent.remediate.ticket import ticket
-from agent.triage.announced import ended_by, is_within, owes, waits
+from agent.triage.announced import asked_about, ended_by, is_within, owes, waits
 from agent.triage.correlate import Correlator
 from agent.triage.evidence import evidence_of
 from agent.triage.expected import ExpectedState
@@ -107,7 +107,9 @@ class Stages:
         self._expected.update(self._view, self._memory, now)
         verdicts = [detector.judge(self._view, now) for detector in self._detectors]
         triaged = triage(self._view, self._memory, verdicts, self._limits, now, correlator=self._correlator)
-        if is_stormy(self._memory.down, len(self._view.site.miners), self._guard.storm_share):
+        if is_stormy(
+            self._memory.down - asked_about(self._memory), len(self._view.site.miners), self._guard.storm_share
+        ):
             self._calm_at = now + self._guard.storm_calm_s
         tick = _Tick(now, verdicts, triaged.braked)
         events = [*expired, *triaged.events, *self._storm(now)]

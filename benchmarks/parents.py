@@ -36,6 +36,9 @@ JUDGED_FROM = 0.9
 
 SITE = {"miners": 240, "containers": 2, "racks_per_container": 3, "miners_per_pdu": 24, "pools": 2}
 PDUS = [f"c{container}-p{number}" for container in (1, 2) for number in range(1, 6)]
+CURTAILABLE = ["site:generated", *(f"switch:c{k}-sw" for k in (1, 2)), *(f"rack:r{k}" for k in range(1, 7))]
+"""As sites are curtailed: whole, a container, a rack."""
+
 BACKGROUND = "1.0/miner/day"
 """Faults of single miners besides: fifty times what a bad site has (facts "detection", section 3)."""
 
@@ -159,6 +162,23 @@ CAUSES: Mapping[str, Cause] = {
         None,
         covers=False,
     ),
+    "outage": Cause(
+        "site.outage",
+        {"target: 'site:generated'": "site:generated"},
+        Category.OTHER,
+        frozenset({Reason.POWER_LOST}),
+        "power_lost",
+        minutes=35,
+    ),
+    "curtailment": Cause(
+        "site.curtailed_unannounced",
+        {f"target: '{place}'": place for place in CURTAILABLE},
+        Category.OTHER,
+        frozenset({Reason.CURTAILED}),
+        "curtailed",
+        lasts="10m",
+        minutes=30,
+    ),
 }
 """Every cause that many miners can share, by the name that is printed."""
 
@@ -195,13 +215,16 @@ def run(text: str, folder: Path) -> tuple[Played, list[tuple[float, Verb, str]]]
 def wrongs(cause: Cause, domain: str, played: Played, told: list[tuple[float, Verb, str]]) -> Iterator[str]:
     """Yield what is wrong with how a common cause was dealt with; nothing where all is right."""
     fault = next(fault for fault in played.faults if fault.kind == cause.kind)
-    parents = [i for i in played.incidents if i.domain and i.outcome is not Outcome.SUPPRESSED]
+    single = {(f.category, m) for f in played.faults if f is not fault for m in f.miners}
+    named = [i for i in played.incidents if i.domain and i.outcome is not Outcome.SUPPRESSED]
+    # Miners that lose the same pool by faults of their own are an incident of that pool, and none of this cause.
+    parents = [i for i in named if not all((i.category, m) in single for m in i.members)]
     if len(parents) != 1:
         yield f"{len(parents)} parents"
     for parent in parents[:1]:
         yield from _parent_wrongs(parent, cause, domain)
     alone = {i.members[0] for i in played.incidents if not i.domain and i.outcome is not Outcome.SUPPRESSED}
-    own = {m: f.started_at for f in played.faults if f is not fault for m in f.miners}
+    own = {m: f.started_at for f in reversed(played.faults) if f is not fault for m in f.miners}
     children = frozenset(fault.miners)
     strays = [m for m in children & alone if m not in own]
     if strays:

@@ -112,6 +112,7 @@ def scoreboard(
             "dry_boards": harm.dry_boards,
             "setpoints_below_dew_point": harm.setpoints_below_dew_point,
             "cooling_writes": harm.cooling_writes,
+            "actions_while_away": harm.actions_while_away,
         },
         "duty": {
             "actions": {verb.value: duty.actions.get(verb, 0) for verb in Verb},

@@ -92,6 +92,8 @@ class Harm:
         dry_boards: hashboards that had power for DRY_S or longer while the liquid on their cold plates stood still.
         setpoints_below_dew_point: supply temperatures written, and taken, below the dew point of that moment.
         cooling_writes: writes that coolant units took; their memory wears out by them.
+        actions_while_away: commands that reached miners which somebody else had asleep or under his hands, but for
+            those that take load off them.
     """
 
     actions_on_healthy: int = 0
@@ -108,6 +110,7 @@ class Harm:
     dry_boards: int = 0
     setpoints_below_dew_point: int = 0
     cooling_writes: int = 0
+    actions_while_away: int = 0
 
 
 @dataclass(slots=True)
@@ -239,6 +242,7 @@ class Truth:
                 for move in unit.moved
             ),
             cooling_writes=sum(unit.writes for unit in self._plant.units.values()),
+            actions_while_away=self._while_away(by_miner),
         )
 
     def _end(self, injected: _Injected, at: float) -> None:
@@ -307,6 +311,19 @@ class Truth:
         profile = self._plant.miners[cycle.miner].profile
         return now - cycle.closed_at > profile.boot_s[1] + profile.init_s[1] + profile.ramp_s[1]
 
+    def _while_away(self, by_miner: Mapping[MinerId, Sequence[Entry]]) -> int:
+        """Return how many commands reached miners that were to be left alone just then."""
+        reached = {
+            (entry.at, entry.what, miner)
+            for injected in self._injected
+            for miner in (injected.miners if injected.kind.hands_off else ())
+            for entry in by_miner.get(miner, ())
+            if entry.what in _COMMANDS
+            and entry.asked_at >= injected.started_at
+            and (injected.ended_at is None or entry.asked_at < injected.ended_at)
+        }
+        return len(reached)
+
     def _flashes_twice(self) -> int:
         """Return how many flashes repeat one that had not failed, with no new fault in between."""
         broken_at: dict[MinerId, list[float]] = {}
@@ -342,6 +359,7 @@ class Truth:
 
 
 _HARMFUL = frozenset({What.RELAY_OFF, What.RESTART, What.REBOOT, What.FLASH})
+_COMMANDS = _HARMFUL | {What.RESUME, What.SET_POOLS, What.SWITCH_POOL, What.RELAY_ON}
 _SLOWING = frozenset({What.SUSPEND, What.DERATE})
 _CUTS = frozenset({What.RELAY_OFF, What.REBOOT})
 

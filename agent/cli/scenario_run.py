@@ -37,6 +37,7 @@ from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
 from agent.model.site_view import SiteView
 from agent.report.history import HistoryRecorder, SiteHistory
+from agent.triage.orders import Order, begin, end
 from simulators.faults import FAULT_KINDS
 from simulators.mix import Happening, arrivals, drawn, play, shuffled
 from simulators.people import Answer, Deed, People
@@ -181,6 +182,7 @@ async def _run(
             happenings = list(_happenings(scenario, staged.plant))
             faults = asyncio.create_task(play(staged.truth, staged.plant, happenings))
             running = asyncio.create_task(service.run())
+            orders = asyncio.create_task(_told(service, scenario))
             people = _people(scenario, staged, service)
             attending = asyncio.create_task(_attended(people, service, max(LOOK_S, settings.tick_s)))
             with LiveView(service.agent.view, service.agent.memory, console, scenario.duration_s) as view:
@@ -194,15 +196,31 @@ async def _run(
                     for look in looks:
                         look(agent.view, now)
 
-                await _watched(scenario.duration_s, settings.tick_s, (running, faults, attending), update)
-            for task in (running, attending):
+                await _watched(scenario.duration_s, settings.tick_s, (running, faults, orders, attending), update)
+            for task in (running, orders, attending):
                 task.cancel()
-            await asyncio.gather(running, attending, return_exceptions=True)
+            await asyncio.gather(running, orders, attending, return_exceptions=True)
             staged.plant.advance(loop.time())
             await service.stop("simulation over")
             return _Over(staged, await faults, people.answered)
         finally:
             await service.close()
+
+
+async def _told(service: Service, scenario: Scenario) -> None:
+    """Tell the agent what people tell it in this scenario, each at its time, or as soon as it runs again."""
+    loop, site = asyncio.get_running_loop(), scenario.settings.site
+    for plan in scenario.orders:
+        await asyncio.sleep(plan.at_s - loop.time())
+        if plan.purpose is None:
+            wanted = end(site, plan.scope)
+        else:
+            until = EPOCH_S + plan.at_s + plan.for_s
+            order = Order(purpose=plan.purpose, scope=plan.scope, until=until, share=plan.share, why=plan.why)
+            wanted = begin(site, order)
+        while not service.is_up:  # noqa: ASYNC110 - nothing tells, and this is virtual time
+            await asyncio.sleep(LOOK_S)
+        await service.agent.change(wanted, Actor.OPERATOR)
 
 
 async def _watched(

@@ -104,7 +104,7 @@ def place_of(s: Situation) -> int:
 
 
 def to_move(s: Situation, *, everybody: bool = False) -> Rows:
-    """Return the members that are to be told of the target pool and can be: they answer, and are not there yet.
+    """Return the members that are to be told of the target pool and can be: they answer, work, and are not there yet.
 
     With `everybody`, those too that work for the incident's pool and have shown nothing so far: they will. Who earns at
     a pool that this run has not tried is left alone, and so is who is not allowed the target by a group of its own.
@@ -117,7 +117,8 @@ def to_move(s: Situation, *, everybody: bool = False) -> Rows:
     answers = view.misses[rows] == 0
     allowed = {group.id for group in view.site.pool_groups if pool in group.pools}
     may = np.array([view.site.miners[row].pool_group in allowed for row in rows.tolist()], dtype=np.bool_)
-    chosen: Rows = rows[wants & ~is_on(s, rows, pool) & answers & may]
+    awake = ~view.asleep()[rows]
+    chosen: Rows = rows[wants & ~is_on(s, rows, pool) & answers & may & awake]
     return chosen
 
 

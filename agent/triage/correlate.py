@@ -57,10 +57,11 @@ CONSIDERED = "considered"
 CLASSES: Mapping[Symptom, tuple[Category, Reason]] = {
     Symptom.DARK: (Category.OTHER, Reason.POWER_LOST),
     Symptom.UNREACHABLE: (Category.NETWORK, Reason.CUT_OFF),
+    Symptom.ASLEEP: (Category.OTHER, Reason.CURTAILED),
 }
 """As what a shared cause is opened. Pools, loops and rejects name what they share themselves."""
 
-_CAUSES = frozenset(CLASSES.values())
+_OF_SILENCE = frozenset({CLASSES[Symptom.DARK], CLASSES[Symptom.UNREACHABLE]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +97,15 @@ class Correlation:
 
 
 class Correlator:
-    """Explains what the miners of one site show together."""
+    """Explains what the miners of one site show together.
+
+    Attributes:
+        cover: weighs its fault domains.
+    """
 
     def __init__(self, domains: Domains) -> None:
         self._domains = domains
-        self._cover = Cover(self._domains)
+        self.cover = Cover(self._domains)
         self._switches = domains.of_kinds((Kind.SWITCH,))
         self._rows = int(domains.row.max(initial=-1)) + 1
 
@@ -118,7 +123,7 @@ class Correlator:
         if rows.size < 2:
             return Correlation([], {}, None)
         began = np.array([claims[row].since[row] for row in rows.tolist()])
-        alone = _is_alone(view, memory, rows)
+        alone = is_alone(view, memory, rows)
         known = any(map(explains_silence, memory.open_incidents))
         if not (known or alone.any() or (now - began <= WINDOW_S).any()):
             return Correlation([], {}, None)  # all of it is old, and in somebody's hands
@@ -132,14 +137,14 @@ class Correlator:
         shared: list[Shared] = []
         braked, waits = np.zeros((2, len(dark)), dtype=np.bool_)
         for symptom, shown in shows.items():
-            held = self._cover.brake(symptom, shown & recent)
+            held = self.cover.brake(symptom, shown & recent)
             waits |= held & shown & recent
             braked |= held | self._under(memory, symptom, now)
             active = shown & young & alone
             if (now - since[active] >= HOLD_S).any():
-                groups = self._cover.explain(symptom, active, self._denied(view, active))
+                groups = self.cover.explain(symptom, active, self._denied(view, active))
                 ripe = [g for g in groups if g.rows.size > 1 and now - float(np.median(since[g.rows])) >= HOLD_S]
-                shared += [self._told(view, symptom, group, since) for group in ripe]
+                shared += [self.told(view, symptom, group, since) for group in ripe]
         return Correlation(shared, shows, braked if braked.any() else None, waits if waits.any() else None)
 
     def absorbs(self, incident: Incident, row: int, now: float) -> bool:
@@ -169,7 +174,8 @@ class Correlator:
             denied = self._switches & (2 * self._domains.count(answered) > self._domains.count(active))
         return denied
 
-    def _told(self, view: SiteView, symptom: Symptom, group: Group, since: Floats) -> Shared:
+    def told(self, view: SiteView, symptom: Symptom, group: Group, since: Floats) -> Shared:
+        """Return a shared cause as it is opened; `since` is when each row began to show it, UTC s, shape (n,)."""
         category, cause = CLASSES[symptom]
         names = [view.site.miners[row].id for row in group.rows[:NAMED].tolist()]
         evidence: Evidence = {
@@ -211,7 +217,7 @@ def _told_apart(view: SiteView, rows: NDArray[np.int64], now: float) -> tuple[Bo
     return dark, cut_off
 
 
-def _is_alone(view: SiteView, memory: Memory, rows: NDArray[np.int64]) -> Bools:
+def is_alone(view: SiteView, memory: Memory, rows: NDArray[np.int64]) -> Bools:
     """Return which of the rows have no incident, or one of their own in which nothing has been done; shape (n,)."""
     alone = np.zeros(len(view.reach), dtype=np.bool_)
     for row in rows.tolist():
@@ -222,7 +228,7 @@ def _is_alone(view: SiteView, memory: Memory, rows: NDArray[np.int64]) -> Bools:
 
 def explains_silence(incident: Incident) -> bool:
     """Whether it is a shared cause of silence: whatever a member shows until it is over is part of it."""
-    return bool(incident.domain) and (incident.category, incident.cause) in _CAUSES
+    return bool(incident.domain) and (incident.category, incident.cause) in _OF_SILENCE
 
 
 def lingers(incident: Incident, now: float) -> bool:

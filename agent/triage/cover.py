@@ -38,6 +38,8 @@ class Symptom(StrEnum):
     """Silent, and its outlets give hardly a watt."""
     UNREACHABLE = "unreachable"
     """Silent, and its outlets give what a working miner draws."""
+    ASLEEP = "asleep"
+    """It says that it was told to sleep, and nobody has announced it."""
     POOL = "pool"
     HOT = "hot"
     REJECTS = "rejects"
@@ -46,6 +48,7 @@ class Symptom(StrEnum):
 CAUSES: Mapping[Symptom, tuple[Kind, ...]] = {
     Symptom.DARK: (Kind.BREAKER, Kind.PDU, Kind.RACK, Kind.SITE),
     Symptom.UNREACHABLE: (Kind.SWITCH, Kind.SUBNET, Kind.SITE),
+    Symptom.ASLEEP: (Kind.RACK, Kind.PDU, Kind.SWITCH, Kind.SITE),
     Symptom.POOL: (Kind.POOL, Kind.SWITCH, Kind.SUBNET, Kind.SITE),
     Symptom.HOT: (Kind.LOOP, Kind.RACK, Kind.SITE),
     Symptom.REJECTS: (Kind.POOL, Kind.SWITCH),

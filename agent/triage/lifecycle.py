@@ -25,6 +25,8 @@ from agent.model.verdicts import Verdicts
 from agent.triage.correlate import CLASSES, Correlator, Shared, explains_silence, is_untouched, lingers
 from agent.triage.cover import Symptom
 from agent.triage.limits import TriageLimits
+from agent.triage.sleepers import braked as drowsy
+from agent.triage.sleepers import curtailed, joined, sleepers
 
 _FIRING = int(Health.FIRING)
 """As a plain number: numpy takes five times as long to compare with a member of an enumeration."""
@@ -75,6 +77,7 @@ class _Tick:
         reopened: incidents that this tick re-opens. worsened: shared ones that it gives another cause.
         shows: which rows show which symptom that a shared cause can have.
         taken: rows that a shared cause has been found for in this tick. waits: rows whose cause is about to be found.
+        asleep: rows that sleep though nobody has announced it; None for none.
     """
 
     view: SiteView
@@ -90,6 +93,7 @@ class _Tick:
     shows: Mapping[Symptom, Bools] = field(default_factory=dict)
     taken: set[int] = field(default_factory=set)
     waits: Bools | None = None
+    asleep: Bools | None = None
 
     def miner(self, row: int) -> MinerId:
         return self.view.site.miners[row].id
@@ -132,6 +136,13 @@ def triage(
     events: list[AnyEvent] = []
     seen = correlator.look(view, memory, tick.claims, now)
     tick.shows, tick.waits = seen.shows, seen.waits
+    tick.asleep = sleepers(view, memory)
+    braked = seen.braked
+    if tick.asleep is not None:
+        events.extend(joined(view, memory, correlator, tick.asleep, now))
+        seen.shared.extend(curtailed(view, memory, correlator, tick.asleep, now))
+        held = drowsy(view, correlator, tick.asleep, now)
+        braked = held if braked is None else braked | held
     for shared in seen.shared:
         events.extend(_share(tick, shared))
     for row, verdict in tick.claims.items():
@@ -140,7 +151,7 @@ def triage(
     for (category, domain), rows in tick.groups.items():
         events.append(_gather(tick, category, domain, rows))
     events.extend(_mitigated(tick))
-    return Triage(events, _recovered(tick), seen.braked)
+    return Triage(events, _recovered(tick), braked)
 
 
 def _share(tick: _Tick, shared: Shared) -> list[AnyEvent]:
@@ -283,8 +294,8 @@ def _mitigated(tick: _Tick) -> list[AnyEvent]:
         if incident.mitigated_at is not None:
             continue
         rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
-        if explains_silence(incident):
-            if sum(row in tick.claims for row in rows) <= (1 - MOSTLY) * len(rows):
+        if explains_silence(incident) or incident.cause is Reason.CURTAILED:
+            if sum(_shows(tick, incident, row) for row in rows) <= (1 - MOSTLY) * len(rows):
                 events.append(Mitigated(incident=incident.id))
             continue
         fires = [(row, v) for row in rows if (v := tick.firing.get((incident.category, row))) is not None]
@@ -305,11 +316,18 @@ def _recovered(tick: _Tick) -> frozenset[IncidentId]:
         row = rows.get(miner)
         if row is None:
             return False
-        if explains_silence(incident):
-            return row in tick.claims and not lingers(incident, tick.now)
+        if explains_silence(incident) or incident.cause is Reason.CURTAILED:
+            return _shows(tick, incident, row) and not lingers(incident, tick.now)
         return (incident.category, row) in tick.firing if incident.domain else row in tick.claims
 
     return frozenset(i.id for i in tick.memory.open_incidents if not any(ails(i, miner) for miner in i.members))
+
+
+def _shows(tick: _Tick, incident: Incident, row: int) -> bool:
+    """Whether a member still shows what a shared cause was named for: silence, or a sleep that nobody has announced."""
+    if incident.cause is Reason.CURTAILED:
+        return tick.asleep is not None and bool(tick.asleep[row])
+    return row in tick.claims
 
 
 def _did_not_hold(incident: Incident, verdict: Verdicts) -> bool:

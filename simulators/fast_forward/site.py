@@ -13,6 +13,7 @@ from simulators.fast_forward.firmware import PlantFirmware
 from simulators.fast_forward.itself import OwnGauges
 from simulators.fast_forward.polls import MinerPolls, Phase
 from simulators.fast_forward.pools import PoolProbes
+from simulators.fast_forward.sleepers import SleepQuestions
 from simulators.fast_forward.surroundings import Surroundings
 from simulators.plant.history import HistorySettings
 from simulators.plant.site import SitePlant
@@ -67,6 +68,7 @@ class ColumnFeed:
         names = [m.id for m in view.site.miners] + [p.id for p in view.site.pdus] + [s.id for s in view.site.switches]
         self._first_round_s = max(map(phase, names), default=0.0) * poll_s
         self._itself = OwnGauges(view, plant, epoch_s=epoch_s, period_s=poll_s)
+        self._sleepers = SleepQuestions(view, plant, epoch_s=epoch_s)
         self._pools = PoolProbes(view, plant, epoch_s=epoch_s)
         self._in_focus: list[MinerId] = []
         self._waiting: asyncio.Future[None] | None = None
@@ -140,6 +142,7 @@ class ColumnFeed:
                 self._rest.read(now)
                 self._cooling.read(now)
                 self._pools.look(now)
+                self._sleepers.look(now)
                 step += 1
 
     async def _wait_until(self, step_at: float) -> None:

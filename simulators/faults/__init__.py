@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from simulators.faults.curtailment import CURTAILMENT_FAULTS
 from simulators.faults.firmware import FIRMWARE_FAULTS, FLASHING_FAULTS
 from simulators.faults.host import HOST_FAULTS
 from simulators.faults.kind import FaultKind, Knob, On, miners_of
@@ -24,6 +25,7 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         HEAT_FAULTS,
         NETWORK_FAULTS,
         PDU_FAULTS,
+        CURTAILMENT_FAULTS,
         POOL_FAULTS,
         WORK_FAULTS,
         WIRE_FAULTS,

@@ -41,6 +41,8 @@ class On(StrEnum):
     """`cdu:c1-cdu`, a coolant unit"""
     SITE = "site"
     """`site:NAME`, the site itself, by its name"""
+    RACK = "rack"
+    """`rack:r1`, as the inventory names it"""
     IMAGE = "image"
     """`image:9f86d081…`, an allowed firmware image by its SHA-256"""
     SUBNET = "subnet"
@@ -115,6 +117,7 @@ class FaultKind:
         passes: it is over as soon as its miner is well again, though it is no incident.
         apart: how some of its miners come to be none of its, where it has the parameter `coverage`.
         lingers: what is broken stays so until somebody mends it, though its miner is well again meanwhile.
+        hands_off: nothing may be done to its miners while it lasts, but what takes load off them.
         remedy: the mildest verb that fixes it; POWER_OFF stands for the whole power cycle; None if nothing remote does.
         causes: the reasons a detector may truthfully give for it.
         does: what happens to the plant.
@@ -150,6 +153,7 @@ class FaultKind:
     remedies: Mapping[str, Verb | None] = field(default_factory=dict)
     passes: bool = False
     apart: Apart | None = None
+    hands_off: bool = False
     lingers: bool = False
 
     def remedy_for(self, params: Values) -> Verb | None:
@@ -309,7 +313,7 @@ def miners_of(site: Site, target: str, on: frozenset[On] = frozenset(On)) -> tup
         case On.SWITCH | On.PORT:
             ports = frozenset(ports_of(site, target))
             return tuple(miner.id for miner in site.miners if miner.port in ports)
-        case On.LOOP | On.CDU | On.SITE | On.SUBNET | On.HOST:
+        case On.LOOP | On.CDU | On.SITE | On.SUBNET | On.RACK | On.HOST:
             return _sharing(site, On(word), name)
         case On.IMAGE:
             if ImageId(name) not in site.image:
@@ -326,8 +330,15 @@ def _of_subnet(site: Site, name: str) -> tuple[MinerId, ...]:
     return found
 
 
+def _of_rack(site: Site, name: str) -> tuple[MinerId, ...]:
+    found = tuple(miner.id for miner in site.miners if miner.rack == name)
+    if not found:
+        raise PolicyError(f"the site has no rack {name!r} with miners: name one of its inventory")
+    return found
+
+
 def _sharing(site: Site, on: On, name: str) -> tuple[MinerId, ...]:
-    """Return the miners of a loop, a unit's loop, a subnet, the site, or of none; PolicyError if there is none such."""
+    """Return who is on a loop, a unit's loop, a subnet, in a rack, on the site; PolicyError if there is none such."""
     loop: str | None = name
     if on is On.HOST:
         if name != AGENT_HOST:
@@ -335,6 +346,8 @@ def _sharing(site: Site, on: On, name: str) -> tuple[MinerId, ...]:
         return ()
     if on is On.SUBNET:
         return _of_subnet(site, name)
+    if on is On.RACK:
+        return _of_rack(site, name)
     if on is On.SITE:
         if name != site.name:
             raise PolicyError(f"the site is called {site.name!r}; got {name!r}")

@@ -97,7 +97,8 @@ def _no_such_bank(site: Site, target: str, values: Values) -> Objection | None:
     return Objection("bank", want, f"{number(values, 'bank'):g}", "name a bank that the PDU has")
 
 
-def _corded_elsewhere(plant: SitePlant, _: str, miners: tuple[MinerId, ...], away: bool) -> None:
+def corded_elsewhere(plant: SitePlant, _: str, miners: tuple[MinerId, ...], away: bool) -> None:
+    """Have these miners' cords hang on what the fault does not reach, or where the inventory has them again."""
     outlets = [outlet for miner in miners for outlet in plant.site.miner(miner).outlets]
     (plant.power.elsewhere.update if away else plant.power.elsewhere.difference_update)(outlets)
 
@@ -125,7 +126,7 @@ PDU_FAULTS = (
         start=_cut,
         stop=_restore,
         knobs={COVERAGE: COVERS},
-        apart=_corded_elsewhere,
+        apart=corded_elsewhere,
     ),
     FaultKind(
         name="pdu.breaker_trip",
@@ -145,7 +146,7 @@ PDU_FAULTS = (
             ),
             COVERAGE: COVERS,
         },
-        apart=_corded_elsewhere,
+        apart=corded_elsewhere,
         hits=_behind,
         objects=_no_such_bank,
     ),

@@ -50,11 +50,12 @@ class MinerPlant(MinerParts):
             self._start_process(now)
         return True
 
-    def resume(self, now: float, *, restarts: bool = False) -> None:
+    def resume(self, now: float, *, restarts: bool = False, by_itself: bool = False) -> None:
         """Wake a sleeping miner, or have it start a new process; one that is too hot hashes once it is not."""
         self._clock.advance(now)
         if self.suspended:
-            self._journal.note(now, What.RESUME, miner=self.spec.id, healthy=self.healthy)
+            if not by_itself:
+                self._journal.note(now, What.RESUME, miner=self.spec.id, healthy=self.healthy)
             self._changed()
             self.suspended = False
             self.protection.share = (
@@ -65,7 +66,9 @@ class MinerPlant(MinerParts):
             else:
                 self._work(now)
 
-    def derate(self, now: float, share: float, *, restarts: bool = False, lasts: bool = True) -> bool:
+    def derate(
+        self, now: float, share: float, *, restarts: bool = False, lasts: bool = True, by_itself: bool = False
+    ) -> bool:
         """Have it run at that share of its rate; return whether that reached a living control board.
 
         Args:
@@ -73,6 +76,7 @@ class MinerPlant(MinerParts):
             share: 1 for in full.
             restarts: it starts a new process for that.
             lasts: it outlives the mining process.
+            by_itself: nobody is to blame for it.
         """
         self._clock.advance(now)
         if self.board is not Board.UP:
@@ -81,7 +85,8 @@ class MinerPlant(MinerParts):
             self._changed()
             slows = share < self.derated
             needless = slows and self._is_cool(now) and self.bad_shares < HIGH_REJECTS
-            self._journal.note(now, What.DERATE, miner=self.spec.id, healthy=needless)
+            if not by_itself:
+                self._journal.note(now, What.DERATE, miner=self.spec.id, healthy=needless)
             self._lasting_share = share if lasts else self._lasting_share
             self._be_derated(share)
             self.pool_changed(now)

@@ -10,6 +10,7 @@ from agent.model.topology import Site
 from simulators.plant.agent_host import AgentHostPlant
 from simulators.plant.clockwork import Clockwork
 from simulators.plant.cooling import CoolingPlant
+from simulators.plant.curtailer import Curtailer
 from simulators.plant.history import History, HistorySettings
 from simulators.plant.image import ImageShelf
 from simulators.plant.journal import Journal
@@ -33,6 +34,7 @@ class SitePlant:
         clockwork: what the plant will do by itself.
         history: the surroundings: blocks, share difficulties, shifts. weather: over the site.
         images: what the site's firmware images really are. host: the machine the agent runs on.
+        curtailer: who puts miners to sleep, and is not the agent.
     """
 
     def __init__(self, site: Site, *, seed: int, start_s: float = 0.0, history: HistorySettings | None = None) -> None:
@@ -67,6 +69,7 @@ class SitePlant:
         }
         self.cooling.start()
         self.power = PowerPlant(site, self.miners, self.clockwork, self.journal)
+        self.curtailer = Curtailer(self.miners, self.clockwork)
         self.network = NetworkPlant(site, self.miners, self.clockwork)
 
     @property

@@ -28,6 +28,9 @@ ROWS = {
     "proxy-times-out": 8,
     "pool-rejects": 9,
     "miner-rejects": 9,
+    "curtailed": 10,
+    "curtailed-unannounced": 10,
+    "outage": 11,
     "psu-dead": 14,
     "fan-lost": 19,
     "image-bad": 20,
@@ -44,6 +47,9 @@ ROWS = {
     "psu-hiccup": 32,
 }
 QUICK = [
+    "curtailed",
+    "curtailed-unannounced",
+    "outage",
     "switch-down",
     "own-way-out",
     "own-link-lost",

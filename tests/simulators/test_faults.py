@@ -188,7 +188,8 @@ def test_those_behind_a_pool_have_it_first_and_those_behind_a_switch_are_at_its_
         ("port:sw-1", "ports 1 to 48; got ''"),
         ("port:sw-1/49", "ports 1 to 48; got '49'"),
         ("port:sw-2/1", "no switch 'sw-2'"),
-        ("rack:r1", "of the form miner:…, pdu:…, outlet:…, pool:…, switch:…, port:…"),
+        ("rack:r1", "no rack 'r1'"),
+        ("shelf:r1", "of the form miner:…, pdu:…, outlet:…, pool:…, switch:…, port:…"),
     ],
 )
 def test_a_target_that_the_site_lacks_is_refused(target: str, message: str) -> None:

@@ -12,6 +12,7 @@ from agent.config.scenario.expect import read_expectations
 from agent.config.scenario.faults import read_faults
 from agent.config.scenario.generate import as_node, configuration, read_generated
 from agent.config.scenario.history import read_history
+from agent.config.scenario.orders import read_orders
 from agent.config.scenario.people import read_people
 from agent.config.scenario.plan import Catalogue, Scenario, TierName
 from agent.config.settings import Settings
@@ -21,7 +22,20 @@ from agent.config.yaml_source import parse_yaml
 from agent.model.errors import PolicyError
 from agent.model.guard import Mode
 
-KEYS = ("name", "seed", "duration", "tier", "site", "inventory", "agent", "history", "faults", "people", "expect")
+KEYS = (
+    "name",
+    "seed",
+    "duration",
+    "tier",
+    "site",
+    "inventory",
+    "agent",
+    "history",
+    "faults",
+    "people",
+    "orders",
+    "expect",
+)
 SITE_KEYS = ("generate", "inventory")
 MAX_SEED = 2**63 - 1
 SHORTEST_S = 10.0
@@ -65,6 +79,7 @@ def load_scenario(
     history = read_history(top)
     faults = read_faults(top, catalogue, site, span_s)
     people = read_people(top, site)
+    orders = read_orders(top, site, span_s)
     expect = read_expectations(top, catalogue, site, span_s)
     if problems or settings is None or duration_s is None:
         raise ConfigError(problems)
@@ -79,6 +94,7 @@ def load_scenario(
         expect=expect,
         history=history,
         people=people,
+        orders=orders,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from agent.config.errors import Place
 from agent.config.scenario.history import HistoryPlan
+from agent.config.scenario.orders import OrderPlan
 from agent.config.settings import Settings
 from agent.model.action import VERB_TRAITS, Risk, Verb
 from agent.model.ids import MinerId
@@ -262,6 +263,7 @@ class Scenario:
         duration_s: site time in s.
         history: what the site's surroundings do.
         people: how escalations are answered; the first that fits decides.
+        orders: what people tell the agent meanwhile.
         settings: the agent's, with the scenario's overrides; the mode is that of the simulation.
     """
 
@@ -275,3 +277,4 @@ class Scenario:
     expect: tuple[Expectation, ...]
     history: HistoryPlan
     people: tuple[AnswerPlan, ...]
+    orders: tuple[OrderPlan, ...]

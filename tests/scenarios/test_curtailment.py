@@ -1,0 +1,134 @@
+"""Curtailment from the device to the ledger: a sleep that nobody announced is asked about, an announced one let be."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agent.cli.scenario_run import EPOCH_S, Played, play_scenario, read_scenario
+from agent.config.errors import ConfigError
+from agent.config.scenario import TierName
+from agent.ledger.reader import read
+from agent.model.events import Actor, Closed, IncidentOpened, Intended, Judged, WindowEnded, WindowSet
+from agent.model.incident import Outcome, Phase, Reason
+
+NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
+TIERS = [TierName.FAST_FORWARD, TierName.MEMORY]
+SITE = f"site: {{generate: {{miners: 12, racks_per_container: 2, miners_per_pdu: 12, network: {NETWORK}}}}}"
+
+
+def play(folder: Path, tier: TierName, text: str, duration: str = "20m") -> tuple[Played, Path]:
+    path, ledger = folder / "scenario.yaml", folder / "ledger.sqlite3"
+    path.write_text(f"name: curtailment\nseed: 5\nduration: {duration}\n{SITE}\n{text}")
+    console = Console(file=io.StringIO())
+    return play_scenario(read_scenario(path, tier=tier), ledger, console=console, log=io.StringIO()), ledger
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_sleep_that_nobody_announced_is_one_question_and_the_answer_ends_it(tmp_path: Path, tier: TierName) -> None:
+    played, ledger = play(
+        tmp_path,
+        tier,
+        'orders:\n  - {at: 12m, curtail: "rack:r1", for: 1h}\n'
+        'faults:\n  - {at: 3m, kind: site.curtailed_unannounced, target: "rack:r1"}\n',
+    )
+    (incident,) = played.incidents
+    assert (incident.cause, incident.domain, len(incident.members)) == (Reason.CURTAILED, "rack:r1", 6)
+    assert incident.escalation_reason == "curtailed_by_whom"
+    assert incident.escalated_at is not None
+    assert incident.escalated_at - EPOCH_S < 3 * 60.0 + 240.0
+    assert incident.outcome is Outcome.HUMAN_RESOLVED
+    events = [record.event for record in read(ledger)]
+    assert not [e for e in events if isinstance(e, Intended | Judged)]
+    assert played.board["harm"]["actions_while_away"] == 0
+    assert played.board["detection"]["recall"] == played.board["detection"]["precision"] == 1.0
+
+
+def test_five_of_twelve_are_nobodys_curtailment_and_no_fault(tmp_path: Path) -> None:
+    played, _ = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        'faults:\n  - {at: 3m, kind: site.curtailed_unannounced, target: "rack:r1", coverage: 0.8}\n',
+    )
+    assert played.incidents == ()
+
+
+def test_a_schedule_announces_and_ends_by_itself_with_its_own_name_on_record(tmp_path: Path) -> None:
+    schedule = (
+        '{name: peak, scope: "rack:r1", begins: "00:05", ends: "00:15", timezone: UTC, to_percent: 50, days: [thu]}'
+    )
+    played, ledger = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        f"agent: {{expected: {{schedules: [{schedule}]}}}}\n"
+        'faults:\n  - {at: 5m, kind: site.curtailed, target: "rack:r1", for: 10m, to_percent: 50}\n',
+        "40m",
+    )
+    assert played.incidents == ()
+    said = [(r.actor, r.event) for r in read(ledger) if isinstance(r.event, WindowSet | WindowEnded)]
+    assert [(actor, type(event)) for actor, event in said] == [
+        (Actor.SCHEDULE, WindowSet),
+        (Actor.AGENT, WindowEnded),
+    ]
+    assert isinstance(said[0][1], WindowSet)
+    assert said[0][1].share == 0.5
+
+
+def test_an_incident_waits_while_its_miner_is_away_and_its_time_is_excused(tmp_path: Path) -> None:
+    """The hung miner is not cycled under people's hands, and mended when they are gone."""
+    played, ledger = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        'orders:\n  - {at: 4m30s, maintain: "miner:r1-01", for: 20m}\n'
+        'faults:\n  - {at: 3m, kind: miner.control_board_hung, target: "miner:r1-01"}\n',
+        "75m",
+    )
+    (incident,) = played.incidents
+    assert incident.outcome is Outcome.AUTO_RESOLVED
+    assert incident.excused_s == pytest.approx(20 * 60.0, abs=5.0)
+    acted = [r.at - EPOCH_S for r in read(ledger) if isinstance(r.event, Intended)]
+    assert acted
+    assert not [at for at in acted if 4.5 * 60.0 <= at < 24.5 * 60.0]
+    assert incident.runs == 2, "begun anew afterwards"
+    assert next(e for r in read(ledger) if isinstance(e := r.event, Closed)).excused_s == incident.excused_s
+
+
+def test_who_does_not_come_back_is_an_incident_of_its_own(tmp_path: Path) -> None:
+    """One of the rack is still asleep when all the others work again: nobody has woken it, or it does not wake."""
+    played, ledger = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        'agent: {triage: {restore_s: 60}}\norders:\n  - {at: 3m, curtail: "rack:r1", for: 10m}\n'
+        'faults:\n  - {at: 3m, kind: site.curtailed, target: "rack:r1", for: 10m}\n'
+        '  - {at: 4m, kind: site.curtailed, target: "miner:r1-03"}\n',
+        "50m",
+    )
+    (incident,) = played.incidents
+    assert incident.members == ("r1-03",)
+    assert incident.cause is Reason.NOT_HASHING
+    opened = next(r.at for r in read(ledger) if isinstance(r.event, IncidentOpened)) - EPOCH_S
+    assert 13 * 60.0 + 60.0 + 360.0 < opened < 13 * 60.0 + 60.0 + 900.0 + 600.0
+    assert incident.phase is not Phase.OPEN
+
+
+@pytest.mark.parametrize(
+    ("line", "want"),
+    [
+        ('{at: 1m, curtail: "rack:r9", for: 1h}', "matches none"),
+        ('{at: 1m, curtail: "rack:r1"}', "the key for"),
+        ('{at: 1m, maintain: "rack:r1", for: 13h}', "12h"),
+        ('{at: 1m, resume: "rack:r1", for: 1h}', "unknown key 'for'"),
+        ('{at: 1m, curtail: "rack:r1", maintain: "rack:r1", for: 1h}', "curtail and maintain"),
+        ('{at: 1m, curtail: "rack:r1", to_percent: 100, for: 1h}', "0 to 99"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused_with_its_place(tmp_path: Path, line: str, want: str) -> None:
+    path = tmp_path / "scenario.yaml"
+    path.write_text(f"duration: 10m\n{SITE}\norders:\n  - {line}\n")
+    with pytest.raises(ConfigError) as refused:
+        read_scenario(path)
+    told = "\n".join(f"{p.place}: {p.path} {p.expected} {p.got} {p.remedy}" for p in refused.value.problems)
+    assert want in told
+    assert ":4:" in told
