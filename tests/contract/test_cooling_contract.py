@@ -187,7 +187,7 @@ denied: [{register: 9, label: stop}]
         ("limits: [15, 60], scale: 0.1", "limits: [15, 60], scale: 0.01", "cannot tell whether"),
         ("limits: [15, 60], scale: 0.1", "limits: [15, 60], scale: 0.1, type: int32", "function: 16"),
         ("register: 5, limits: [0, 60]", "register: 65536, limits: [0, 60]", "no register"),
-        ("source: s", "source: s\nsource: t", "stands once"),
+        ("source: s", "source: s\nsource: t", "stands twice"),
         ("source: s", "source: s\npumps: {needed: 2, failed: [{register: 1}]}", "needed"),
         ("source: s", "source: s\nleak: [{register: 1, mask: 0}]", "can never be set"),
         ("source: s", "source: s\nspeed: 3", "speed"),

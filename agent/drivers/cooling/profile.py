@@ -20,17 +20,15 @@ raw is in `missing` or the value is outside `limits`. A flag is {function, regis
 bit of `mask` is or, where `equals` is given, when the masked value is that.
 """
 
-import importlib.resources
 import math
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
-import yaml
 
+from agent.drivers.profiles import Profiles
 from agent.model.errors import PolicyError
 
 Type = Literal["uint16", "int16", "uint32", "int32", "float32", "uint32_low_first", "int32_low_first"]
@@ -185,56 +183,6 @@ class Profile(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True,
         yield from self.alarms.values()
 
 
-def profile_names() -> list[str]:
-    """Return the names of the profiles that are installed, sorted."""
-    files = importlib.resources.files(__package__).joinpath("profiles").iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
-
-
-@cache
-def load_profile(name: str) -> Profile:
-    """Return the profile of that name; PolicyError if there is none (lists those there are) or it is not safe."""
-    if name not in profile_names():
-        raise PolicyError(f"no cooling profile named {name!r}: expected one of {', '.join(profile_names())}")
-    file = importlib.resources.files(__package__).joinpath("profiles", f"{name}.yaml")
-    profile = parse_profile(file.read_text(encoding="utf-8"), f"{name}.yaml")
-    if profile.name != name:
-        raise PolicyError(f"{name}.yaml: expected name: {name}, found {profile.name!r}: rename the file or the profile")
-    return profile
-
-
-def parse_profile(text: str, where: str) -> Profile:
-    """Read a profile from YAML text; PolicyError names `where` and everything that is wrong."""
-    try:
-        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that refuses duplicate keys
-        profile = msgspec.convert(raw, Profile)
-    except (yaml.YAMLError, msgspec.ValidationError) as problem:
-        raise PolicyError(f"{where}: {problem}") from problem
-    problems = [*_point_problems(profile), *_flag_problems(profile), *_write_problems(profile)]
-    if problems:
-        raise PolicyError(f"{where}: " + "; ".join(problems))
-    return profile
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML with text keys only, each once."""
-
-
-def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[str, Any]:
-    pairs: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node)
-        if not isinstance(key, str) or key in pairs:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"expected a text key that stands once, found {key!r}", key_node.start_mark
-            )
-        pairs[key] = loader.construct_object(value_node, deep=True)
-    return pairs
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 def _point_problems(profile: Profile) -> Iterator[str]:
     readings = {f"readings.{name}": point for name, point in profile.readings.points().items()}
     writes = {f"writes.{name}": point for name, point in profile.writes.points().items()}
@@ -288,3 +236,13 @@ def _write_problems(profile: Profile) -> Iterator[str]:
             yield f"writes.{name}: nothing reads it back; add readings.{back}"
         elif write is not None and read is not None and read.step > write.step + EXACT:
             yield f"readings.{back}: steps of {read.step:g} cannot tell whether {write.step:g} was written"
+
+
+def _problems(profile: Profile) -> Iterator[str]:
+    yield from _point_problems(profile)
+    yield from _flag_problems(profile)
+    yield from _write_problems(profile)
+
+
+_PROFILES = Profiles(__package__, "cooling", Profile, _problems)
+profile_names, load_profile, parse_profile = _PROFILES.names, _PROFILES.load, _PROFILES.parse

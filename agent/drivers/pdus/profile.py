@@ -24,15 +24,13 @@ A column is {oid, object, index}; `index` only where it differs from outlet_inde
 quoted: YAML 1.1 reads them as booleans otherwise.
 """
 
-import importlib.resources
 import re
 from collections.abc import Iterator
-from functools import cache
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
-import yaml
 
+from agent.drivers.profiles import Profiles
 from agent.model.errors import InvariantError, PolicyError
 from agent.model.telemetry import OutletState
 
@@ -223,61 +221,6 @@ class Profile(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True,
         return OutletState.UNKNOWN
 
 
-def profile_names() -> list[str]:
-    """Return the names of the profiles that are installed, sorted."""
-    files = importlib.resources.files(__package__).joinpath("profiles").iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
-
-
-@cache
-def load_profile(name: str) -> Profile:
-    """Return the profile of that name; PolicyError if there is none (lists those there are) or it is not safe."""
-    if name not in profile_names():
-        raise PolicyError(f"no PDU profile named {name!r}: expected one of {', '.join(profile_names())}")
-    file = importlib.resources.files(__package__).joinpath("profiles", f"{name}.yaml")
-    profile = parse_profile(file.read_text(encoding="utf-8"), f"{name}.yaml")
-    if profile.name != name:
-        raise PolicyError(f"{name}.yaml: expected name: {name}, found {profile.name!r}: rename the file or the profile")
-    return profile
-
-
-def parse_profile(text: str, where: str) -> Profile:
-    """Read a profile from YAML text; PolicyError names `where` and everything that is wrong."""
-    try:
-        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that refuses duplicate and boolean keys
-        profile = msgspec.convert(raw, Profile)
-    except (yaml.YAMLError, msgspec.ValidationError) as problem:
-        raise PolicyError(f"{where}: {problem}") from problem
-    problems = list(_problems(profile))
-    if problems:
-        raise PolicyError(f"{where}: " + "; ".join(problems))
-    return profile
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML with text keys only, each once."""
-
-
-def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[str, Any]:
-    pairs: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node)
-        if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(
-                None,
-                None,
-                f"expected a text key, found {key!r}: quote it ('on' and 'off' need it)",
-                key_node.start_mark,
-            )
-        if key in pairs:
-            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
-        pairs[key] = loader.construct_object(value_node, deep=True)
-    return pairs
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 def _problems(profile: Profile) -> Iterator[str]:
     codes = profile.state.codes
     if not codes.on or not codes.off:
@@ -342,3 +285,7 @@ def _columns(profile: Profile) -> Iterator[Column]:
 
 def _at_or_below(oid: str, root: str) -> bool:
     return oid == root or oid.startswith(f"{root}.")
+
+
+_PROFILES = Profiles(__package__, "PDU", Profile, _problems)
+profile_names, load_profile, parse_profile = _PROFILES.names, _PROFILES.load, _PROFILES.parse
