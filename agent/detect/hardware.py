@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.detect.screen import Rows, health, let_through
+from agent.detect.seen import rounded, whole
 from agent.model.columns import Bools, Floats, Ints
 from agent.model.incident import Category, Evidence, Reason
 from agent.model.site_view import SiteView
@@ -172,21 +173,13 @@ def parts_seen(view: SiteView, row: int) -> Evidence:
     """Return what a miner told last of its parts and of its rate, units in the keys; None where it never did."""
     hardware = view.hardware
     return {
-        "hashrate_th": _rounded(view.hashrate_th.value[row]),
-        "expected_th": _rounded(view.target_th()[row]),
-        "boards_up": _whole(view.boards_up.value[row]),
-        "boards": _whole(hardware.boards_most[row]) or None,
-        "chips_up": _whole(view.chips_up.value[row]),
-        "chips": _whole(hardware.chips_most[row]) or None,
-        "fan_min_rpm": _whole(view.fan_min_rpm.value[row]),
-        "chip_max_c": _rounded(view.chip_max_c.value[row]),
-        "hw_errors": _whole(view.hw_errors.value[row]),
+        "hashrate_th": rounded(view.hashrate_th.value[row]),
+        "expected_th": rounded(view.target_th()[row]),
+        "boards_up": whole(view.boards_up.value[row]),
+        "boards": whole(hardware.boards_most[row]) or None,
+        "chips_up": whole(view.chips_up.value[row]),
+        "chips": whole(hardware.chips_most[row]) or None,
+        "fan_min_rpm": whole(view.fan_min_rpm.value[row]),
+        "chip_max_c": rounded(view.chip_max_c.value[row]),
+        "hw_errors": whole(view.hw_errors.value[row]),
     }
-
-
-def _rounded(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 1)
-
-
-def _whole(value: float) -> int | None:
-    return None if np.isnan(value) else int(value)

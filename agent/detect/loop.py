@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.detect.heat import HeatWatch
+from agent.detect.seen import rounded, said
 from agent.model.columns import Bools, Floats
 from agent.model.incident import Category, Evidence, Health, Reason
 from agent.model.loops import DOMAIN, SAFE_K
@@ -256,18 +257,18 @@ class LoopEvidence:
         headroom_k: Floats = self._heat.headroom_k[members]
         return {
             "unit": view.site.cooling_units[unit].id,
-            "supply_c": _rounded(columns.supply_c.value[unit]),
-            "setpoint_c": _rounded(columns.setpoint_c.value[unit]),
-            "return_c": _rounded(columns.return_c.value[unit]),
-            "flow_lpm": _rounded(columns.flow_lpm.value[unit]),
+            "supply_c": rounded(columns.supply_c.value[unit]),
+            "setpoint_c": rounded(columns.setpoint_c.value[unit]),
+            "return_c": rounded(columns.return_c.value[unit]),
+            "flow_lpm": rounded(columns.flow_lpm.value[unit]),
             "design_flow_lpm": view.site.cooling_units[unit].design_flow_lpm,
-            "pumps_ok": _said(columns.pumps_ok.value[unit]),
-            "leak": _said(columns.leak.value[unit]),
+            "pumps_ok": said(columns.pumps_ok.value[unit]),
+            "leak": said(columns.leak.value[unit]),
             "alarms": ", ".join(columns.alarms[unit]),
-            "reading_age_s": _rounded(self._now - columns.read_at[unit]),
+            "reading_age_s": rounded(self._now - columns.read_at[unit]),
             "miners": int(members.sum()),
             "miners_hot": int((members & self._heat.hot).sum()),
-            "least_headroom_k": _rounded(np.nanmin(headroom_k) if not np.isnan(headroom_k).all() else np.nan),
+            "least_headroom_k": rounded(np.nanmin(headroom_k) if not np.isnan(headroom_k).all() else np.nan),
         }
 
 
@@ -275,11 +276,3 @@ def _wanted_c(view: SiteView) -> Floats:
     """Return the supply that each unit is to hold, in °C: its base where its setpoint was lowered below that."""
     wanted_c: Floats = np.fmax(view.cooling.setpoint_c.value, view.cooling.base_c)
     return wanted_c
-
-
-def _rounded(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 1)
-
-
-def _said(value: float) -> bool | None:
-    return None if np.isnan(value) else bool(value)

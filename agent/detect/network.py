@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.detect.screen import Rows, health
+from agent.detect.seen import rounded
 from agent.model.columns import Bools, Floats
 from agent.model.incident import Category, Evidence, Reason
 from agent.model.site_view import SiteView
@@ -220,10 +221,10 @@ class NetworkEvidence:
         told: Evidence = {
             "reach": Reach(int(view.reach[row])).name.lower(),
             "misses": int(view.misses[row]),
-            "silent_s": _rounded(miner.missing_s),
-            "draw_w": _rounded(draw_w[0]),
-            "nominal_w": _rounded(view.nominal_w[row]),
-            "outlets_age_s": _rounded(max((self._now - o.at for o in outlets), default=np.nan)),
+            "silent_s": rounded(miner.missing_s),
+            "draw_w": rounded(draw_w[0]),
+            "nominal_w": rounded(view.nominal_w[row]),
+            "outlets_age_s": rounded(max((self._now - o.at for o in outlets), default=np.nan)),
             "port": None if at is None else str(at),
             "usual_pvid": miner.usual_pvid,
         }
@@ -233,14 +234,10 @@ class NetworkEvidence:
             told |= {
                 "port_up": port.up,
                 "port_admin_up": port.admin_up,
-                "port_quiet_s": _rounded(port.quiet_s),
-                "port_age_s": _rounded(self._now - port.at),
+                "port_quiet_s": rounded(port.quiet_s),
+                "port_age_s": rounded(self._now - port.at),
                 "port_pvid": port.pvid,
                 "port_errors": None if np.isnan(errors) else int(errors),
                 "port_errors_per_s": None if np.isnan(error_rate) else round(error_rate, 2),
             }
         return told
-
-
-def _rounded(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 1)

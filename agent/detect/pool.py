@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.detect.screen import Rows, health, let_through
+from agent.detect.seen import rounded
 from agent.model.columns import Bools, Floats
 from agent.model.incident import Category, Evidence, Reason
 from agent.model.pool_book import POOL_FOREIGN, POOL_UNKNOWN
@@ -337,10 +338,10 @@ class PoolEvidence:
             "pool": pool_name(view, int(view.pool[row])),
             "pool_alive": None if np.isnan(alive) else bool(alive),
             "last_good_pool": pool_name(view, self.endpoint(row)),
-            "since_share_s": _rounded(self._now - view.accepted.grew_at[row], 1),
-            "expected_interval_s": _rounded(share_interval_s(view)[row], 2),
-            "shares_due": _rounded(self._due[row], 1),
-            "rate_share": _rounded(view.row(view.site.miners[row].id).rate_share, 3),
+            "since_share_s": rounded(self._now - view.accepted.grew_at[row]),
+            "expected_interval_s": rounded(share_interval_s(view)[row], 2),
+            "shares_due": rounded(self._due[row]),
+            "rate_share": rounded(view.row(view.site.miners[row].id).rate_share, 3),
         }
 
 
@@ -348,7 +349,3 @@ def _share_at(view: SiteView, rows: Rows) -> Floats:
     """Return when a share last came back to each row, accepted or rejected, in UTC s; NaN for never."""
     at: Floats = np.fmax(view.accepted.grew_at[rows], view.rejected.grew_at[rows])
     return at
-
-
-def _rounded(value: float, digits: int) -> float | None:
-    return None if np.isnan(value) else round(float(value), digits)

@@ -13,6 +13,7 @@ from agent.detect.firmware import FirmwareDetector
 from agent.detect.network import NetworkDetector
 from agent.detect.pool import no_pool
 from agent.detect.screen import Rows, health, let_through
+from agent.detect.seen import rounded
 from agent.model.columns import Bools, Floats, Ints
 from agent.model.incident import Category, Evidence, Reason
 from agent.model.site_view import SiteView
@@ -221,18 +222,14 @@ class StuckEvidence:
         return {
             "reach": Reach(int(view.reach[row])).name.lower(),
             "misses": int(view.misses[row]),
-            "hashrate_th": _rounded(view.hashrate_th.value[row]),
-            "expected_th": _rounded(view.target_th()[row]),
-            "since_share_s": _rounded(self._now - view.accepted.grew_at[row]),
-            "process_age_s": _rounded(view.elapsed_s.value[row]),
+            "hashrate_th": rounded(view.hashrate_th.value[row]),
+            "expected_th": rounded(view.target_th()[row]),
+            "since_share_s": rounded(self._now - view.accepted.grew_at[row]),
+            "process_age_s": rounded(view.elapsed_s.value[row]),
             "outlets": ", ".join(f"{o.outlet} {o.state.name.lower()} {_watts(o.power_w)}" for o in miner.outlets),
-            "outlets_age_s": _rounded(max((self._now - o.at for o in miner.outlets), default=np.nan)),
+            "outlets_age_s": rounded(max((self._now - o.at for o in miner.outlets), default=np.nan)),
             "port_up": miner.port.up if miner.port else None,
         }
-
-
-def _rounded(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 1)
 
 
 def _watts(power_w: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from agent.detect.heat import HeatWatch
 from agent.detect.loop import LoopDetector
+from agent.detect.seen import rounded
 from agent.model.columns import Bools, Floats
 from agent.model.incident import Category, Evidence, Health, Reason
 from agent.model.site_view import Expected, SiteView
@@ -111,18 +112,14 @@ class HeatEvidence:
         limits = view.site.miners[row].limits
         ratio = self._heat.rate_ratio(view, row, 120.0)
         return {
-            "chip_max_c": _rounded(view.chip_max_c.value[row]),
+            "chip_max_c": rounded(view.chip_max_c.value[row]),
             "chip_limit_c": limits.chip_c,
-            "board_max_c": _rounded(view.board_max_c.value[row]),
+            "board_max_c": rounded(view.board_max_c.value[row]),
             "board_limit_c": limits.board_c,
-            "inlet_c": _rounded(view.inlet_c.value[row]),
-            "fan_min_rpm": _rounded(view.fan_min_rpm.value[row]),
+            "inlet_c": rounded(view.inlet_c.value[row]),
+            "fan_min_rpm": rounded(view.fan_min_rpm.value[row]),
             "rate_share": None if ratio is None else round(ratio, 3),
             "codes": ", ".join(view.hardware.codes[row]) or None,
             "derated_to": round(float(view.derated[row]), 2),
-            "resistance_k_per_w": _rounded(self._heat.resistance_now(view, self._now)[row], 4),
+            "resistance_k_per_w": rounded(self._heat.resistance_now(view, self._now)[row], 4),
         }
-
-
-def _rounded(value: float, digits: int = 1) -> float | None:
-    return None if np.isnan(value) else round(float(value), digits)

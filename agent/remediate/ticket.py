@@ -6,6 +6,7 @@ Which miner and where it stands, what it told of its parts and when, what had be
 import math
 from collections.abc import Iterable
 
+from agent.detect.seen import rounded
 from agent.model.incident import Evidence, Incident, Reason
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
@@ -40,8 +41,8 @@ def ticket(view: SiteView, memory: Memory, incident: Incident, now: float) -> Ev
         **_place(miner),
         **_parts(view, row),
         "told_s": None if math.isnan(told_s) else round(told_s, 1),
-        "uptime_s": _rounded(view.elapsed_s.value[row]),
-        "power_w": _rounded(view.power_w.value[row]),
+        "uptime_s": rounded(view.elapsed_s.value[row]),
+        "power_w": rounded(view.power_w.value[row]),
         **_history(memory, incident),
         **({} if (doubt := memory.doubts(incident.id)) is None else doubt.evidence),
     }
@@ -96,10 +97,6 @@ def _history(memory: Memory, incident: Incident) -> Evidence:
         how = earlier.escalation_reason or earlier.outcome
         told[f"earlier_{place}"] = f"{earlier.id} {earlier.category} {earlier.cause}: {how}; done: {done}"
     return told
-
-
-def _rounded(value: float) -> float | None:
-    return None if math.isnan(value) else round(float(value), 1)
 
 
 def _text(text: str) -> str:
