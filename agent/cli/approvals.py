@@ -13,7 +13,7 @@ from agent.cli.options import ledger_options, ledger_path, wall_clock_s
 from agent.ledger.queries import fold
 from agent.ledger.reader import read
 from agent.report.table import Table, show, write_json
-from agent.report.text import NOTHING, instant, pairs
+from agent.report.text import instant
 
 
 @click.group("approvals")
@@ -108,17 +108,8 @@ def _told(answered: Question, *, as_json: bool) -> None:
 
 def _listing(found: tuple[Question, ...], notes: list[str]) -> Table:
     rows = [
-        (
-            q.id,
-            q.incident,
-            q.cause,
-            q.action,
-            q.risk,
-            instant(q.expires_at),
-            f"{q.standing}{f' ({q.why})' if q.why else ''}",
-            pairs(q.evidence) or NOTHING,
-        )
+        (q.id, q.incident, q.action, instant(q.expires_at), f"{q.standing}{f': {q.why}' if q.why else ''}")
         for q in found
     ]
-    headers = ("approval", "incident", "cause", "action", "risk", "until", "stands", "evidence")
-    return Table("", headers, rows, notes=tuple(notes))
+    headers = ("approval", "incident", "action", "until", "stands")
+    return Table("", headers, rows, notes=("why it is wanted: terrahash explain INCIDENT", *notes))

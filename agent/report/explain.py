@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from agent.model.events import (
+    AnyEvent,
     ApprovalAsked,
     ApprovalDenied,
     ApprovalGiven,
@@ -108,7 +109,7 @@ def explain(
     start = incident.detected_at
 
     def lines(*kinds: type) -> tuple[Line, ...]:
-        return tuple(Line(r.at - start, tell(r.event)) for r in records if isinstance(r.event, kinds))
+        return tuple(Line(r.at - start, tell(_bare(r.event))) for r in records if isinstance(r.event, kinds))
 
     return Explanation(
         incident=incident.id,
@@ -125,7 +126,7 @@ def explain(
         classes=lines(IncidentReclassified, IncidentUpdated, IncidentRelapsed, IncidentAbsorbed),
         chosen=tuple(_chosen(records, start, meanings or {})),
         guards=tuple(_verdicts(records, start, gates)),
-        people=tuple(_people(records, start)),
+        people=lines(ApprovalAsked, ApprovalGiven, ApprovalDenied),
         done=tuple(
             Line(r.at - start, f"{words_of(r.event.action)}: {r.event.result}{_bracketed(r.event.detail)}")
             for r in records
@@ -140,8 +141,7 @@ def page(told: Explanation) -> Iterator[str]:
     yield from _wrapped(f"{told.incident}: {told.category}, {told.cause}{where}, severity {told.severity}", "")
     yield from _wrapped(f"{named(told.miners) or OWN}; detected {instant(told.detected_at)}; {told.state}", "")
     yield from _evidence("Seen when it was decided", told.seen)
-    weighed = told.weighed or ("it befell one device alone, or its detector names what is shared",)
-    yield from _section("Causes weighed, by likelihood against chance", weighed)
+    yield from _section("Causes weighed, by likelihood against chance", _causes(told))
     if told.classes:
         yield from _section("Taken for", map(_line, told.classes))
     yield from _section("Chosen", map(_line, told.chosen))
@@ -216,16 +216,6 @@ def _chosen(records: Sequence[Record], start: float, meanings: Meanings) -> Iter
             yield Line(record.at - start, f"{told}: {why}" if why else told)
 
 
-def _people(records: Sequence[Record], start: float) -> Iterator[Line]:
-    for record in records:
-        event = record.event
-        if isinstance(event, ApprovalAsked):
-            # What was seen stands above.
-            event = msgspec.structs.replace(event, evidence={})
-        if isinstance(event, ApprovalAsked | ApprovalGiven | ApprovalDenied):
-            yield Line(record.at - start, tell(event))
-
-
 def _verdicts(records: Sequence[Record], start: float, gates: Sequence[str]) -> Iterator[Verdicts]:
     for record in records:
         event = record.event
@@ -255,6 +245,17 @@ def _guards(told: Verdicts) -> Iterator[str]:
             yield from _wrapped(f"{gate}: {verdict}{until}", deep)
     if unasked:
         yield from _wrapped(f"not asked then: {', '.join(unasked)}", deep)
+
+
+def _causes(told: Explanation) -> list[str]:
+    if told.weighed:
+        return [f"{told.weighed[0]}: chosen", *told.weighed[1:]]
+    return [f"none: its detector names what is shared, {told.domain}" if told.domain else "none: one device alone"]
+
+
+def _bare(event: AnyEvent) -> AnyEvent:
+    """Return the event without its evidence: what was seen stands in a section of its own."""
+    return msgspec.structs.replace(event, evidence={}) if hasattr(event, "evidence") else event
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:

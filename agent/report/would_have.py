@@ -11,7 +11,7 @@ from agent.model.ids import IncidentId
 from agent.model.incident import Outcome
 from agent.report.figures import Rate
 from agent.report.table import Table
-from agent.report.text import NOTHING, duration, instant, percent
+from agent.report.text import NOTHING, duration, percent
 from agent.report.timeline import words_of
 
 NEEDLESS_S = 300.0
@@ -98,8 +98,6 @@ def tables(cases: Sequence[WouldHave]) -> list[Table]:
     rows = [
         (
             case.incident,
-            instant(case.detected_at),
-            case.cause,
             words_of(case.action),
             duration(case.decided_at - case.detected_at),
             case.outcome.value,
@@ -109,12 +107,13 @@ def tables(cases: Sequence[WouldHave]) -> list[Table]:
         for case in cases
     ]
     rate = needed(cases)
-    note = (
-        f"{len(cases)} actions kept back by mode observe; {rate.hits} of {rate.of} needed ({percent(rate.value)}): "
-        f"the symptom lasted {duration(NEEDLESS_S)} or more after the decision"
+    number = f"{len(cases)} action{'' if len(cases) == 1 else 's'}"
+    notes = (
+        f"{number} kept back by mode observe; {rate.hits} of {rate.of} needed ({percent(rate.value)})",
+        f"needed: the symptom lasted {duration(NEEDLESS_S)} or more after the decision",
     )
-    headers = ("incident", "detected", "cause", "would have", "after", "ended", "cleared after", "needed")
-    return [Table("", headers, rows, frozenset(("after", "cleared after")), (note,))]
+    headers = ("incident", "would have", "after", "ended", "well after", "needed")
+    return [Table("", headers, rows, frozenset(("after", "well after")), notes)]
 
 
 def as_json(cases: Sequence[WouldHave]) -> list[Mapping[str, Any]]:

@@ -60,6 +60,9 @@ def test_the_shared_causes_are_listed_with_their_scores() -> None:
     explanation = told([opened])
     assert explanation.weighed == tuple(shared.split("; "))
     assert explanation.seen == {"miners": 12}
+    lines = list(page(explanation))
+    assert "  switch:sw-1 +41.2 (12 of 12): chosen" in lines
+    assert "  rack:r1 +3.9 (12 of 24)" in lines
 
 
 def test_what_was_seen_is_what_it_was_decided_on_and_the_proof_what_came_of_it() -> None:
