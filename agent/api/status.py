@@ -22,10 +22,12 @@ class Status(msgspec.Struct, frozen=True):
         started_at, stopped_at: UTC s of its last start and of the stop in order after it; None where there was none.
         ticks: how often it has decided since it came up; None while it does not run.
         held: why a person told it to keep its hands off; None while it may act.
+        trouble: the open incident of the agent itself and what it is seen as; None where there is none.
         incidents, escalated: how many are open, and with how many of those a person was asked.
         approvals: actions that people are asked to confirm.
         in_flight: actions whose outcome is not known yet.
         duties: outlets that it has switched off and still has to switch on.
+        untold: notices that have not reached everybody who is to hear of them.
     """
 
     running: bool
@@ -36,17 +38,19 @@ class Status(msgspec.Struct, frozen=True):
     stopped_at: float | None
     ticks: int | None
     held: str | None
+    trouble: str | None
     incidents: int
     escalated: int
     approvals: int
     in_flight: int
     duties: int
+    untold: int
 
 
 def status_of(memory: Memory, now: float, *, ticks: int | None) -> Status:
     """Return how an agent with that memory stands at `now` (UTC s); `ticks` is None for one that does not run."""
     event, at = (None, None) if memory.started is None else memory.started
-    still_open = memory.open_incidents
+    still_open, own = memory.open_incidents, memory.own_incident
     return Status(
         running=ticks is not None,
         version=None if event is None else event.version,
@@ -56,6 +60,7 @@ def status_of(memory: Memory, now: float, *, ticks: int | None) -> Status:
         stopped_at=memory.stopped_at,
         ticks=ticks,
         held=memory.held,
+        trouble=None if own is None or not own.is_open else f"{own.id}, {own.cause}",
         incidents=len(still_open),
         escalated=sum(incident.phase is Phase.ESCALATED for incident in still_open),
         approvals=sum(
@@ -64,6 +69,7 @@ def status_of(memory: Memory, now: float, *, ticks: int | None) -> Status:
         ),
         in_flight=len(memory.flying),
         duties=len(memory.duties),
+        untold=len(memory.notices),
     )
 
 

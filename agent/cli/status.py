@@ -36,6 +36,14 @@ def status_command(ctx: click.Context, *, ledger: Path | None, config: Path | No
         ctx.exit(1)
 
 
+def _may_act(found: Status) -> str:
+    if found.held is not None:
+        return f"held: {found.held}"
+    if found.trouble is not None:
+        return f"holds, for something of its own is wrong: {found.trouble}"
+    return "yes, within its trust and its guards"
+
+
 def _table(found: Status, notes: list[str]) -> Table:
     asked = f", of which {found.escalated} wait for a person" if found.escalated else ""
     rows = [
@@ -43,7 +51,7 @@ def _table(found: Status, notes: list[str]) -> Table:
         ("site", f"{found.site or NOTHING}{' (simulated)' if found.simulated else ''}"),
         ("version", found.version or NOTHING),
         ("started", instant(found.started_at)),
-        ("may act", "yes, within its trust and its guards" if found.held is None else f"held: {found.held}"),
+        ("may act", _may_act(found)),
         ("incidents", f"{found.incidents} open{asked}"),
         (
             "asks",
@@ -51,6 +59,7 @@ def _table(found: Status, notes: list[str]) -> Table:
         ),
         ("in flight", f"{found.in_flight} actions"),
         ("owed", f"{found.duties} outlets to be switched on again"),
+        ("untold", f"{found.untold} notices"),
     ]
     if found.stopped_at is not None and not found.running:
         rows.insert(4, ("stopped", instant(found.stopped_at)))

@@ -13,10 +13,13 @@ from agent.model.events import (
     StormBegan,
 )
 from agent.model.ids import ApprovalId, IncidentId
-from agent.model.incident import LOGS, Evidence
+from agent.model.incident import LOGS, Evidence, Incident
 from agent.model.memory import Memory
 from agent.model.notice import Topic
 from agent.notify.channels import Channel
+
+FLICKERS_S = 600.0
+"""Trouble of the agent's own that comes back sooner is the same that was told already."""
 
 
 class _Told(NamedTuple):
@@ -65,7 +68,11 @@ def _told(events: Sequence[AnyEvent], memory: Memory) -> Iterator[_Told]:
                 yield _Told(Topic.STORM, None, {}, ill=event.ill)
             case IncidentOpened() if not event.members:
                 yield _Told(Topic.OWN, event.incident, event.evidence)
-            case IncidentRelapsed() if own is not None and event.incident == own.id:
+            case IncidentRelapsed() if own is not None and event.incident == own.id and not _flickers(own, event):
                 yield _Told(Topic.OWN, event.incident, event.evidence)
             case _:
                 pass
+
+
+def _flickers(own: Incident, event: IncidentRelapsed) -> bool:
+    return own.resolved_at is not None and event.detected_at - own.resolved_at < FLICKERS_S

@@ -20,7 +20,7 @@ from agent.model.events import (
 )
 from agent.model.ids import ApprovalId, ChannelId, IncidentId, MinerId
 from agent.model.incident import Category, Outcome, Reason, Severity
-from agent.notify.due import due
+from agent.notify.due import FLICKERS_S, due
 from agent.notify.message import BODY_CHARS, TITLE_CHARS, Message, compose
 from tests.factory import EPOCH
 from tests.ledger.builder import Story
@@ -119,9 +119,10 @@ def test_what_is_over_by_now_is_said_to_be() -> None:
 
 def test_each_state_is_told_once() -> None:
     story = told(OWN)
-    relapse = IncidentRelapsed(incident=OWN.incident, cause=OWN.cause, detected_at=EPOCH, evidence={})
-    story.tell(Closed(incident=OWN.incident, outcome=Outcome.SELF_RECOVERED), EPOCH + 30.0)
-    assert list(told(relapse, story=story).state.notices) == ["no-000001", "no-000002"]
+    for well_s, numbers in ((60.0, ["no-000001"]), (FLICKERS_S, ["no-000001", "no-000002"])):
+        story.tell(Closed(incident=OWN.incident, outcome=Outcome.SELF_RECOVERED), EPOCH)
+        again = IncidentRelapsed(incident=OWN.incident, cause=OWN.cause, detected_at=EPOCH + well_s, evidence={})
+        assert list(told(again, story=story).state.notices) == numbers
     for channel in (HOOK, APPRISE):
         settled = NoticeSettled(notices=tuple(story.state.notices), channel=channel.id, delivered=True, tries=1)
         story.tell(settled, EPOCH + 60.0)

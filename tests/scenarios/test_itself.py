@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from agent.api.status import status_of
 from agent.cli.scenario_run import Played, play_scenario, read_scenario, shipped
 from agent.config.scenario import TierName
 from agent.ledger.reader import read
@@ -87,6 +88,7 @@ def test_an_outlet_that_is_off_when_the_trouble_begins_goes_on_again(tmp_path: P
         own = bench.agent.memory.own_incident
         assert own is not None
         assert own.is_open
+        assert status_of(bench.agent.memory, bench.agent.now(), ticks=1).trouble == f"{own.id}, own_clock"
         await bench.run(30.0)
 
     bench = act_out(tmp_path, configuration([(HUNG, 1)]), story)
