@@ -59,8 +59,9 @@ def _table(found: Status, notes: list[str]) -> Table:
         ),
         ("in flight", f"{found.in_flight} actions"),
         ("owed", f"{found.duties} outlets to be switched on again"),
-        ("untold", f"{found.untold} notices"),
     ]
+    if found.untold:
+        rows.append(("untold", f"{found.untold} notices have not reached everybody"))
     if found.stopped_at is not None and not found.running:
         rows.insert(4, ("stopped", instant(found.stopped_at)))
     return Table("", ("", ""), rows, notes=tuple(notes))
