@@ -45,6 +45,24 @@ def moved(number: int, submitter: int = 0) -> Moved:
     )
 
 
+async def test_a_proof_is_a_real_write_that_leaves_no_trace(ledger: Ledger, path: Path) -> None:
+    before = await ledger.append(LIFE[:4])
+    log = path.with_name(f"{path.name}-wal")
+    for _ in range(3):
+        written = log.stat().st_size
+        await ledger.append([])
+        assert log.stat().st_size == written, "an append of nothing writes nothing, so it proves no disk"
+        await ledger.prove()
+        assert log.stat().st_size > written
+    assert list(ledger.records()) == before
+    after = await ledger.append([moved(1)])
+    assert [record.seq for record in after] == [5]
+    await ledger.close()
+    assert isinstance(audit(path), Sound)
+    with pytest.raises(LedgerError, match="closed"):
+        await ledger.prove()
+
+
 async def test_what_is_appended_is_read_back_after_reopening(ledger: Ledger, path: Path) -> None:
     first = await ledger.append(LIFE[:4])
     second = await ledger.append(LIFE[4:], Actor.OPERATOR)
