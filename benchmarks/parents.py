@@ -218,7 +218,7 @@ def wrongs(cause: Cause, domain: str, played: Played, told: list[tuple[float, Ve
     single = {(f.category, m) for f in played.faults if f is not fault for m in f.miners}
     named = [i for i in played.incidents if i.domain and i.outcome is not Outcome.SUPPRESSED]
     # Miners that lose the same pool by faults of their own are an incident of that pool, and none of this cause.
-    parents = [i for i in named if not all((i.category, m) in single for m in i.members)]
+    parents = [i for i in named if i.is_own or not all((i.category, m) in single for m in i.members)]
     if len(parents) != 1:
         yield f"{len(parents)} parents"
     for parent in parents[:1]:
