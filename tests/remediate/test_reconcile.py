@@ -3,12 +3,14 @@
 import pytest
 
 from agent.model.action import Result, Verb
-from agent.model.events import Escalated
-from agent.model.incident import Outcome, Phase
+from agent.model.events import Closed, Escalated, IncidentRelapsed
+from agent.model.incident import Outcome, Phase, Reason
 from agent.model.playbook import Situation
 from agent.model.site_view import SiteView
 from agent.remediate import duty
+from agent.remediate.machine import Table
 from agent.remediate.reconcile import DEFERRED_S, Close, HandOver, Hold, Perform, outcome, reconcile
+from playbooks.hot_miner import PLAYBOOK as HOT_MINER
 from tests.bench import TABLES
 from tests.factory import EPOCH, site
 from tests.ledger.builder import INCIDENT, Story
@@ -50,6 +52,24 @@ def test_an_escalated_incident_ends_when_its_symptom_does() -> None:
     asked = story().tell(Escalated(incident=INCIDENT, reason="x", tried=(), evidence={}), EPOCH + 1.0)
     assert isinstance(reconcile(situation(asked, EPOCH + 2.0), TABLE), Hold)
     assert reconcile(situation(asked, EPOCH + 2.0, recovered=True), TABLE) == Close(Outcome.HUMAN_RESOLVED)
+
+
+def test_what_a_run_leaves_to_a_person_is_no_escalation_and_is_forgotten_when_it_relapses() -> None:
+    hot = Table(HOT_MINER)
+    told = Story().opened().running("resolved_derated", fingerprint=hot.fingerprint)
+    told.intended(Verb.DERATE, EPOCH).settled(Verb.DERATE, EPOCH + 1.0, to_state="resolved_derated")
+    close = reconcile(situation(told, EPOCH + 2.0, recovered=True), hot)
+    assert close == Close(Outcome.AUTO_RESOLVED, "clean_or_mend_fan")
+    told.tell(Closed(incident=INCIDENT, outcome=close.outcome, leaves=close.leaves), EPOCH + 3.0)
+    incident = told.state.incidents[INCIDENT]
+    assert (incident.outcome, incident.leaves, incident.escalated_at) == (
+        Outcome.AUTO_RESOLVED,
+        "clean_or_mend_fan",
+        None,
+    )
+    again = IncidentRelapsed(incident=INCIDENT, cause=Reason.OVERHEATED, detected_at=EPOCH + 9.0, evidence={})
+    told.tell(again, EPOCH + 9.0)
+    assert told.state.incidents[INCIDENT].leaves == ""
 
 
 @pytest.mark.parametrize(
