@@ -22,6 +22,8 @@ ANSWER_S: Final = 1.0
 """How long a router is waited for, each way of asking."""
 ASKED_PORT: Final = 53
 """Most routers serve names to their network; those that do not refuse."""
+NET: Final = "proc/self/net"
+"""The kernel's tables by the way that a service which sees nothing but processes under /proc has too."""
 FILE_LIMIT: Final = 262_144
 """Characters that are read of a kernel's table."""
 
@@ -85,7 +87,7 @@ class ThisHost:
 
     def _routes(self) -> list[_Route]:
         routes = []
-        for line in self._read("proc/net/route").splitlines()[1:]:
+        for line in self._read(f"{NET}/route").splitlines()[1:]:
             with contextlib.suppress(ValueError):
                 name, to, router, flags, _, _, metric, mask, *_ = line.split()
                 if int(flags, 16) & _UP:
@@ -114,7 +116,7 @@ class ThisHost:
 
     def _is_confirmed(self, router: str) -> bool:
         """Tell whether the kernel knows the router's hardware address; it forgets one that answers no ARP."""
-        entries = (line.split() for line in self._read("proc/net/arp").splitlines()[1:])
+        entries = (line.split() for line in self._read(f"{NET}/arp").splitlines()[1:])
         return any(e[0] == router and int(e[2], 16) & _CONFIRMED for e in entries if len(e) > 3)
 
     def _read(self, name: str) -> str:

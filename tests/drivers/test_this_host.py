@@ -15,8 +15,8 @@ DEVICES = ("10.20.1.1", "10.20.1.2", "10.20.9.1", "pdu.example.net")
 
 
 def kernel(root: Path, routes: str = HEAD + WAN + LAN, **carriers: str) -> Path:
-    (root / "proc/net").mkdir(parents=True, exist_ok=True)
-    (root / "proc/net/route").write_text(routes)
+    (root / "proc/self/net").mkdir(parents=True, exist_ok=True)
+    (root / "proc/self/net/route").write_text(routes)
     for name, carrier in carriers.items():
         (root / "sys/class/net" / name).mkdir(parents=True, exist_ok=True)
         (root / "sys/class/net" / name / "carrier").write_text(carrier)
@@ -57,5 +57,7 @@ async def test_one_that_drops_what_it_is_asked_is_known_by_its_hardware_address(
     seen = host(kernel(tmp_path, eth1="1\n"))
     line = "10.20.0.1  0x1  {}  00:11:22:33:44:55  *  eth1\n"
     for flags, confirmed in (("0x2", True), ("0x0", False)):
-        (tmp_path / "proc/net/arp").write_text("IP address HW type Flags HW address Mask Device\n" + line.format(flags))
+        (tmp_path / "proc/self/net/arp").write_text(
+            "IP address HW type Flags HW address Mask Device\n" + line.format(flags)
+        )
         assert seen._is_confirmed("10.20.0.1") is confirmed
