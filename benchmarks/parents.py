@@ -42,11 +42,11 @@ CURTAILABLE = ["site:generated", *(f"switch:c{k}-sw" for k in (1, 2)), *(f"rack:
 BACKGROUND = "1.0/miner/day"
 """Faults of single miners besides: fifty times what a bad site has (facts "detection", section 3)."""
 
-FAULT_AT_S = 240.0
+FAULT_AT_S = 150.0
 SPREAD_S = 60
 WINDOW_S = 120.0
-WINDOWS_A_RUN = 150
-"""Five hours: the site's cadence is that of short runs."""
+WINDOWS_A_RUN = 720
+"""A day, at the cadence of long runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Cause:
     reasons: frozenset[Reason]
     playbook: str | None
     lasts: str = "6m"
-    minutes: int = 12
+    minutes: int = 10
     site: Mapping[str, object] = field(default_factory=dict)
     covers: bool = True
 
