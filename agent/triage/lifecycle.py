@@ -45,7 +45,8 @@ _WORSE = frozenset(
 """Causes that may turn into another one though miners share them and a person was asked: of this he was not told."""
 
 MOSTLY = 0.9
-"""A shared cause has no effect any more when so many of its miners are well."""
+"""A shared cause has no effect any more when so many of its miners are well, or all but one: behind a breaker of three
+a supply that died of it is its own."""
 
 _CRITICAL = frozenset({Reason.FOREIGN_POOL, Reason.OVERTEMP_CUT_OUT, Reason.COOLING_LOST})
 """Who works for strangers, who stopped for its safety, and who is not cooled, whatever its share of the hashrate."""
@@ -295,7 +296,7 @@ def _mitigated(tick: _Tick) -> list[AnyEvent]:
             continue
         rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
         if explains_silence(incident) or incident.cause is Reason.CURTAILED:
-            if sum(_shows(tick, incident, row) for row in rows) <= (1 - MOSTLY) * len(rows):
+            if sum(_shows(tick, incident, row) for row in rows) <= max(1, (1 - MOSTLY) * len(rows)):
                 events.append(Mitigated(incident=incident.id))
             continue
         fires = [(row, v) for row in rows if (v := tick.firing.get((incident.category, row))) is not None]

@@ -15,6 +15,7 @@ from agent.model.events import Intended
 from agent.model.incident import Category, Outcome, Reason
 
 NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
+SUBNET = NETWORK.replace("0.0/16", "0.0/24")
 TIERS = [TierName.FAST_FORWARD, TierName.MEMORY]
 
 SITE = f"site: {{generate: {{miners: 48, racks_per_container: 2, miners_per_pdu: 12, network: {NETWORK}}}}}"
@@ -34,6 +35,8 @@ def play(folder: Path, tier: TierName, faults: str, duration: str = "45m") -> tu
         ('kind: pdu.dark, target: "pdu:c1-p2"', ("pdu:c1-p2", Reason.POWER_LOST, 12)),
         ('kind: pdu.breaker_trip, target: "pdu:c1-p3", bank: 2', ("breaker:c1-p3:bank2", Reason.POWER_LOST, 3)),
         ('kind: network.switch_down, target: "switch:c1-sw"', ("switch:c1-sw", Reason.CUT_OFF, 48)),
+        (f'kind: network.subnet_down, target: "subnet:{SUBNET}"', (f"subnet:{SUBNET}", Reason.CUT_OFF, 48)),
+        ('kind: network.core_down, target: "site:generated"', ("switch:c1-sw", Reason.CUT_OFF, 48)),
     ],
 )
 def test_it_is_one_incident_and_nothing_is_done_to_its_miners(

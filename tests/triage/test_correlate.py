@@ -250,6 +250,22 @@ def test_what_a_member_still_shows_long_after_is_its_own(world: World) -> None:
     assert world.tick(1.0).recovered == {parent.id}
 
 
+def test_one_of_three_that_stays_ill_is_its_own_in_the_end(world: World) -> None:
+    world.fall_silent((0, 1, 2), power_w=0.0, link=False)
+    world.tick()
+    world.tick(HOLD_S)
+    (parent,) = world.state.open_incidents
+    world.answer((0,))
+    assert world.tick(300.0).events == []
+    world.answer((1,))
+    assert [type(event) for event in world.tick(10.0).events] == [Mitigated]
+    assert world.tick(LINGER_S).recovered == {parent.id}
+    world.apply(Closed(incident=parent.id, outcome=Outcome.HUMAN_RESOLVED))
+    (alone,) = world.tick(2.0).events
+    assert isinstance(alone, IncidentOpened)
+    assert (alone.members, alone.domain) == (("m3",), "")
+
+
 def test_power_that_goes_again_within_the_hour_is_the_same_incident(world: World) -> None:
     world.fall_silent((0, 1, 2), power_w=0.0, link=False)
     world.tick()
