@@ -20,7 +20,7 @@ from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Verdicts
 from agent.model.wiring import drawn, switched_off, wiring
-from agent.triage.cover import Cover, Group, Symptom
+from agent.triage.cover import BRAKE_AT, Cover, Group, Symptom
 
 HOLD_S = 60.0
 """From the symptoms until their shared cause is named: three polls of 10 s, and their jitter. Counted from when half of
@@ -47,6 +47,10 @@ QUIET_S = 20.0
 
 UNREAD_S = 30.0
 """The PDU of a silent miner is read within seconds; one that was not read for so long does not answer."""
+
+SHARED_SHARE = 0.05
+"""So large a part of a pool's miners do not lose it each by itself: twelve of 240 in ten minutes, at one failure a
+miner-day of which a sixth are the pool's, come once in ages."""
 
 NAMED = 5
 """Members that the evidence names."""
@@ -147,6 +151,17 @@ class Correlator:
                 shared += [self.told(view, symptom, group, since) for group in ripe]
         return Correlation(shared, shows, braked if braked.any() else None, waits if waits.any() else None)
 
+    def are_many(self, domain_id: str, shown: int) -> bool:
+        """Whether so many miners that show a symptom at what a detector named for each are no chance.
+
+        That is: what they have in common explains it better, or they are a few and a part of all that chance alone does
+        not bring together, though most of the others are well.
+        """
+        domain = self._domains.get(domain_id)
+        size = self._rows if domain is None else len(domain.rows)
+        likely = domain is not None and self._cover.score(domain, shown) > 0.0
+        return likely or shown >= max(BRAKE_AT, SHARED_SHARE * size)
+
     def absorbs(self, incident: Incident, row: int, now: float) -> bool:
         """Whether a shared incident that is open takes in one more miner that shows its symptom."""
         domain = self._domains.get(incident.domain)
@@ -238,4 +253,4 @@ def lingers(incident: Incident, now: float) -> bool:
 
 def is_untouched(incident: Incident) -> bool:
     """Whether it is about one device and nothing has been done or asked yet."""
-    return not incident.domain and not incident.attempts and incident.escalated_at is None
+    return len(incident.members) == 1 and not incident.attempts and incident.escalated_at is None

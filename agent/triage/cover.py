@@ -143,6 +143,11 @@ class Cover:
             left[rows] = False
         return groups
 
+    def score(self, domain: Domain, shown: int) -> float:
+        """Return how much likelier it is that the domain failed than chance, if so many of its miners show it."""
+        place = self._domains.all.index(domain)
+        return float(self._base[place] + shown * (self._hit - self._miss)[place])
+
     def brake(self, symptom: Symptom, recent: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the miners under any domain in which at least BRAKE_AT show the symptom; shape (miners,).
 

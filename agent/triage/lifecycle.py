@@ -22,8 +22,8 @@ from agent.model.incident import Category, Health, Incident, Outcome, Reason, Se
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Verdicts
-from agent.triage.correlate import CLASSES, Correlator, Shared, explains_silence, is_untouched, lingers
-from agent.triage.cover import Symptom
+from agent.triage.correlate import CLASSES, WINDOW_S, Correlator, Shared, explains_silence, is_untouched, lingers
+from agent.triage.cover import BRAKE_AT, Symptom
 from agent.triage.limits import TriageLimits
 from agent.triage.sleepers import braked as drowsy
 from agent.triage.sleepers import curtailed, joined, sleepers
@@ -43,6 +43,9 @@ _WORSE = frozenset(
     }
 )
 """Causes that may turn into another one though miners share them and a person was asked: of this he was not told."""
+
+_NAMED_FOR_EACH = frozenset({Reason.NO_POOL})
+"""Causes whose detector names what is at fault for each miner by itself: nobody looked whether others show the same."""
 
 MOSTLY = 0.9
 """A shared cause has no effect any more when so many of its miners are well, or all but one: behind a breaker of three
@@ -150,7 +153,7 @@ def triage(
         if row not in tick.taken:
             events.extend(_claim(tick, row, verdict, correlator))
     for (category, domain), rows in tick.groups.items():
-        events.append(_gather(tick, category, domain, rows))
+        events.extend(_gather(tick, category, domain, rows, correlator))
     events.extend(_mitigated(tick))
     return Triage(events, _recovered(tick), braked)
 
@@ -228,15 +231,32 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
     return [_open(tick, verdict, [row], "")]
 
 
-def _gather(tick: _Tick, category: Category, domain: str, rows: list[int]) -> AnyEvent:
-    """Return the one event for rows that share something: they join its incident, or open it."""
+def _gather(tick: _Tick, category: Category, domain: str, rows: list[int], correlator: Correlator) -> list[AnyEvent]:
+    """Return the events for rows whose detector names something that they share: they join its incident, or open it.
+
+    A detector that looks at each miner by itself names for one what only many show to be at fault: these are one
+    incident when there are so many that it is no chance, and what had been opened for one of them is part of it.
+    """
     verdict = tick.firing[(category, rows[0])]
-    shared = tick.memory.shared(category, domain)
+    open_ones = [i for i in tick.memory.open_incidents if i.category is category and i.domain == domain]
+    shared = next((i for i in open_ones if len(i.members) > 1), None)
+    alone: list[Incident] = []
+    if verdict.evidence.reason(rows[0]) in _NAMED_FOR_EACH:
+        if shared is None and not correlator.are_many(domain, len(open_ones) + len(rows)):
+            waits = len(open_ones) + len(rows) >= BRAKE_AT
+            ripe = [row for row in rows if not waits or tick.now - verdict.since[row] > WINDOW_S]
+            return [_open(tick, verdict, [row], domain) for row in ripe]
+        alone = [incident for incident in open_ones if is_untouched(incident)]
+        rows = [*(tick.view.site.rows[i.members[0]] for i in alone if i.members[0] in tick.view.site.rows), *rows]
+    elif shared is None:
+        shared = next(iter(open_ones), None)
     if shared is None:
-        return _open(tick, verdict, rows, domain)
+        opened = _open(tick, verdict, rows, domain)
+        return [*(IncidentAbsorbed(incident=child.id, parent=opened.incident) for child in alone), opened]
     members = tuple(tick.miner(row) for row in rows)
     severity = _severity(tick.view, (*shared.members, *members), shared.cause, domain)
-    return IncidentJoined(incident=shared.id, members=members, severity=min(severity, shared.severity))
+    joined = IncidentJoined(incident=shared.id, members=members, severity=min(severity, shared.severity))
+    return [*(IncidentAbsorbed(incident=child.id, parent=shared.id) for child in alone), joined]
 
 
 def _open(tick: _Tick, verdict: Verdicts, rows: list[int], domain: str) -> IncidentOpened:
@@ -366,4 +386,4 @@ def _severity(view: SiteView, members: Sequence[MinerId], cause: Reason, domain:
     share = float(target_th[[view.site.rows[m] for m in members]].sum() / target_th.sum())
     if share >= CRITICAL_SHARE or cause in _CRITICAL:
         return Severity.CRITICAL
-    return Severity.HIGH if share >= HIGH_SHARE or domain else Severity.MEDIUM
+    return Severity.HIGH if share >= HIGH_SHARE or (domain and len(members) > 1) else Severity.MEDIUM

@@ -198,13 +198,23 @@ def test_one_miner_that_loses_a_good_pool_is_moved_alone() -> None:
     assert places(b) == {0: 19, 1: 1}
 
 
-def test_one_that_is_lost_after_another_was_told_is_told_in_another_round() -> None:
+def test_one_that_is_lost_after_others_were_told_is_told_in_another_round() -> None:
+    b = bench(20)
+    b.world.no_way[3:6] = True
+    b.run(600.0, lambda: bool(b.world.taken))
+    b.world.no_way[7] = True
+    assert b.run_to_end().outcome is Outcome.AUTO_RESOLVED
+    assert b.waves == [("few", 3), ("few_2", 1)]
+    assert places(b) == {0: 16, 1: 4}
+
+
+def test_two_that_are_lost_one_after_the_other_are_each_moved_alone() -> None:
     b = bench(20)
     b.world.no_way[3] = True
     b.run(600.0, lambda: bool(b.world.taken))
     b.world.no_way[7] = True
     assert b.run_to_end().outcome is Outcome.AUTO_RESOLVED
-    assert b.waves == [("few", 1), ("few_2", 1)]
+    assert b.waves == [("few", 1), ("few", 1)]
     assert places(b) == {0: 18, 1: 2}
 
 

@@ -8,6 +8,7 @@ from agent.model.action import Result, Verb
 from agent.model.events import (
     AnyEvent,
     Closed,
+    IncidentAbsorbed,
     IncidentJoined,
     IncidentOpened,
     IncidentReclassified,
@@ -23,7 +24,7 @@ from agent.model.site_view import Expected, SiteView
 from agent.model.telemetry import Telemetry
 from agent.model.topology import Family
 from agent.model.verdicts import Verdicts
-from agent.triage.correlate import Correlator
+from agent.triage.correlate import WINDOW_S, Correlator
 from agent.triage.expected import ExpectedState
 from agent.triage.lifecycle import Triage, triage
 from agent.triage.limits import TriageLimits
@@ -176,11 +177,36 @@ def test_what_shares_a_pool_is_one_incident_and_late_members_join_it() -> None:
 
 
 def test_two_pools_are_two_incidents_each_severe_for_being_shared() -> None:
-    events = told(Story(), poolless((0, 1), 200), poolless((7,), 200, "pool:backup"), miners=200)
+    lost, others = tuple(range(12)), tuple(range(20, 32))
+    events = told(Story(), poolless(lost, 200), poolless(others, 200, "pool:backup"), miners=200)
     assert [(e.domain, e.severity) for e in events if isinstance(e, IncidentOpened)] == [
         ("pool:primary", Severity.HIGH),
         ("pool:backup", Severity.HIGH),
     ]
+
+
+def test_two_of_two_hundred_lose_their_pool_each_by_itself_until_there_are_many() -> None:
+    story = Story()
+    events = told(story, poolless((0, 1), 200), miners=200)
+    assert [(e.members, e.severity) for e in events if isinstance(e, IncidentOpened)] == [
+        (("m1",), Severity.MEDIUM),
+        (("m2",), Severity.MEDIUM),
+    ]
+    assert told(story, poolless((0, 1, 2), 200), miners=200, at=EPOCH + 8.0) == [], "a third: more may follow"
+    *absorbed, parent = told(story, poolless(tuple(range(12)), 200), miners=200, at=EPOCH + 16.0)
+    assert [type(event) for event in absorbed] == [IncidentAbsorbed] * 2
+    assert isinstance(parent, IncidentOpened)
+    assert len(parent.members) == 12
+    (late,) = told(story, poolless(tuple(range(13)), 200), miners=200, at=EPOCH + 24.0)
+    assert isinstance(late, IncidentJoined)
+
+
+def test_three_of_two_hundred_that_lose_their_pool_are_opened_alone_in_the_end() -> None:
+    story = Story()
+    told(story, poolless((0, 1), 200), miners=200)
+    (third,) = told(story, poolless((0, 1, 2), 200), miners=200, at=EPOCH + WINDOW_S + 1.0)
+    assert isinstance(third, IncidentOpened)
+    assert third.members == ("m3",)
 
 
 def test_a_miner_is_a_member_of_one_open_incident_at_a_time() -> None:
@@ -226,7 +252,7 @@ def test_after_something_was_done_a_change_of_symptom_stays_the_same_incident() 
 
 def test_a_shared_incident_is_over_when_its_own_symptom_is_whatever_else_a_member_shows() -> None:
     story = Story()
-    (opened,) = told(story, poolless((0, 1), 8))
+    (opened,) = told(story, poolless((0, 1, 2), 8))
     assert isinstance(opened, IncidentOpened)
     made = judged(SiteView(site(8)), story.state, [firing((1,), 8)], TriageLimits(), EPOCH + 60.0)
     assert made.recovered == {opened.incident}
@@ -248,10 +274,10 @@ def test_a_shared_incident_relapses_once_however_many_members_do() -> None:
 
 def test_a_shared_incident_is_mitigated_when_all_that_fire_have_begun_to_clear() -> None:
     story = Story()
-    told(story, poolless((0, 1), 8))
-    half, all_ = poolless((0, 1), 8), poolless((0, 1), 8)
+    told(story, poolless((0, 1, 2), 8))
+    half, all_ = poolless((0, 1, 2), 8), poolless((0, 1, 2), 8)
     half.clear_since[0] = EPOCH + 5.0
-    all_.clear_since[:2] = EPOCH + 5.0
+    all_.clear_since[:3] = EPOCH + 5.0
     assert told(story, half, at=EPOCH + 8.0) == []
     assert [type(e) for e in told(story, all_, at=EPOCH + 16.0)] == [Mitigated]
 
