@@ -47,6 +47,9 @@ _WORSE = frozenset(
 _NAMED_FOR_EACH = frozenset({Reason.NO_POOL})
 """Causes whose detector names what is at fault for each miner by itself: nobody looked whether others show the same."""
 
+TOGETHER_S = 20.0
+"""Who loses a pool together with others shows it within two polls of them."""
+
 MOSTLY = 0.9
 """A shared cause has no effect any more when so many of its miners are well, or all but one: behind a breaker of three
 a supply that died of it is its own."""
@@ -243,8 +246,8 @@ def _gather(tick: _Tick, category: Category, domain: str, rows: list[int], corre
     alone: list[Incident] = []
     if verdict.evidence.reason(rows[0]) in _NAMED_FOR_EACH:
         if shared is None and not correlator.are_many(domain, len(open_ones) + len(rows)):
-            waits = len(open_ones) + len(rows) >= BRAKE_AT
-            ripe = [row for row in rows if not waits or tick.now - verdict.since[row] > WINDOW_S]
+            waits_s = WINDOW_S if len(open_ones) + len(rows) >= BRAKE_AT else TOGETHER_S
+            ripe = [row for row in rows if tick.now - verdict.since[row] >= waits_s]
             return [_open(tick, verdict, [row], domain) for row in ripe]
         alone = [incident for incident in open_ones if is_untouched(incident)]
         rows = [*(tick.view.site.rows[i.members[0]] for i in alone if i.members[0] in tick.view.site.rows), *rows]

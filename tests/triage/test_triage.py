@@ -26,7 +26,7 @@ from agent.model.topology import Family
 from agent.model.verdicts import Verdicts
 from agent.triage.correlate import WINDOW_S, Correlator
 from agent.triage.expected import ExpectedState
-from agent.triage.lifecycle import Triage, triage
+from agent.triage.lifecycle import TOGETHER_S, Triage, triage
 from agent.triage.limits import TriageLimits
 from tests.factory import EPOCH, healthy, miner, site
 from tests.ledger.builder import INCIDENT, Story
@@ -187,23 +187,24 @@ def test_two_pools_are_two_incidents_each_severe_for_being_shared() -> None:
 
 def test_two_of_two_hundred_lose_their_pool_each_by_itself_until_there_are_many() -> None:
     story = Story()
-    events = told(story, poolless((0, 1), 200), miners=200)
+    assert told(story, poolless((0, 1), 200), miners=200) == [], "more may follow"
+    events = told(story, poolless((0, 1), 200), miners=200, at=EPOCH + TOGETHER_S)
     assert [(e.members, e.severity) for e in events if isinstance(e, IncidentOpened)] == [
         (("m1",), Severity.MEDIUM),
         (("m2",), Severity.MEDIUM),
     ]
-    assert told(story, poolless((0, 1, 2), 200), miners=200, at=EPOCH + 8.0) == [], "a third: more may follow"
-    *absorbed, parent = told(story, poolless(tuple(range(12)), 200), miners=200, at=EPOCH + 16.0)
+    assert told(story, poolless((0, 1, 2), 200), miners=200, at=EPOCH + 28.0) == [], "a third"
+    *absorbed, parent = told(story, poolless(tuple(range(12)), 200), miners=200, at=EPOCH + 36.0)
     assert [type(event) for event in absorbed] == [IncidentAbsorbed] * 2
     assert isinstance(parent, IncidentOpened)
     assert len(parent.members) == 12
-    (late,) = told(story, poolless(tuple(range(13)), 200), miners=200, at=EPOCH + 24.0)
+    (late,) = told(story, poolless(tuple(range(13)), 200), miners=200, at=EPOCH + 44.0)
     assert isinstance(late, IncidentJoined)
 
 
 def test_three_of_two_hundred_that_lose_their_pool_are_opened_alone_in_the_end() -> None:
     story = Story()
-    told(story, poolless((0, 1), 200), miners=200)
+    told(story, poolless((0, 1), 200), miners=200, at=EPOCH + TOGETHER_S)
     (third,) = told(story, poolless((0, 1, 2), 200), miners=200, at=EPOCH + WINDOW_S + 1.0)
     assert isinstance(third, IncidentOpened)
     assert third.members == ("m3",)
@@ -212,12 +213,12 @@ def test_three_of_two_hundred_that_lose_their_pool_are_opened_alone_in_the_end()
 def test_a_miner_is_a_member_of_one_open_incident_at_a_time() -> None:
     story = Story()
     told(story, firing((3,), 8))
-    events = told(story, poolless((2, 3), 8), firing((3,), 8), at=EPOCH + 8.0)
+    events = told(story, poolless((2, 3), 8), firing((3,), 8), at=EPOCH + TOGETHER_S)
     assert [(type(e), e.members) for e in events if isinstance(e, IncidentOpened)] == [(IncidentOpened, ("m3",))]
 
 
 def test_the_first_detector_that_fires_owns_the_row() -> None:
-    (opened,) = told(Story(), poolless((1,), 8), firing((1,), 8))
+    (opened,) = told(Story(), poolless((1,), 8), firing((1,), 8), at=EPOCH + TOGETHER_S)
     assert isinstance(opened, IncidentOpened)
     assert opened.category is Category.POOL
 
