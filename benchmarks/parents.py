@@ -2,12 +2,12 @@
 
 Each run injects one cause somewhere on a small site that has faults of its own going on, and reaches only a share of
 the miners behind it: the others hang elsewhere than the inventory says. It is right when there is exactly one incident
-of several miners, of the right cause, in the right place, worked at by the right playbook, and nobody it reached was
-restarted, rebooted or power-cycled for it. Fast-forward, simulated; a cause is an entry in CAUSES.
+of several miners, or of the agent itself, of the right cause, in the right place, worked at by the right playbook, and
+nobody it reached was restarted, rebooted or power-cycled for it. Fast-forward, simulated; each is an entry in CAUSES.
 
     python -m benchmarks.parents [--seeds 200] [--coverage 0.9 ...] [--only pdu_dark ...] [--quiet-windows 9000]
 
-`--quiet-windows` has nothing but faults of single miners, and counts the incidents of several: there must be none.
+`--quiet-windows` has nothing but faults of single miners, and counts the others: there must be none.
 Ends with 1 if a cause is right in fewer than 95 % of the runs at full or 90 % coverage, or if there is a false group.
 """
 
@@ -216,7 +216,7 @@ def wrongs(cause: Cause, domain: str, played: Played, told: list[tuple[float, Ve
     """Yield what is wrong with how a common cause was dealt with; nothing where all is right."""
     fault = next(fault for fault in played.faults if fault.kind == cause.kind)
     counted = [i for i in played.incidents if i.outcome is not Outcome.SUPPRESSED]
-    parents = [i for i in counted if i.domain and len(i.members) > 1]
+    parents = [i for i in counted if i.domain and len(i.members) != 1]
     if len(parents) != 1:
         yield f"{len(parents)} parents"
     for parent in parents[:1]:
@@ -260,7 +260,7 @@ def quiet_windows(windows: int, folder: Path) -> tuple[int, int]:
         together = min(windows - done, WINDOWS_A_RUN)
         played, _ = run(scenario({}, 1000 + seed, together * WINDOW_S / 60.0, []), folder)
         for incident in played.incidents:
-            if incident.domain and len(incident.members) > 1 and incident.outcome is not Outcome.SUPPRESSED:
+            if incident.domain and len(incident.members) != 1 and incident.outcome is not Outcome.SUPPRESSED:
                 print(f"  seed {1000 + seed}: {incident.category} {incident.cause} at {incident.domain}", flush=True)
                 false += 1
         done += together
