@@ -159,7 +159,7 @@ class Correlator:
         """
         domain = self._domains.get(domain_id)
         size = self._rows if domain is None else len(domain.rows)
-        likely = domain is not None and self._cover.score(domain, shown) > 0.0
+        likely = domain is not None and self.cover.score(domain, shown) > 0.0
         return likely or shown >= max(BRAKE_AT, SHARED_SHARE * size)
 
     def absorbs(self, incident: Incident, row: int, now: float) -> bool:
