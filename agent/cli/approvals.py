@@ -1,5 +1,6 @@
 """`terrahash approvals`, `approve` and `deny`: what the agent asks people to confirm, and their answers."""
 
+import getpass
 import os
 import sys
 from pathlib import Path
@@ -92,8 +93,11 @@ def _id(text: str) -> str:
 
 
 def _who() -> str:
-    """Return who asks, by the environment: whoever used sudo, not the service's user."""
-    name = os.environ.get("SUDO_USER") or os.environ.get("USER") or ""
+    """Return who asks: whoever used sudo, not the service's user; nothing where the system has no name for them."""
+    try:
+        name = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        name = ""
     return "".join(c for c in name if c.isprintable())[:64]
 
 

@@ -37,6 +37,8 @@ def status_command(ctx: click.Context, *, ledger: Path | None, config: Path | No
 
 
 def _may_act(found: Status) -> str:
+    if not found.running:
+        return NOTHING
     if found.held is not None:
         return f"held: {found.held}"
     if found.trouble is not None:

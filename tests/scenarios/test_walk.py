@@ -13,7 +13,7 @@ WALK = Path(__file__).parents[2] / "docs" / "walk.md"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty working directory of somebody called kim, who has nothing exported."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("USER", "kim")
+    monkeypatch.setenv("LOGNAME", "kim")
     monkeypatch.delenv("SUDO_USER", raising=False)
     monkeypatch.setenv("TERRAHASH_LEDGER", "")
     return tmp_path
