@@ -199,6 +199,21 @@ def _flashed_at(s: Situation) -> float:
     return max((a.at for a in s.incident.attempts if a.verb is Verb.FLASH), default=s.now)
 
 
+_WATCHED = Check((Arm(down_meanwhile, "down"), Arm(started_once_more, "again")), an_hour_s, "not_recovered")
+"""One restart by itself is no relapse: what began anew once gets its hour."""
+
+_BOOTED = Check((Arm(reboot_left_it_down, "down"), Arm(started_after_reboot, "again")), an_hour_s, "not_recovered")
+
+
+def _unproven(after: str, watch: str, then: str) -> tuple[Transition, ...]:
+    """Return how a proof by an hour of work fails: at once where it is down, else only when it began anew twice."""
+    return (
+        Transition("again", after, watch),
+        *(Transition(trigger, after, then) for trigger in ("down", "not_recovered")),
+        *(Transition(trigger, watch, then) for trigger in ("down", "again", "not_recovered")),
+    )
+
+
 _STEPS: dict[str, Step] = {
     "hold": Wait(HOLD_S, "held"),
     "logs": Act(Verb.COLLECT_LOGS, "kept", "none"),
@@ -209,15 +224,13 @@ _STEPS: dict[str, Step] = {
     "after_restart": Check(
         (Arm(restart_left_it_down, "down"), Arm(started_after_restart, "again")), an_hour_s, "not_recovered"
     ),
-    "watch_restarts": Check((Arm(down_meanwhile, "down"), Arm(started_once_more, "again")), an_hour_s, "not_recovered"),
+    "watch_restarts": _WATCHED,
     "judge_reboot": Check(
         (Arm(has_been_rebooted, "rebooted"), Arm(can_be_told_to_reboot, "reboot")), REACH_S, "unreachable"
     ),
     "reboot": Act(Verb.REBOOT, "accepted", "failed"),
-    "after_reboot": Check(
-        (Arm(reboot_left_it_down, "down"), Arm(started_after_reboot, "again")), an_hour_s, "not_recovered"
-    ),
-    "watch_reboots": Check((Arm(down_meanwhile, "down"), Arm(started_once_more, "again")), an_hour_s, "not_recovered"),
+    "after_reboot": _BOOTED,
+    "watch_reboots": _WATCHED,
     "judge_flash": Check(
         (
             Arm(was_flashed_before, "flashed_before"),
@@ -238,8 +251,8 @@ _STEPS: dict[str, Step] = {
     "restore_pools": Act(Verb.SWITCH_POOL, "restored", "failed", on=restore_pools),
     "before_pools_again": Wait(AGAIN_S, "waited"),
     "restore_pools_again": Act(Verb.SWITCH_POOL, "restored", "failed", on=restore_pools),
-    "prove": Check((Arm(reboot_left_it_down, "down"), Arm(started_after_reboot, "again")), an_hour_s, "not_recovered"),
-    "watch_flash": Check((Arm(down_meanwhile, "down"), Arm(started_once_more, "again")), an_hour_s, "not_recovered"),
+    "prove": _BOOTED,
+    "watch_flash": _WATCHED,
     "resolved": Resolve(),
     "ask_unreachable": Escalate("unreachable"),
     "ask_no_way_in": Escalate("no_way_to_flash"),
@@ -261,33 +274,13 @@ _TRANSITIONS = (
     Transition("unreachable", "judge", "ask_unreachable"),
     Transition("accepted", "restart", "after_restart"),
     Transition("failed", "restart", "judge_reboot"),
-    Transition("again", "after_restart", "watch_restarts"),
-    *(
-        Transition(trigger, state, "judge_reboot")
-        for trigger, state in (
-            ("down", "after_restart"),
-            ("not_recovered", "after_restart"),
-            ("down", "watch_restarts"),
-            ("again", "watch_restarts"),
-            ("not_recovered", "watch_restarts"),
-        )
-    ),
+    *_unproven("after_restart", "watch_restarts", "judge_reboot"),
     Transition("rebooted", "judge_reboot", "judge_flash"),
     Transition("reboot", "judge_reboot", "reboot"),
     Transition("unreachable", "judge_reboot", "ask_unreachable"),
     Transition("accepted", "reboot", "after_reboot"),
     Transition("failed", "reboot", "judge_flash"),
-    Transition("again", "after_reboot", "watch_reboots"),
-    *(
-        Transition(trigger, state, "judge_flash")
-        for trigger, state in (
-            ("down", "after_reboot"),
-            ("not_recovered", "after_reboot"),
-            ("down", "watch_reboots"),
-            ("again", "watch_reboots"),
-            ("not_recovered", "watch_reboots"),
-        )
-    ),
+    *_unproven("after_reboot", "watch_reboots", "judge_flash"),
     Transition("flashed_before", "judge_flash", "ask_flashed_before"),
     Transition("no_way_in", "judge_flash", "ask_no_way_in"),
     Transition("no_image", "judge_flash", "ask_no_image"),
