@@ -8,7 +8,8 @@ from agent.guard.request import Request
 from agent.model.action import Risk, Verb
 from agent.model.guard import Allow, Defer, GuardReason, Refuse, Verdict
 from agent.model.ids import ImageId, MinerId
-from agent.model.topology import model_keys
+from agent.model.telemetry import Reach
+from agent.model.topology import FAMILY_TRAITS, model_keys
 
 RECHECK_S = 10.0
 
@@ -40,16 +41,34 @@ def _may_flash(request: Request) -> Verdict:
     done_at = memory.proven.get(image.sha256, {}).get(miner)
     if miner in memory.flashes or (done_at is not None and request.now - done_at < AGAIN_S):
         return Refuse(GuardReason.FLASHED_BEFORE)
+    reason = _waits_for(request, image.sha256)
+    return Allow() if reason is None else Defer(request.now + RECHECK_S, reason)
+
+
+def _waits_for(request: Request, image: ImageId) -> GuardReason | None:
+    """Return what a flash that may be has to wait for; None for nothing."""
+    memory, miner = request.memory, request.action.miner
     begun = [f for f in memory.flashes.values() if f.image not in memory.frozen]
     beginning = [other.image for other in request.wanted if other.verb is Verb.FLASH]
     # Of one image never two at a time: should it be bad, it shall cost one miner.
     unseen = {*beginning, *(f.image for f in begun if not f.verified)}
-    unproven = {f.image for f in begun} if not _is_proven(request, image.sha256, miner) else set()
-    if image.sha256 in unseen | unproven:
-        return Defer(request.now + RECHECK_S, GuardReason.CANARY)
+    unproven = {f.image for f in begun} if not _is_proven(request, image, miner) else set()
+    if image in unseen | unproven:
+        return GuardReason.CANARY
     if len(beginning) + sum(not f.verified for f in begun) >= request.limits.flashes_at_once:
-        return Defer(request.now + RECHECK_S, GuardReason.FLASHES_AT_ONCE)
-    return Allow()
+        return GuardReason.FLASHES_AT_ONCE
+    return GuardReason.STARTING if _is_starting(request) else None
+
+
+def _is_starting(request: Request) -> bool:
+    """Whether the miner may just be booting: who boots again and again answers some of the time.
+
+    It waited for its turn, so what its playbook saw may be long ago. A flash that finds nobody is a person's business.
+    """
+    view, miner = request.view, request.view.site.miner(request.action.miner)
+    row = view.site.rows[miner.id]
+    is_away = view.reach[row] in (Reach.SILENT, Reach.REFUSED)
+    return bool(is_away and request.now - view.missing_since[row] < FAMILY_TRAITS[miner.family].boot_grace_s)
 
 
 def _is_proven(request: Request, image: ImageId, miner: MinerId) -> bool:

@@ -46,6 +46,7 @@ class GuardReason(StrEnum):
     NO_TARGET = "no_target"
     DUTY = "duty"
     FLASHING = "flashing"
+    STARTING = "starting"
     FLASHES_AT_ONCE = "flashes_at_once"
     CANARY = "canary"
     IMAGE_FROZEN = "image_frozen"

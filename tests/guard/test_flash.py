@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.guard.flash import flash
 from agent.guard.limits import GuardLimits
 from agent.guard.order import judge
 from agent.guard.request import Request
@@ -24,6 +25,7 @@ from agent.model.guard import Allow, Defer, GuardReason, Mode, Refuse
 from agent.model.ids import ImageId, IncidentId, MinerId, RunId
 from agent.model.incident import Category, Outcome, Reason, Severity
 from agent.model.site_view import SiteView
+from agent.model.telemetry import Reach
 from agent.model.topology import Family, Image
 from tests.factory import EPOCH, miner, put_outlets, site
 
@@ -227,3 +229,25 @@ def test_nobody_is_flashed_twice_for_one_fault() -> None:
 
 def test_an_escalation_without_a_flash_freezes_nothing() -> None:
     assert Told().begun(1, result=Result.FAILED).escalated(1).ask(Verb.FLASH, 2, A) == Allow()
+
+
+def test_who_is_just_booting_is_flashed_when_it_answers_again() -> None:
+    view = SiteView(SITE)
+    row, now = SITE.rows[MinerId("m1")], EPOCH + 1000.0
+    memory = Told().again()
+    request = Request(
+        Action(verb=Verb.FLASH, miner=MinerId("m1"), image=A),
+        memory.incidents[IncidentId("inc-000001")],
+        now,
+        view,
+        memory,
+        (),
+        GuardLimits(),
+        dict.fromkeys(Risk, Mode.AUTO),
+    )
+    view.reach[row], view.missing_since[row] = Reach.SILENT, now - 60.0
+    assert flash(request) == Defer(now + 10.0, GuardReason.STARTING)
+    view.missing_since[row] = now - 3600.0
+    assert flash(request) == Allow(), "who has been away for so long is not booting: the driver will say what is wrong"
+    view.reach[row] = Reach.ANSWERED
+    assert flash(request) == Allow()
