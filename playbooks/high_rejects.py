@@ -55,6 +55,10 @@ miner with 0.5 % bad shares has them with odds of 97 %."""
 PROOF_S = 2700.0
 """The clear condition is 200 shares, less than 1 % of them bad: 11 min at 18 a minute, 40 at five."""
 
+ONE_PROOF_S = 5400.0
+"""The same for a single miner, twice: a healthy one has two bad among 200 shares with odds of 26 %, and then its window
+begins anew. Nobody waits for it meanwhile, as a wave does."""
+
 
 EASED_SHARE = 0.85
 """Of its nominal power, at which marginal chips may compute rightly: two steps of most firmware. An estimate."""
@@ -147,7 +151,7 @@ _STEPS: dict[str, Step] = {
     "name": Check((Arm(has_nowhere_to_go, "none_good"),), 0.0, "undecided"),
     "restart": Act(Verb.RESTART, "accepted", "failed"),
     "after_restart": Check((Arm(is_clean, "clean"),), clean_s, "not_clean"),
-    "proof_restart": Check((), PROOF_S, "not_recovered"),
+    "proof_restart": Check((), ONE_PROOF_S, "not_recovered"),
     "derate": Act(Verb.DERATE, "told", "refused", RunAt(EASED_SHARE)),
     "after_derate": Check((Arm(is_clean, "clean"),), clean_s, "not_clean"),
     "in_full": Act(Verb.DERATE, "told", "refused", RunAt(1.0)),
