@@ -127,7 +127,7 @@ class PlantFinder:
         """Return the address at which it is.
 
         Raises PolicyError where it is not known by its hardware address, DeviceError where it answers at none of the
-        site's.
+        site's that no device of the inventory has: nobody else's is asked.
         """
         if miner.mac is None:
             raise PolicyError(f"{miner.id}: expected its hardware address; add its mac to the inventory")
@@ -136,12 +136,14 @@ class PlantFinder:
         plant = self._plant.miners[miner.id]
         answers = plant.board is Board.UP and plant.process in (Process.RUNNING, Process.STARTING)
         reaches = plant.lan.passes and self._plant.host.linked
-        if not answers or not reaches or not self._is_of_the_site(plant.lan.host):
+        if not answers or not reaches or not self._is_searched(plant.lan.host):
             raise DeviceError(f"{miner.id}: looked for {miner.mac}; it is nowhere")
         return plant.lan.host
 
-    def _is_of_the_site(self, host: str) -> bool:
+    def _is_searched(self, host: str) -> bool:
         network, _, _ = host.rpartition(".")
+        if host in self._plant.site.hosts:
+            return False
         return any(miner.host.rpartition(".")[0] == network for miner in self._plant.site.miners)
 
 

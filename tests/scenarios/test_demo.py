@@ -18,7 +18,7 @@ from agent.config.scenario import Timed
 from agent.ledger import chain
 from agent.ledger.fold import State
 from agent.ledger.reader import audit, read
-from agent.model.action import VERB_TRAITS, Risk, Verb
+from agent.model.action import Verb
 from agent.model.events import Record
 from agent.model.incident import Incident, Outcome, Phase
 from simulators.secrets import SimulatedSecrets
@@ -141,8 +141,9 @@ def test_a_dead_supply_is_handed_to_a_person_within_the_bound(played: Played) ->
 def test_a_disturbed_wire_makes_nobody_touch_the_miner(played: Played) -> None:
     for kind in ("wire.garbage", "wire.silent", "wire.drop"):
         for miner in _hit(kind):
-            incidents = [i for i in played.state.incidents.values() if miner in i.members]
-            assert all(VERB_TRAITS[a.verb].risk is Risk.OBSERVE for i in incidents for a in i.attempts)
+            tried = [a.verb for i in played.state.incidents.values() if miner in i.members for a in i.attempts]
+            # Who is silent for minutes and draws in full is looked for at other addresses, once; that touches nobody.
+            assert tried == ([Verb.REBIND] if kind == "wire.silent" else [])
 
 
 def test_no_harm_is_done(played: Played) -> None:

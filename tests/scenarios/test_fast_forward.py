@@ -15,7 +15,7 @@ from rich.console import Console
 
 from agent.cli.scenario_run import Played, play_scenario, read_scenario
 from agent.config.scenario import TierName
-from agent.model.incident import Incident, Outcome
+from agent.model.incident import Category, Incident, Outcome
 from agent.model.site_view import SiteView
 
 NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
@@ -41,6 +41,7 @@ faults:
   - {{at: 9m, kind: pdu.slow, target: "pdu:c1-p2", for: 5m}}
   - {{at: 10m, kind: wire.garbage, target: "miner:r1-*", count: 2, for: 8m}}
   - {{at: 10m, kind: wire.drop, target: "miner:r1-*", count: 2, for: 8m}}
+  - {{at: 11m, kind: wire.silent, target: "miner:r1-*", count: 1, for: 8m}}
   - {{at: 40m, kind: miner.process_died, target: "miner:r1-*", count: 2}}
 expect:
   - {{at_end: {{outlets_off: 0, harm.actions_on_healthy: 0, detection.recall: 1}}}}
@@ -128,11 +129,13 @@ name: two-days
 seed: 5
 duration: 2d
 tier: fast-forward
-site: {generate: {miners: 400, racks_per_container: 8}}
+site: {generate: {miners: 400, racks_per_container: 8, pools: 2}}
 faults:
-  - {rate: 5.0/miner/month, kind: mix, unfixable: 0.05, for: 1d}
+  - {rate: 5.0/miner/month, kind: mix, unfixable: 0.05, for: 1d, until: 42h}
   - {rate: 2.0/miner/month, kind: wire.drop, probability: 0.3, for: 1h}
   - {rate: 1.0/pdu/week, kind: pdu.slow, for: 30m}
+people:
+  - {incident: {escalation: flash_unproven}, after: [1h, 4h], does: [repair, release_image]}
 """
 
 
@@ -148,11 +151,20 @@ def test_two_days_are_found_and_mended_without_harm(days: Played) -> None:
     assert board["detection"]["recall"] >= 0.99
     assert board["detection"]["precision"] >= 0.99
     assert board["detection"]["false_per_1000_miner_days"] <= 1.0
-    # A board whose flash memory is worn freezes its image, and nobody is here who would release it for the next.
-    assert board["remediation"]["escalated_wrong"] <= firmware["faults"] // 3
-    # A board whose flash memory is worn is lost with the flash; nobody can know before.
-    assert board["harm"]["bricked"] <= firmware["faults"] - firmware["fixable"]
-    assert {name for name, figure in board["harm"].items() if figure} <= {"bricked"}
+    assert board["remediation"]["rate_fixable"] >= 0.98
+    # A board whose flash memory is worn is lost with the flash; nobody can know before. Each freezes its image until
+    # somebody has looked, and who comes to need it by then waits, is asked about, and gets it.
+    # And who is clogged may be at its limit for a moment before anybody can know.
+    assert board["harm"]["bricked"] == firmware["faults"] - firmware["fixable"]
+    assert board["harm"]["overheated_minutes"] <= 1.0
+    assert {name for name, figure in board["harm"].items() if figure} <= {"bricked", "overheated_minutes"}
+    asked = [i for i in days.incidents if i.escalated_at is not None and i.category is Category.FIRMWARE]
+    # A board in a boot loop may fall just when its flash begins: nothing was written, and a person is asked.
+    assert {i.escalation_reason for i in asked} <= {"flash_unproven", "image_frozen", "flash_not_begun"}
+    assert board["duty"]["answered"] == sum(i.escalation_reason == "flash_unproven" for i in asked)
+    assert {i.outcome for i in asked if i.escalation_reason == "image_frozen"} <= {Outcome.ASSISTED}
+    wrong = [i for i in asked if i.escalation_reason in ("image_frozen", "flash_not_begun")]
+    assert board["remediation"]["escalated_wrong"] <= len(wrong) <= 3
 
 
 def test_the_hashrate_was_recorded(days: Played) -> None:
