@@ -12,7 +12,7 @@ from itertools import islice
 
 from agent.model.approval import Approval
 from agent.model.errors import PolicyError
-from agent.model.ids import ApprovalId, ImageId, IncidentId
+from agent.model.ids import ApprovalId, ImageId, IncidentId, PduId
 from agent.model.incident import Incident, Phase
 from agent.model.memory import Memory
 from simulators.plant.site import SitePlant
@@ -29,6 +29,8 @@ class Deed(StrEnum):
     """Puts right whatever ails the miners of the incident."""
     RELEASE_IMAGE = "release_image"
     """Releases the image that the incident froze, where a look shows that the board was to blame and not the image."""
+    TRUST_OUTLETS = "trust_outlets"
+    """Puts the cords right of the PDU that the incident cast doubt on, and says that they are."""
     APPROVE = "approve"
     """Confirms an action that the agent asks about."""
     DENY = "deny"
@@ -66,6 +68,7 @@ class People:
         answers: how.
         plant, truth: the site.
         release: tells the agent that an image may be used again; raises PolicyError where it does not take that now.
+        trust: tells the agent that a PDU's cords are where the inventory has them; raises as `release`.
         confirm: tells the agent whether an action may be done; raises PolicyError where it does not ask any more.
 
     Attributes:
@@ -77,7 +80,9 @@ class People:
         answers: Sequence[Answer],
         plant: SitePlant,
         truth: Truth,
+        *,
         release: Callable[[ImageId], Awaitable[None]],
+        trust: Callable[[PduId], Awaitable[None]],
         confirm: Callable[[ApprovalId, bool], Awaitable[None]],
     ) -> None:
         self.answered = 0
@@ -85,6 +90,7 @@ class People:
         self._plant = plant
         self._truth = truth
         self._release = release
+        self._trust = trust
         self._confirm = confirm
         self._heard: set[tuple[IncidentId, float | None]] = set()
         self._known = 0
@@ -135,10 +141,21 @@ class People:
                 for miner in present.members:
                     self._truth.repair(miner, now)
             return
-        for image in [i for i, flash in memory.frozen.items() if flash.incident == incident.id]:
+        try:
+            if deed is Deed.RELEASE_IMAGE:
+                await self._release_image(incident.id, memory)
+            else:
+                await self._trust_outlets(incident.id, memory, now)
+        except PolicyError:
+            self.answered -= 1
+            self._plan(now + AGAIN_S, incident, (deed,))
+
+    async def _release_image(self, incident: IncidentId, memory: Memory) -> None:
+        for image in [i for i, flash in memory.frozen.items() if flash.incident == incident]:
             if self._plant.images.named(image).does_well:
-                try:
-                    await self._release(image)
-                except PolicyError:
-                    self.answered -= 1
-                    self._plan(now + AGAIN_S, incident, (deed,))
+                await self._release(image)
+
+    async def _trust_outlets(self, incident: IncidentId, memory: Memory, now: float) -> None:
+        for pdu in [pdu for pdu, doubt in memory.doubted.items() if doubt.incident == incident]:
+            self._plant.power.restore_cords(pdu, now)
+            await self._trust(pdu)

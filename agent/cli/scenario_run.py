@@ -16,6 +16,7 @@ from rich.console import Console
 
 from agent.api.approvals import Approve, Deny, answered
 from agent.api.images import release
+from agent.api.outlets import trusted
 from agent.app import Agent
 from agent.cli import logs
 from agent.cli.expectations import Evidence, flattened, judge
@@ -33,7 +34,7 @@ from agent.ledger.store import Ledger
 from agent.model.action import Verb
 from agent.model.errors import InvariantError
 from agent.model.events import Actor, ApprovalAsked, Intended
-from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId
+from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
 from agent.model.site_view import SiteView
 from agent.report.history import HistoryRecorder, SiteHistory
@@ -263,7 +264,10 @@ def _people(scenario: Scenario, site: Staged, service: Service) -> People:
         answer = Approve(by=SOMEBODY) if approves else Deny(why="a person said no", by=SOMEBODY)
         await service.agent.change(lambda memory, now: answered(memory, number, answer, now), Actor.OPERATOR)
 
-    return People(answers, site.plant, site.truth, release_image, confirm)
+    async def trust(pdu: PduId) -> None:
+        await service.agent.change(lambda memory, _: trusted(memory, pdu, "looked at by a person"), Actor.OPERATOR)
+
+    return People(answers, site.plant, site.truth, release=release_image, trust=trust, confirm=confirm)
 
 
 async def _attended(people: People, service: Service, every_s: float) -> None:

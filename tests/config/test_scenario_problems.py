@@ -147,7 +147,7 @@ PEOPLE = [
     (f"{{{ASKED}, after: [8h, 1h], does: repair}}", "people[0].after", "the least and the most"),
     (f"{{{ASKED}, after: [1h, 2h, 3h], does: repair}}", "people[0].after", "the least and the most"),
     (f"{{{ASKED}, after: 4h, does: repare}}", "people[0].does", "did you mean 'repair'?"),
-    (f"{{{ASKED}, after: 4h, does: []}}", "people[0].does", "repair, release_image, approve or deny"),
+    (f"{{{ASKED}, after: 4h, does: []}}", "people[0].does", "repair, release_image, trust_outlets, approve or deny"),
     (f"{{{ASKED}, after: 4h, does: [repair, approve]}}", "people[0].does", "approve or deny alone"),
     (f"{{{ASKED}, after: 4h, does: [repair, [repair]]}}", "people[0].does", "got a list"),
     ("{incident: {category: firm}, after: 4h, does: repair}", "people[0].incident.category", "'firmware'"),

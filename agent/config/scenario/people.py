@@ -7,7 +7,7 @@ from agent.config.wording import choice, closest, shown
 from agent.model.topology import Site
 
 CONFIRMING = ("approve", "deny")
-DEEDS = ("repair", "release_image", *CONFIRMING)
+DEEDS = ("repair", "release_image", "trust_outlets", *CONFIRMING)
 """What a person can do about what he was asked; `simulators.people` does it."""
 
 
