@@ -41,7 +41,6 @@ faults:
   - {{at: 9m, kind: pdu.slow, target: "pdu:c1-p2", for: 5m}}
   - {{at: 10m, kind: wire.garbage, target: "miner:r1-*", count: 2, for: 8m}}
   - {{at: 10m, kind: wire.drop, target: "miner:r1-*", count: 2, for: 8m}}
-  - {{at: 11m, kind: wire.silent, target: "miner:r1-*", count: 1, for: 8m}}
   - {{at: 40m, kind: miner.process_died, target: "miner:r1-*", count: 2}}
 expect:
   - {{at_end: {{outlets_off: 0, harm.actions_on_healthy: 0, detection.recall: 1}}}}
