@@ -1,7 +1,7 @@
 """Which request goes to whom: paths, what a handler gets, and the words in which a request is refused. No IO."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -16,10 +16,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that found its route: the variable parts of its path, and its body."""
+    """One request that found its route: the variable parts of its path, its body, its headers by lower-case name."""
 
     parts: Mapping[str, str]
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, wanted: type[T]) -> T:
         """Return the body as what it should be; msgspec's errors, which `Routes` turns into words, where it is not."""
@@ -66,7 +67,7 @@ class Routes:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = tuple(routes)
 
-    async def answer(self, method: str, target: str, body: bytes) -> Reply:
+    async def answer(self, method: str, target: str, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
         """Return the reply to a request; whatever is wrong with the request becomes one too."""
         path = target.partition("?")[0]
         matches = [(route, parts) for route in self._routes if (parts := _matched(route, path)) is not None]
@@ -76,7 +77,7 @@ class Routes:
             return refusal(405 if matches else 404, f"expected one of {known}; got {method} {path[:120]}")
         route, parts = chosen
         try:
-            return Reply(200, msgspec.json.encode(await route.handle(Call(parts, body))))
+            return Reply(200, msgspec.json.encode(await route.handle(Call(parts, body, headers or {}))))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return refusal(400, f"the request's body does not fit: {error}")
         except PolicyError as error:

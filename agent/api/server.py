@@ -5,7 +5,8 @@ The protocol is h11's; this reads and writes for it.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import h11
@@ -28,18 +29,21 @@ class ApiServer:
     """One server on one socket.
 
     Args:
-        path: of the socket; it is there from `start` until `stop`.
+        where: the path of a Unix socket, which is there from `start` until `stop`; or what makes another socket.
     """
 
-    def __init__(self, path: Path, routes: Routes) -> None:
-        self._path = path
+    def __init__(self, where: Path | Callable[[], socket.socket], routes: Routes) -> None:
+        self._where = where
         self._routes = routes
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Begin to serve. Raises PolicyError where the socket cannot be had."""
-        self._server = await asyncio.start_unix_server(self._connected, sock=bound(self._path))
+        if isinstance(self._where, Path):
+            self._server = await asyncio.start_unix_server(self._connected, sock=bound(self._where))
+        else:
+            self._server = await asyncio.start_server(self._connected, sock=self._where())
 
     async def stop(self) -> None:
         """Serve no more, and take the socket away."""
@@ -47,8 +51,9 @@ class ApiServer:
         if server is None:
             return
         server.close()
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+        if isinstance(self._where, Path):
+            with contextlib.suppress(FileNotFoundError):
+                self._where.unlink()
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
@@ -107,7 +112,8 @@ class ApiServer:
 
     async def _answer(self, request: h11.Request, body: bytes) -> Reply:
         try:
-            return await self._routes.answer(request.method.decode(), request.target.decode(), body)
+            headers = {name.decode().lower(): value.decode("latin-1") for name, value in request.headers}
+            return await self._routes.answer(request.method.decode(), request.target.decode(), body, headers)
         except Exception:
             _log.exception("api_request_failed", method=request.method.decode())
             return refusal(500, "an internal error; the log of the process that serves this has it")

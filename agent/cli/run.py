@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import click
@@ -22,7 +23,9 @@ from agent.cli.systemd import watchdog_period_s
 from agent.clock import Clock
 from agent.config import Settings, load
 from agent.config.credentials import SystemCredentials
+from agent.config.signals import Signals
 from agent.drivers.net import DirectDialer
+from agent.intake.serve import listening
 from agent.ledger.store import Ledger
 from agent.notify import Notifier
 from agent.observe.hold import HoldFile, hold_path
@@ -113,7 +116,9 @@ async def _serve(
                 simulated=dry_run,
                 ledger=str(path),
             )
-            await _supervise(agent, stop, socket_beside(path), Routes([*routes_of(agent), *drills]))
+            heard = Signals() if dry_run else settings.signals
+            hears = listening(agent, heard, redact(SystemCredentials()), clock.now)
+            await _supervise(agent, stop, socket_beside(path), Routes([*routes_of(agent), *drills]), hears)
     finally:
         await ledger.close()
 
@@ -125,7 +130,9 @@ def _notifier(settings: Settings) -> Notifier | None:
     return Notifier(settings.site.name, settings.notify, redact(SystemCredentials()), scrub)
 
 
-async def _supervise(agent: Agent, stop: asyncio.Event, socket: Path, routes: Routes) -> None:
+async def _supervise(
+    agent: Agent, stop: asyncio.Event, socket: Path, routes: Routes, hears: AbstractAsyncContextManager[None]
+) -> None:
     """Run the agent between READY and STOPPING, telling systemd that it lives for as long as it makes progress.
 
     The local API is there once the agent knows its ledger and its site: nobody is told of a memory that is still empty.
@@ -135,7 +142,7 @@ async def _supervise(agent: Agent, stop: asyncio.Event, socket: Path, routes: Ro
     reason = "error"
     try:
         if await _unless_stopped(agent.start(), stop):
-            async with serving(socket, routes):
+            async with serving(socket, routes), hears:
                 systemd.ready()
                 systemd.status("watching")
                 _log.info("agent_ready")

@@ -1,10 +1,12 @@
 """From the section `expected` to what announces windows: selectors are resolved, and must mean something."""
 
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from agent.config.findings import Findings
 from agent.config.schema_expected import DAYS, ScheduleSection
+from agent.config.signals import MqttSource, Signals, Source, WebhookSource
 from agent.config.source import Step
 from agent.model.errors import PolicyError
 from agent.model.ids import MinerId
@@ -46,6 +48,37 @@ def schedules_of(f: Findings, site: Site) -> tuple[Schedule, ...]:
             )
         )
     return tuple(found)
+
+
+def signals_of(f: Findings, site: Site, folder: Path) -> Signals:
+    """Return the integrations; `folder` is what paths are relative to."""
+    section = f.config.expected
+    for kind in ("mqtt", "webhooks"):
+        first: dict[str, int] = {}
+        for index, source in enumerate(getattr(section, kind)):
+            at = (SECTION, kind, index)
+            before = first.setdefault(source.name, index)
+            if before != index:
+                got = f"{source.name!r} again, after {f.place(SECTION, kind, before, 'name')}"
+                f.refuse(*at, "name", expected="a name of its own", got=got, remedy="correct one of the two")
+            miners_of(f, (*at, "scope"), site, source.scope)
+    return Signals(
+        mqtt=tuple(
+            MqttSource(
+                Source(m.name, m.scope, m.hold_s, m.password.credential),
+                m.host,
+                m.port,
+                m.user,
+                m.topic,
+                m.tls,
+                None if m.ca_file is None else str(folder / m.ca_file),
+            )
+            for m in section.mqtt
+        ),
+        webhooks=tuple(
+            WebhookSource(Source(w.name, w.scope, w.hold_s, w.key.credential), w.port) for w in section.webhooks
+        ),
+    )
 
 
 def miners_of(f: Findings, at: tuple[Step, ...], site: Site, scope: tuple[str, ...]) -> tuple[MinerId, ...]:

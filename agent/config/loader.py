@@ -17,7 +17,7 @@ from agent.config.check_notify import check_notify
 from agent.config.check_pools import check_pools
 from agent.config.check_site import check_site
 from agent.config.errors import ConfigError, Place, Problem
-from agent.config.expected import schedules_of
+from agent.config.expected import schedules_of, signals_of
 from agent.config.explain import explain, salvage
 from agent.config.fields import is_id
 from agent.config.findings import Findings, Refused
@@ -184,7 +184,7 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         for playbook, modes in config.trust.items()
     }
     site = build_site(config, ModelTable(config.models), folder)
-    schedules = schedules_of(findings, site)
+    schedules, signals = schedules_of(findings, site), signals_of(findings, site, folder)
     if findings.problems:
         raise ConfigError(findings.problems)
     return Settings(
@@ -209,6 +209,7 @@ def _settings(findings: Findings, folder: Path, environ: Mapping[str, str], fing
         guard=GuardLimits(**config.guard.model_dump()),
         triage=TriageLimits(**config.triage.model_dump()),
         schedules=schedules,
+        signals=signals,
         pdu_access=MappingProxyType({PduId(pdu.id): _access(pdu.snmp) for pdu in config.pdus}),
         switch_access=MappingProxyType({SwitchId(switch.id): _access(switch.snmp) for switch in config.switches}),
         logins=MappingProxyType(

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from agent.config.fields import Id, Label, Whole, refuse
+from agent.config.fields import FilePath, Host, Id, Label, Number, Truth, Whole, refuse
+from agent.config.schema_devices import CredentialRef
 from agent.config.schema_thresholds import Section
 from agent.config.wording import Expect
 from agent.model.scope import LONGEST, MOST
@@ -31,6 +32,12 @@ def _zone(value: str) -> str:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise refuse("write a name of the IANA time zone database, such as Europe/Berlin or America/Chicago") from None
+    return value
+
+
+def _topic(value: str) -> str:
+    if not 0 < len(value.encode()) <= 256 or not value.isprintable() or any(c in "#+" for c in value):
+        raise refuse("write one topic without + and #, such as site/north/curtailment")
     return value
 
 
@@ -65,6 +72,11 @@ Selectors = Annotated[
 ]
 
 
+Topic = Annotated[str, AfterValidator(_topic), Expect("a topic")]
+
+HOLD_S = 4 * 3600.0
+
+
 class ScheduleSection(Section):
     """A window that comes again and again, by the clock on the wall."""
 
@@ -88,8 +100,52 @@ class ScheduleSection(Section):
     """For the ledger and whoever reads it."""
 
 
+class MqttSection(Section):
+    """A topic on which somebody says that miners are curtailed: {"target": 0, "timestamp": UTC s}; 100 ends it."""
+
+    name: Id
+    """Its name; its windows are called mqtt:NAME."""
+    scope: Selectors
+    """Which miners it speaks of."""
+    host: Host
+    """The broker."""
+    port: Whole = Field(default=1883, ge=1, le=65_535)
+    """Its port; usually 8883 with tls."""
+    tls: Truth = False
+    """Speak through TLS."""
+    ca_file: FilePath | None = None
+    """Certificates of who vouches for the broker, PEM; the system's where it is left out."""
+    user: Label
+    """The user to log in as."""
+    password: CredentialRef
+    """Its password."""
+    topic: Topic
+    """The topic, without wildcards."""
+    hold_s: Number = Field(default=HOLD_S, ge=60, le=7 * 86_400)
+    """Seconds for which what was said holds without another word; then it is over."""
+
+
+class WebhookSection(Section):
+    """A port of this machine on which somebody says so in signed requests: docs/expected-state.md."""
+
+    name: Id
+    """Its name; its windows are called webhook:NAME."""
+    scope: Selectors
+    """Which miners it speaks of."""
+    port: Whole = Field(ge=1, le=65_535)
+    """The port, on 127.0.0.1."""
+    key: CredentialRef
+    """What its requests are signed with."""
+    hold_s: Number = Field(default=HOLD_S, ge=60, le=7 * 86_400)
+    """As for MQTT."""
+
+
 class ExpectedSection(Section):
     """Who announces that miners are curtailed or worked on. Operators may always: `terrahash curtail`, `maintain`."""
 
     schedules: list[ScheduleSection] = Field(default=[], max_length=64)
     """Windows that come again and again."""
+    mqtt: list[MqttSection] = Field(default=[], max_length=8)
+    """Topics on which somebody says that miners are curtailed."""
+    webhooks: list[WebhookSection] = Field(default=[], max_length=8)
+    """Ports on which somebody says so."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config.errors import Problem
+from agent.config.signals import Signals
 from agent.detect.degraded import DegradedThresholds
 from agent.detect.firmware import FirmwareThresholds
 from agent.detect.foreign_pool import ForeignPoolThresholds
@@ -43,6 +44,7 @@ class Settings:
         ssh: how control boards are logged in to.
         schedules: when miners are curtailed or worked on again and again.
         notify: through what people are told.
+        signals: who says besides when miners are curtailed.
         ledger: the ledger's file.
         fingerprint: hex SHA-256 over the contents of configuration and inventory; comments and layout do not matter.
         warnings: what was accepted and should still be looked at.
@@ -69,6 +71,7 @@ class Settings:
     guard: GuardLimits
     triage: TriageLimits
     schedules: tuple[Schedule, ...]
+    signals: Signals
     pdu_access: Mapping[PduId, SnmpAccess]
     switch_access: Mapping[SwitchId, SnmpAccess]
     logins: Mapping[Family, MinerLogin]

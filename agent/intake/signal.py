@@ -47,10 +47,14 @@ def parse(payload: bytes) -> Signal:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be done: miners run at `share` of their power from now on, 1 for as usual; said at `told_at`."""
+    """What is to be done: miners run at `share` of their power from now on, 1 for as usual; said at `told_at`.
+
+    `again`: nothing new was said, the same goes on.
+    """
 
     share: float
     told_at: float
+    again: bool = False
 
 
 class Feed:
@@ -66,6 +70,7 @@ class Feed:
         self._share = 1.0 if window is None else window.share
         self._told_at = -math.inf if window is None or window.told_at is None else window.told_at
         self._until = -math.inf if window is None else window.until
+        self._wanted = self._share
         self._ends_at: float | None = None
 
     def take(self, signal: Signal, now: float) -> None:
@@ -91,8 +96,6 @@ class Feed:
             self._ends_at = None
             self._wanted = signal.target / FULL
 
-    _wanted = 1.0
-
     def due(self, now: float) -> Change | None:
         """Return what is to be done now about what was said; None for nothing.
 
@@ -110,5 +113,6 @@ class Feed:
         heard = now - self._told_at < self._hold_s / 2.0
         if self._wanted == self._share and not (heard and self._until - now < self._hold_s / 2.0):
             return None
+        again = self._wanted == self._share
         self._share, self._until = self._wanted, now + self._hold_s
-        return Change(self._share, self._told_at)
+        return Change(self._share, self._told_at, again)
