@@ -21,6 +21,7 @@ from agent.model.ids import IncidentId, MinerId
 from agent.model.incident import Category, Health, Incident, Outcome, Reason, Severity
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
+from agent.model.telemetry import Reach
 from agent.model.verdicts import Verdicts
 from agent.triage.correlate import CLASSES, WINDOW_S, Correlator, Shared, explains_silence, is_untouched, lingers
 from agent.triage.cover import BRAKE_AT, Symptom
@@ -49,6 +50,11 @@ _NAMED_FOR_EACH = frozenset({Reason.NO_POOL})
 
 TOGETHER_S = 20.0
 """Who loses a pool together with others shows it within two polls of them."""
+
+_BY_REPLIES = frozenset({Category.POOL, Category.REJECTS})
+"""Known from what a miner says of its work: of one that says nothing nobody knows it any more."""
+
+_OF_SILENCE = frozenset({Category.NETWORK, Category.STUCK})
 
 MOSTLY = 0.9
 """A shared cause has no effect any more when so many of its miners are well, or all but one: behind a breaker of three
@@ -80,6 +86,7 @@ class _Tick:
     Attributes:
         claims: for each firing row the verdict that owns it: the first that fires, in the order of the detectors.
         firing: every pair of category and row that fires.
+        mute: silent rows whose silence owns them, whatever else they had said before.
         groups: rows without an incident by what they share, to be opened or joined together.
         reopened: incidents that this tick re-opens. worsened: shared ones that it gives another cause.
         shows: which rows show which symptom that a shared cause can have.
@@ -93,6 +100,7 @@ class _Tick:
     now: float
     claims: dict[int, Verdicts] = field(default_factory=dict)
     firing: dict[tuple[Category, int], Verdicts] = field(default_factory=dict)
+    mute: set[int] = field(default_factory=set)
     groups: dict[tuple[Category, str], list[int]] = field(default_factory=dict)
     reopened: set[IncidentId] = field(default_factory=set)
     worsened: set[IncidentId] = field(default_factory=set)
@@ -138,8 +146,11 @@ def triage(
     tick = _Tick(view, memory, limits, now)
     for verdict in verdicts:
         for row in (verdict.health == _FIRING).nonzero()[0].tolist():
-            tick.claims.setdefault(row, verdict)
+            owns = tick.claims.setdefault(row, verdict)
             tick.firing.setdefault((verdict.category, row), verdict)
+            if verdict.category in _OF_SILENCE and owns.category in _BY_REPLIES and view.reach[row] == Reach.SILENT:
+                tick.claims[row] = verdict
+                tick.mute.add(row)
     events: list[AnyEvent] = []
     seen = correlator.look(view, memory, tick.claims, now)
     tick.shows, tick.waits = seen.shows, seen.waits
@@ -322,7 +333,8 @@ def _mitigated(tick: _Tick) -> list[AnyEvent]:
             if sum(_shows(tick, incident, row) for row in rows) <= max(1, (1 - MOSTLY) * len(rows)):
                 events.append(Mitigated(incident=incident.id))
             continue
-        fires = [(row, v) for row in rows if (v := tick.firing.get((incident.category, row))) is not None]
+        told = _telling(tick, incident, rows)
+        fires = [(row, v) for row in told if (v := tick.firing.get((incident.category, row))) is not None]
         if fires and not any(np.isnan(verdict.clear_since[row]) for row, verdict in fires):
             events.append(Mitigated(incident=incident.id))
     return events
@@ -334,17 +346,28 @@ def _recovered(tick: _Tick) -> frozenset[IncidentId]:
     A single device must show no symptom of any class. What members of a shared incident show besides is another
     incident's, once this one is over.
     """
-    rows = tick.view.site.rows
 
-    def ails(incident: Incident, miner: MinerId) -> bool:
-        row = rows.get(miner)
-        if row is None:
-            return False
+    def ails(incident: Incident, row: int) -> bool:
         if explains_silence(incident) or incident.cause is Reason.CURTAILED:
             return _shows(tick, incident, row) and not lingers(incident, tick.now)
         return (incident.category, row) in tick.firing if incident.domain else row in tick.claims
 
-    return frozenset(i.id for i in tick.memory.open_incidents if not any(ails(i, miner) for miner in i.members))
+    def is_over(incident: Incident) -> bool:
+        rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
+        return not any(ails(incident, row) for row in _telling(tick, incident, rows))
+
+    return frozenset(incident.id for incident in tick.memory.open_incidents if is_over(incident))
+
+
+def _telling(tick: _Tick, incident: Incident, rows: list[int]) -> list[int]:
+    """Return those members whose state says something of the incident.
+
+    Members that have fallen silent say nothing any more of a pool that others have back; if nobody speaks, what they
+    said last stands.
+    """
+    if not incident.domain or incident.category not in _BY_REPLIES or tick.mute.isdisjoint(rows):
+        return rows
+    return [row for row in rows if row not in tick.mute] or rows
 
 
 def _shows(tick: _Tick, incident: Incident, row: int) -> bool:

@@ -83,3 +83,18 @@ def test_what_a_person_left_off_behind_a_closed_breaker_is_brought_back_one_by_o
     assert (parent.escalation_reason, parent.outcome) == ("breaker_tripped", Outcome.HUMAN_RESOLVED)
     assert played.board["harm"]["outlets_left_off"] == 0
     assert played.board["harm"]["budget_breaches"] == 0
+
+
+def test_who_loses_its_power_while_its_pool_is_gone_is_found_when_the_pool_is_back(tmp_path: Path) -> None:
+    """What silent miners had said of their pool kept its incident open, and theirs from being one."""
+    played, _ = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        '  - {at: 5m, kind: pool.down, target: "pool:primary", for: 10m}\n'
+        '  - {at: 7m, kind: pdu.breaker_trip, target: "pdu:c1-p3", bank: 2}\n',
+        "60m",
+    )
+    ended = {i.category: i.is_open for i in played.incidents if i.outcome is not Outcome.SUPPRESSED}
+    assert not ended[Category.POOL]
+    dark = {m for i in played.incidents if i.category is not Category.POOL and i.is_open for m in i.members}
+    assert len(dark) == 3

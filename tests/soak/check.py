@@ -11,15 +11,16 @@ from agent.model.events import AgentStarted, Intended, Record, Settled
 from agent.model.incident import Phase
 
 NEVER = (
-    "outlets_left_off",
     "budget_breaches",
     "flashes_twice",
     "power_cut_while_flashing",
     "wrong_image",
     "setpoints_below_dew_point",
     "actions_during_hold",
+    "actions_while_away",
 )
-"""Figures of harm that are 0 whatever happens."""
+"""Figures of harm that are 0 whatever happens. Outlets may be left off, by the person who closes a breaker again; what
+the agent itself has switched off is in the ledger as owed."""
 
 
 def violations(ledger: Path, board: dict[str, Any]) -> list[str]:

@@ -21,21 +21,6 @@ QUIET_S = 8 * 3600
 PASSES_S = (120, 1800)
 """How long what befalls the surroundings lasts, in s."""
 
-AIMS = {
-    On.MINER: "miner:*",
-    On.PDU: "pdu:*",
-    On.OUTLET: "outlet:*",
-    On.POOL: "pool:*",
-    On.SWITCH: "switch:*",
-    On.PORT: "port:*",
-    On.LOOP: "loop:*",
-    On.CDU: "cdu:*",
-    On.SITE: "site:*",
-    On.IMAGE: "image:*",
-    On.SUBNET: "subnet:*",
-    On.HOST: "host:agent",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -101,7 +86,11 @@ def _has_place(kind: FaultKind, site: Mapping[str, Any]) -> bool:
 def _fault(rng: random.Random, kind: FaultKind, site: Mapping[str, Any], trouble_s: int) -> dict[str, Any]:
     aim = rng.choice(sorted(kind.on))
     at_s = rng.randrange(60, trouble_s)
-    fault: dict[str, Any] = {"at": f"{at_s}s", "kind": kind.name, "target": AIMS[aim]}
+    fault: dict[str, Any] = {
+        "at": f"{at_s}s",
+        "kind": kind.name,
+        "target": "host:agent" if aim is On.HOST else f"{aim}:*",
+    }
     if aim is On.MINER:
         fault["count"] = rng.randint(1, min(3, site["miners"]))
     elif aim is not On.HOST:
