@@ -49,7 +49,7 @@ from agent.model.incident import Phase
 from agent.model.itself import Part
 from agent.model.memory import Memory
 from agent.model.verdicts import Detector
-from agent.notify import Notifier
+from agent.notify.notifier import Notifier
 from agent.observe.hold import HoldFile
 from agent.remediate.settle import settled
 from agent.remediate.tables import Tables

@@ -27,7 +27,7 @@ from agent.config.signals import Signals
 from agent.drivers.net import DirectDialer
 from agent.intake.serve import listening
 from agent.ledger.store import Ledger
-from agent.notify import Notifier
+from agent.notify.notifier import Notifier
 from agent.observe.hold import HoldFile, hold_path
 from agent.touch import Touch, Wired
 

@@ -49,7 +49,7 @@ from agent.drivers.snmp import SnmpAccess
 from agent.guard.limits import GuardLimits
 from agent.model.action import Risk
 from agent.model.ids import ChannelId, MinerId, PduId, SwitchId
-from agent.notify.channels import Channel
+from agent.notify.settings import Channel
 from agent.observe.settings import OwnSettings, PollSettings
 from agent.triage.limits import TriageLimits
 

@@ -26,7 +26,7 @@ from agent.model.action import Risk
 from agent.model.guard import Mode
 from agent.model.ids import PduId, SwitchId
 from agent.model.topology import Family, Site
-from agent.notify.channels import Channel
+from agent.notify.settings import Channel
 from agent.observe.settings import OwnSettings, PollSettings
 from agent.triage.limits import TriageLimits
 from agent.triage.schedule import Schedule

@@ -13,31 +13,13 @@ from typing import Final, Protocol
 import msgspec
 
 from agent.model.errors import DeviceError, PolicyError, TransportError
-from agent.model.ids import ChannelId
-from agent.model.notice import Topic
 from agent.notify.message import Message
+from agent.notify.settings import Channel
 
 TIMEOUT_S: Final = 10.0
 AGAIN: Final = frozenset({408, 425, 429})
 """Of the answers that say it is our fault, those that say to come again."""
 TIMESTAMP, SIGNATURE, DELIVERY = "X-Terrahash-Timestamp", "X-Terrahash-Signature", "X-Terrahash-Delivery"
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """One way out. Credentials are named, never held.
-
-    Attributes:
-        apprise: credential of an apprise URL. webhook, key: those of an address that is posted to, and of the key that
-            each message is signed with. It is the one or the other.
-        about: what is told through it.
-    """
-
-    id: ChannelId
-    apprise: str | None = None
-    webhook: str | None = None
-    key: str | None = None
-    about: frozenset[Topic] = field(default=frozenset(Topic))
 
 
 class Credentials(Protocol):

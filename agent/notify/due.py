@@ -16,7 +16,7 @@ from agent.model.ids import ApprovalId, IncidentId
 from agent.model.incident import LOGS, Evidence, Incident
 from agent.model.memory import Memory
 from agent.model.notice import Topic
-from agent.notify.channels import Channel
+from agent.notify.settings import Channel
 
 FLICKERS_S = 600.0
 """Trouble of the agent's own that comes back sooner is the same that was told already."""

@@ -25,9 +25,10 @@ from agent.model.events import Actor, AnyEvent, NoticeDue, NoticeSettled
 from agent.model.ids import ChannelId
 from agent.model.memory import Memory
 from agent.model.notice import Notice
-from agent.notify.channels import Channel, Credentials, send
+from agent.notify.channels import Credentials, send
 from agent.notify.due import due
 from agent.notify.message import Message, Scrub, compose
+from agent.notify.settings import Channel
 
 NO_CHANNEL = "the configuration has no such channel any more"
 

@@ -7,7 +7,7 @@ import pytest
 from agent.config import ConfigError, load
 from agent.detect.itself import SelfThresholds
 from agent.model.notice import Topic
-from agent.notify import Channel
+from agent.notify.settings import Channel
 from agent.observe.settings import OwnSettings
 from tests.config.sites import SITE
 

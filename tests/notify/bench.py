@@ -19,8 +19,8 @@ from agent.model.events import Actor, AnyEvent, Escalated, IncidentOpened, Notic
 from agent.model.ids import ChannelId, IncidentId, MinerId
 from agent.model.incident import Category, Reason, Severity
 from agent.model.memory import Memory
-from agent.notify import Channel, Notifier
-from agent.notify.notifier import Patience
+from agent.notify.notifier import Notifier, Patience
+from agent.notify.settings import Channel
 from simulators import virtual_time
 from tests.factory import EPOCH
 

@@ -8,8 +8,9 @@ import pytest
 
 from agent.model.ids import ChannelId
 from agent.model.notice import Topic
-from agent.notify.channels import DELIVERY, SIGNATURE, TIMESTAMP, Channel, signature
+from agent.notify.channels import DELIVERY, SIGNATURE, TIMESTAMP, signature
 from agent.notify.notifier import NO_CHANNEL
+from agent.notify.settings import Channel
 from tests.factory import EPOCH
 from tests.notify.bench import APPRISE, HOOK, KEY, QUICK, SECRET_PATH, Desk, Secrets, escalation, listening, play
 

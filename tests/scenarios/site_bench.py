@@ -27,7 +27,7 @@ from agent.model.events import AnyEvent, Intended, Record
 from agent.model.ids import MinerId, PduId
 from agent.model.incident import Incident
 from agent.model.topology import Family, Outlet
-from agent.notify import Notifier
+from agent.notify.notifier import Notifier
 from agent.touch import Wired
 from simulators.faults.kind import Value
 from simulators.loopback import loopback_endpoint

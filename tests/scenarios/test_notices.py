@@ -9,7 +9,7 @@ from agent.cli.scenario_run import play_scenario, read_scenario
 from agent.ledger.reader import read
 from agent.model.events import Escalated, NoticeDue, NoticeSettled, StormBegan, StormOver
 from agent.model.topology import Family
-from agent.notify import Notifier
+from agent.notify.notifier import Notifier
 from tests.notify.bench import HOOK, QUICK, listening
 from tests.scenarios.site_bench import Bench, configuration, play
 
