@@ -85,7 +85,7 @@ class Case:
         strikes: what happens at `place`. dark_s: for so long nobody gets through to the miner afterwards.
         dies_s: when the agent dies, in s after it committed to the flash; None where it does not.
         down_s: how long it stays dead, whatever it died of.
-        hangs_s: when the neighbour hangs, in s after that; None where it does not.
+        hangs: the neighbour has hung. Its power is wanted cut two minutes later, which is when the others are flashed.
     """
 
     family: Family
@@ -95,7 +95,7 @@ class Case:
     dark_s: float = 0.0
     dies_s: float | None = None
     down_s: float = 10.0
-    hangs_s: float | None = None
+    hangs: bool = False
 
 
 # -- on the line -------------------------------------------------------------------------------------------------------
@@ -266,13 +266,16 @@ def site(folder: Path, family: Family, *, pools: bool = False) -> dict[str, Any]
 
 
 @cache
-def _table() -> Table:
-    return next(table for table in load_playbooks() if table.playbook.name == "firmware_crash")
+def _table(name: str) -> Table:
+    return next(table for table in load_playbooks() if table.playbook.name == name)
 
 
-async def told_so_far(bench: Bench) -> None:
-    """Write down that restart and reboot of the two were tried in vain: a flash comes next."""
-    table = _table()
+async def told_so_far(bench: Bench, *, hangs: bool = False) -> None:
+    """Write down that restart and reboot of the two were tried in vain, so that a flash comes next.
+
+    And where the neighbour hangs, that it is known: its power is wanted cut in a while.
+    """
+    table = _table("firmware_crash")
     ledger = Ledger.open(bench.path, Clock.virtual(asyncio.get_running_loop(), EPOCH_S), threaded=False)
     for number, miner in enumerate((FIRST, NEXT), start=1):
         incident, run = IncidentId(f"inc-{number:06d}"), RunId(f"inc-{number:06d}/run-1")
@@ -311,7 +314,31 @@ async def told_so_far(bench: Bench) -> None:
                 ),
             ]
         await ledger.append(events)
+    if hangs:
+        await ledger.append(_known_to_hang(bench))
     await ledger.close()
+
+
+def _known_to_hang(bench: Bench) -> list[AnyEvent]:
+    incident, table = IncidentId("inc-000003"), _table("stuck_miner")
+    return [
+        IncidentOpened(
+            incident=incident,
+            category=Category.STUCK,
+            cause=Reason.UNRESPONSIVE,
+            severity=Severity.MEDIUM,
+            members=(MinerId(NEIGHBOUR),),
+            detected_at=EPOCH_S + bench.now,
+            evidence={},
+        ),
+        RunStarted(
+            incident=incident,
+            run=RunId(f"{incident}/run-1"),
+            playbook=table.playbook.name,
+            fingerprint=table.fingerprint,
+            state=table.playbook.initial,
+        ),
+    ]
 
 
 # -- a case ------------------------------------------------------------------------------------------------------------
@@ -346,7 +373,7 @@ def play_case(folder: Path, case: Case) -> Played:
         loop.tap = tap = Tap(address, case, crash=bench.cut)
         taps.append(tap)
         _break(bench, case)
-        await told_so_far(bench)
+        await told_so_far(bench, hangs=case.hangs)
         await bench.start()
         await bench.until_intent(Verb.FLASH, 3600.0)
         (flown,) = bench.agent.memory.flying.values()
@@ -368,6 +395,8 @@ def play_case(folder: Path, case: Case) -> Played:
 
 
 def _break(bench: Bench, case: Case) -> None:
+    if case.hangs:
+        bench.break_("miner.control_board_hung", NEIGHBOUR)
     if case.truly in (Truly.BAD, Truly.SWAPPED):
         bench.break_(case.truly, f"image:{SHA}")
     for miner in (FIRST, NEXT):
@@ -378,17 +407,10 @@ def _break(bench: Bench, case: Case) -> None:
 
 
 async def _befall(bench: Bench, case: Case, tap: Tap) -> None:
-    """Let time pass until everything has happened that is to happen to the agent and to the neighbour."""
-    began = bench.now
-    due = sorted(
-        [(s, what) for s, what in ((case.dies_s, "dies"), (case.hangs_s, "hangs")) if s is not None],
-    )
-    for at_s, what in due:
-        await _until_struck(bench, case, tap, began + at_s)
-        if what == "hangs":
-            bench.break_("miner.control_board_hung", NEIGHBOUR)
-        else:
-            await _restart(bench, case.down_s)
+    """Let time pass until everything has happened that is to happen to the agent."""
+    if case.dies_s is not None:
+        await _until_struck(bench, case, tap, bench.now + case.dies_s)
+        await _restart(bench, case.down_s)
     if case.strikes is Strikes.CRASH:
         await _until_struck(bench, case, tap, bench.now + 1800.0)
 
@@ -432,6 +454,7 @@ def hold(played: Played) -> None:
             assert ended in ([], [Stage.REFUSED]), "failed means that nothing was written"
         if event.action.verb is Verb.VERIFY_FIRMWARE and event.result is Result.OK:
             assert bench.plant(event.action.miner).system.version == VERSION
+    _hold_still(bench)
     bricked = [m for m in (FIRST, NEXT) if bench.plant(m).board is Board.BRICKED]
     assert len(bricked) <= 1, "an image costs one miner at most"
     for miner in bricked:
@@ -442,3 +465,20 @@ def hold(played: Played) -> None:
     for miner in (FIRST, NEXT):
         resolved = bench.incident(miner).phase is Phase.CLOSED
         assert bench.plant(miner).healthy or not resolved, "taken for mended, and it is not"
+
+
+def _hold_still(bench: Bench) -> None:
+    """Nobody was committed to disturb a miner between the intent of its flash and the proof that it ended well."""
+    fed = bench.settings.site.fed_by
+    under_way: set[MinerId] = set()
+    for record in bench.records:
+        event = record.event
+        if isinstance(event, Intended) and event.action.verb is Verb.FLASH:
+            under_way.add(event.action.miner)
+        elif isinstance(event, Intended) and event.action.disrupts and event.action.verb is not Verb.POWER_ON:
+            touched = {event.action.miner, *(m for outlet in event.action.outlets for m in fed[outlet])}
+            assert not touched & under_way, f"{event.action.verb} while a flash may be under way"
+        elif (isinstance(event, Settled) and event.action.verb is Verb.FLASH and event.result is Result.FAILED) or (
+            isinstance(event, Settled) and event.action.verb is Verb.VERIFY_FIRMWARE and event.result is Result.OK
+        ):
+            under_way.discard(event.action.miner)

@@ -63,7 +63,7 @@ def cases(draw: st.DrawFn) -> Case:
         dark_s=draw(st.sampled_from([0.0, 0.0, 40.0, 300.0, 1500.0])),
         dies_s=draw(st.none() | st.floats(0.0, 500.0)),
         down_s=draw(st.sampled_from([1.0, 20.0, 120.0, 900.0])),
-        hangs_s=draw(st.none() | st.floats(0.0, 200.0)),
+        hangs=draw(st.booleans()),
     )
 
 
