@@ -83,12 +83,12 @@ class BernoulliCusum:
         self.level += gain
         np.minimum(self.level, cap, out=self.level)
         np.maximum(self.level, 0.0, out=self.level)
-        up = self.level > 0.0
+        is_zero = self.level <= 0.0
         self.events += good
         self.events += bad
-        self.events *= up
+        np.copyto(self.events, 0.0, where=is_zero)
         self.bad += bad
-        self.bad *= up
+        np.copyto(self.bad, 0.0, where=is_zero)
 
     def alarms(self, least_events: float, rows: Places = EVERY) -> Bools:
         """Tell which rows are at or above the decision interval, after `least_events` or more since zero."""

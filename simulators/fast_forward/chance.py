@@ -36,7 +36,7 @@ class Chance:
     def normal(self, n: int) -> Floats:
         """Return n standard normal numbers."""
         pieces = self.rng.integers(0, PIECES, n, dtype=np.uint16)
-        drawn = _middles()[pieces]
+        drawn = _middles()[pieces].astype(np.float64)
         for edge in (0, PIECES - 1):
             for place in (pieces == edge).nonzero()[0].tolist():
                 beyond = _NORMAL.inv_cdf((1.0 - float(self.rng.random())) / PIECES)
@@ -84,6 +84,6 @@ class Counts:
 
 
 @cache
-def _middles() -> Floats:
-    """Return the middle of each piece, by chance, of the normal distribution."""
-    return np.array([_NORMAL.inv_cdf((piece + 0.5) / PIECES) for piece in range(PIECES)])
+def _middles() -> NDArray[np.float32]:
+    """Return the middle of each piece, by chance, of the normal distribution; small enough to stay at hand."""
+    return np.array([_NORMAL.inv_cdf((piece + 0.5) / PIECES) for piece in range(PIECES)], dtype=np.float32)

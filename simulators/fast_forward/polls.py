@@ -338,8 +338,7 @@ class MinerPolls:
         share = self._lost_share(now)
         if share <= 0.0:
             return np.zeros(0, dtype=np.int64)
-        rows = steady.nonzero()[0]
-        return np.sort(self._noise.choice(rows, self._noise.binomial(rows.size, share), replace=False, shuffle=False))
+        return (steady & (self._noise.random(len(steady)) < share)).nonzero()[0]
 
     def _broken(self, heard: Bools) -> NDArray[np.int64]:
         """Return the rows of which a disturbed wire has let half of the reply through."""

@@ -73,8 +73,10 @@ class Protection:
 
     def margin_k(self, now: float) -> float:
         """Return how far the hottest chip, or the coolant that comes in, is below where it stops."""
-        warmth = self._heat.warmth(now)
-        return min(self.stop_c - self._heat.chip_c(now), self.limits.inlet_c - warmth.inlet_c)
+        return self._below(self._heat.chip_c(now), now)
+
+    def _below(self, chip_c: float, now: float) -> float:
+        return min(self.stop_c - chip_c, self.limits.inlet_c - self._heat.coolant.supply_c(now))
 
     def clog_for(self, now: float, over_k: float) -> float:
         """Return the clog with which the hottest chip comes to so much above where it stops, at full rate."""
@@ -109,14 +111,13 @@ class Protection:
             stays_off: having stopped, it does not begin again by itself.
         """
         dt, self._looked_at = now - self._looked_at, now
-        margin_k = self.margin_k(now)
+        chip_c = self._heat.chip_c(now)
+        margin_k = self._below(chip_c, now)
         if dt <= LOOKS_APART_S:
-            self.over_s += dt * (self._heat.chip_c(now) >= self.stop_c)
+            self.over_s += dt * (chip_c >= self.stop_c)
             self.dry_s += dt * (hashes and self._heat.is_stalled)
         if self.tripped:
-            cool = margin_k >= COOLER_K or (
-                self._heat.chip_c(now) <= self.stop_c - COOLER_K and margin_k >= INLET_BACK_K
-            )
+            cool = margin_k >= COOLER_K or (chip_c <= self.stop_c - COOLER_K and margin_k >= INLET_BACK_K)
             if stays_off:
                 return not cool
             if cool and now - self._tripped_at >= self.rules.wait_s:
