@@ -27,8 +27,6 @@ class EndReason(StrEnum):
     """Its time was over."""
     RESUMED = "resumed"
     """Whoever opened it, or another person, said that it is over."""
-    STALE = "stale"
-    """Nothing has been heard for too long of who opened it."""
     REMOVED = "removed"
     """The configuration does not have it any more."""
 
