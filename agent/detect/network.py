@@ -83,7 +83,6 @@ class NetworkDetector:
         missing = _missing(view)
         self._follow(view, missing)
         seen = _look(view, now, self._t, missing, self._worked)
-        self._since[view.asleep()] = np.nan
         self._since[seen.cut_off & np.isnan(self._since)] = now
         self._clear(view, now)
         firing = ~np.isnan(self._since)
@@ -114,14 +113,16 @@ class NetworkDetector:
         self._worked[rows] = worked
 
     def _clear(self, view: SiteView, now: float) -> None:
-        """End verdicts whose miner has answered for the whole clear window and counted hashes within it."""
+        """End verdicts whose miner has answered for the whole clear window, and counted hashes within it or sleeps."""
+        asleep = view.asleep()
         for row in np.flatnonzero(~np.isnan(self._since)).tolist():
             if view.misses[row] or view.goods[row] < min(3, self._t.clear_polls):
                 self._clear_since[row] = np.nan
                 continue
             if np.isnan(self._clear_since[row]):
                 self._clear_since[row] = now
-            if view.goods[row] >= self._t.clear_polls and view.work_gh.grew_at[row] > self._clear_since[row]:
+            works = asleep[row] or view.work_gh.grew_at[row] > self._clear_since[row]
+            if view.goods[row] >= self._t.clear_polls and works:
                 self._since[row] = self._clear_since[row] = np.nan
 
 
