@@ -38,7 +38,8 @@ faults:
   - {{at: 7m, kind: miner.psu_dead, target: "miner:r1-*", count: 1, standby_w: 0}}
   - {{at: 7m, kind: miner.psu_dead, target: "miner:r1-*", count: 1, standby_w: 12}}
   - {{at: 8m, kind: pdu.set_lies, target: "pdu:c1-p1", mode: refuse, for: 5m}}
-  - {{at: 9m, kind: pdu.slow, target: "pdu:c1-p2", for: 5m}}
+  # Slower ones than this wait behind the poller's own reads, which fast-forward has none of.
+  - {{at: 9m, kind: pdu.slow, target: "pdu:c1-p2", for: 5m, reply_delay_s: 1}}
   - {{at: 10m, kind: wire.garbage, target: "miner:r1-*", count: 2, for: 8m}}
   - {{at: 10m, kind: wire.drop, target: "miner:r1-*", count: 2, for: 8m}}
   - {{at: 40m, kind: miner.process_died, target: "miner:r1-*", count: 2}}

@@ -290,12 +290,12 @@ def test_harm_duty_expectations_and_cost_pass_through() -> None:
     made = board(
         [],
         [],
-        harm=Harm(1, 2, 3, 4, 5, 6.66666, 7, 8, 9, 10, 11.5, 12, 13, 14),
+        harm=Harm(1, 2, 3, 4, 5, 6.66666, 7, 8, 9, 10, 11.5, 12, 13, 14, 15),
         duty=Duty({Verb.POWER_OFF: 2, Verb.RESTART: 1}, approvals=3, during_hold=4, answered=5),
         expect={"passed": 2, "failed": ["at_end: outlets_off"]},
         cost={"wall_s": 1.23456, "peak_rss_mb": 80.0},
     )
-    assert list(made["harm"].values()) == [1, 2, 3, 4, 4, 6.667, 5, 7, 8, 9, 10, 11.5, 12, 13, 14]
+    assert list(made["harm"].values()) == [1, 2, 3, 4, 4, 6.667, 5, 7, 8, 9, 10, 11.5, 12, 13, 14, 15]
     assert made["duty"] == {
         "actions": dict.fromkeys(Verb, 0) | {"restart": 1, "power_off": 2},
         "approvals": 3,
