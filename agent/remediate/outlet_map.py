@@ -29,6 +29,9 @@ LINK_S = 4.0
 LATE_S = 30.0
 """So long after the outlets were closed again polls of neighbours may still be what shows that they were off."""
 
+ON_ITS_WAY_S = 1.0
+"""A reply that came so soon after may have been sent before."""
+
 WELL_S = 120.0
 """A neighbour was well that had answered so lately when the power-off was asked for."""
 
@@ -82,7 +85,8 @@ def _neighbours(view: SiteView, cycle: Cycle) -> Iterator[int]:
 def _lost_power(view: SiteView, row: int, cycle: Cycle) -> bool:
     """Whether it fell silent after the power-off was asked for, and its switch port, if read since, says so too."""
     since = float(view.missing_since[row])
-    was_well = view.answered_at[row] >= cycle.asked_at - WELL_S
+    # Who answered while the outlet was off did not hang on it, whatever befell it then: supplies cut out now and then.
+    was_well = cycle.asked_at - WELL_S <= view.answered_at[row] <= cycle.off_at + ON_ITS_WAY_S
     is_later = cycle.asked_at <= since and not since > cycle.on_at + AFTER_S
     is_due = view.expected[row] in (Expected.RUNNING, Expected.TUNING)
     if not (was_well and is_later and is_due and view.reach[row] == Reach.SILENT):

@@ -91,6 +91,13 @@ def test_who_was_silent_before_or_refuses_did_not_fall() -> None:
     assert cycle.fell(14.0) is None
 
 
+def test_a_neighbour_that_still_answered_while_the_outlet_was_off_did_not_hang_on_it() -> None:
+    cycle = Cycle(ports=False)
+    cycle.view.put_answer(2, OFF + 10.0, healthy(5010.0))
+    cycle.misses(2, 18.0, 26.0)
+    assert cycle.fell(27.0) is None, "its own supply cut out for a moment"
+
+
 def test_many_that_fall_at_once_share_something_else() -> None:
     cycle = Cycle(ports=False)
     for row in (1, 2, 3):
