@@ -22,6 +22,9 @@ from agent.model.topology import Outlet
 STATE = "reenergise"
 """Stands where an attempt made outside any run would name its playbook state."""
 
+OUTLETS_OFF = "outlets_off"
+"""Why a person was asked whose outlets were off before: nothing tripped, and somebody wants it so."""
+
 APART_S = 10.0
 """Least time between two outlets: twice that of the bank's inrush (facts "control", section 2)."""
 
@@ -41,6 +44,8 @@ def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Act
     for incident in memory.open_incidents:
         asked_at = incident.escalated_at
         if incident.cause is not Reason.POWER_LOST or incident.phase is not Phase.ESCALATED or asked_at is None:
+            continue
+        if incident.escalation_reason == OUTLETS_OFF:
             continue
         last_on = _last_on(memory, view, incident)
         if incident.in_flight is not None or now - last_on < APART_S:

@@ -46,12 +46,12 @@ def latched(at: str) -> str:
     return f"{{at: {at}, kind: miner.psu_latched, target: 'miner:r1-02'}}"
 
 
-def scenario(folder: Path, *faults: str, duration: str = "50m") -> Scenario:
+def scenario(folder: Path, *faults: str, duration: str = "50m", cords: int = 1) -> Scenario:
     path = folder / "scenario.yaml"
     lines = "".join(f"  - {fault}\n" for fault in faults)
     path.write_text(
         f"seed: 5\nduration: {duration}\ntier: memory\n"
-        f"site: {{generate: {{miners: 4, families: {{luxos: 1}}}}}}\nfaults:\n{lines}"
+        f"site: {{generate: {{miners: 4, families: {{luxos: 1}}, outlets_per_miner: {cords}}}}}\nfaults:\n{lines}"
     )
     return read_scenario(path)
 
@@ -113,10 +113,11 @@ def test_a_guard_without_its_daily_limit_shows_as_budget_breaches(tmp_path: Path
 
 
 def test_a_guard_without_spacing_shows_as_budget_breaches(tmp_path: Path) -> None:
-    three = scenario(tmp_path, "{at: 1m, kind: miner.control_board_hung, target: 'miner:r1-0[1-3]'}", duration="10m")
+    hung = "{at: 1m, kind: miner.control_board_hung, target: 'miner:r1-01'}"
+    both = scenario(tmp_path, hung, duration="10m", cords=2)
     (tmp_path / "sound").mkdir()
-    assert judged(three, tmp_path / "sound")["harm"]["budget_breaches"] == 0
-    assert judged(three, tmp_path, guard=GuardLimits(on_spacing_s=0.0))["harm"]["budget_breaches"] >= 1
+    assert judged(both, tmp_path / "sound")["harm"]["budget_breaches"] == 0
+    assert judged(both, tmp_path, guard=GuardLimits(on_spacing_s=0.0))["harm"]["budget_breaches"] >= 1
 
 
 # -- a lying driver ----------------------------------------------------------------------------------------------------
@@ -172,7 +173,15 @@ def lied_to(made: Scenario, folder: Path, lie: Callable[[OutletControl], OutletC
         settings = with_logins(made.settings)
         ledger = Ledger.open(path, clock, threaded=False)
         async with simulated_site(settings, clock, seed=made.seed) as site:
-            touch = Planted(settings, clock, lie, dialer=site.dialer, credentials=redact(site.secrets))
+            touch = Planted(
+                settings,
+                clock,
+                lie,
+                dialer=site.dialer,
+                credentials=redact(site.secrets),
+                nameservers=site.nameservers,
+                host=site.host,
+            )
             agent = Agent(settings, ledger, clock, touch=touch, simulated=True)
             await agent.start()
             hung = Happening(60.0, "miner.control_board_hung", ("miner:r1-02",), 1)

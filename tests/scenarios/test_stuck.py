@@ -333,7 +333,8 @@ def test_half_a_site_that_was_off_before_the_agent_came_stays_off(tmp_path: Path
 
     bench = play(tmp_path, configuration([(STOCK, 1), (LUXOS, 2), (WHATSMINER, 1)]), story)
     assert [(e.what, e.miner) for e in bench.actions] == [(What.RELAY_OFF, "m1"), (What.RELAY_OFF, "m2")], "the hand's"
-    assert {i.escalation_reason for i in bench.memory.incidents.values()} == {"outlet_off"}
+    (asked,) = [i for i in bench.memory.incidents.values() if i.outcome is not Outcome.SUPPRESSED]
+    assert asked.escalation_reason == "outlets_off"
     assert bench.memory.duties == {}
 
 

@@ -19,7 +19,7 @@ import queue
 import re
 import shlex
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -86,7 +86,7 @@ class Wire(Routes):
         super().__init__([])
         self.calls: queue.SimpleQueue[tuple[str, str, bytes, Future[Reply]]] = queue.SimpleQueue()
 
-    async def answer(self, method: str, target: str, body: bytes) -> Reply:
+    async def answer(self, method: str, target: str, body: bytes, _headers: Mapping[str, str] | None = None) -> Reply:
         reply: Future[Reply] = Future()
         self.calls.put((method, target, body, reply))
         return await asyncio.wrap_future(reply)
