@@ -5,6 +5,8 @@ It is no part of the site: nothing that befalls it reaches a miner, only what th
 
 from collections.abc import Callable
 
+from agent.model.errors import PolicyError
+
 
 class AgentHostPlant:
     """The machine.
@@ -29,9 +31,12 @@ class AgentHostPlant:
         self.on_kill: Callable[[float], None] | None = None
 
     def kill_agent(self, down_s: float) -> None:
-        """Have the agent's process die where it stands."""
-        if self.on_kill is not None:
-            self.on_kill(down_s)
+        """Have the agent's process die where it stands. Raises PolicyError where nobody would start it again."""
+        if self.on_kill is None:
+            raise PolicyError(
+                "expected an agent that is started again, as in a scenario; end this one's process by hand"
+            )
+        self.on_kill(down_s)
 
     @property
     def reaches_names(self) -> bool:

@@ -12,7 +12,11 @@ from agent.config.scenario import TierName
 from agent.ledger import chain
 from agent.ledger.reader import audit, read
 from agent.model.action import Verb
+from agent.model.errors import PolicyError
 from agent.model.events import AgentStarted, AgentStopped, Intended, Settled
+from simulators.plant.site import SitePlant
+from simulators.truth import Truth
+from tests.factory import site
 
 KILLS = 4
 
@@ -42,3 +46,9 @@ def test_who_is_down_when_the_run_ends_stays_down(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.sqlite3"
     play_scenario(read_scenario(path), ledger, console=Console(file=io.StringIO()), log=io.StringIO())
     assert [type(record.event) for record in read(ledger)] == [AgentStarted]
+
+
+def test_where_nobody_starts_it_again_it_is_refused() -> None:
+    plant = SitePlant(site(2), seed=1)
+    with pytest.raises(PolicyError, match="end this one's process by hand"):
+        Truth(plant).inject("host.agent_killed", "host:agent", 1.0)
