@@ -10,9 +10,9 @@ RECHECK_S = 10.0
 def brake(request: Request) -> Verdict:
     """Defer an action on a single device while several under one domain of its show the same symptom since just now.
 
-    What the agent owes (an outlet to be switched on again) is not held up.
+    What the agent owes (an outlet to be switched on again) is not held up, nor what takes load off a hot miner.
     """
-    if request.braked is None or request.is_duty or request.incident.domain:
+    if request.braked is None or request.is_duty or request.relieves or request.incident.domain:
         return Allow()
     row = request.view.site.rows.get(request.action.miner)
     if row is not None and request.braked[row]:

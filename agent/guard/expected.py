@@ -8,7 +8,6 @@ from agent.guard.request import Request
 from agent.model.action import Verb
 from agent.model.guard import Allow, Defer, GuardReason, Verdict
 from agent.model.ids import MinerId
-from agent.model.incident import Category
 from agent.model.site_view import Expected
 from agent.model.windows import Purpose
 
@@ -21,7 +20,7 @@ _ENDS_IT = frozenset({Verb.WAKE, Verb.DERATE})
 
 def expected(request: Request) -> Verdict:
     """Defer what touches a miner in maintenance, or one that is curtailed, announced or by what it says itself."""
-    if _relieves(request):
+    if request.relieves:
         return Allow()
     concerned = _concerned(request)
     purposes = {window.purpose for miner in concerned for window in request.memory.windows.covering(miner)}
@@ -32,13 +31,6 @@ def expected(request: Request) -> Verdict:
     if Purpose.CURTAILED in purposes or any(_sleeps(request, miner) for miner in request.action.targets):
         return Defer(request.now + RECHECK_S, GuardReason.CURTAILED)
     return Allow()
-
-
-def _relieves(request: Request) -> bool:
-    """Whether it takes load off what is hot, or is not cooled."""
-    action = request.action
-    less = action.verb is Verb.SLEEP or (action.verb is Verb.DERATE and action.share is not None and action.share < 1.0)
-    return less and request.incident.category is Category.THERMAL
 
 
 def _concerned(request: Request) -> tuple[MinerId, ...]:

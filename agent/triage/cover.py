@@ -114,6 +114,7 @@ class Cover:
         self._miss = np.log((1 - q) / (1 - P0))
         self._base = self._miss * domains.sizes + np.log(prior)
         self._allowed = {symptom: domains.of_kinds(kinds) for symptom, kinds in CAUSES.items()}
+        self._site = domains.of_kinds((Kind.SITE,))
 
     def explain(
         self, symptom: Symptom, active: NDArray[np.bool_], denied: NDArray[np.bool_] | None = None
@@ -158,13 +159,27 @@ class Cover:
             symptom: what they show.
             recent: which miners began to show it within the window.
         """
-        braked = np.zeros(len(recent), dtype=np.bool_)
-        full = self._allowed[symptom] & (self._domains.count(recent) >= BRAKE_AT)
+        full = self._domains.count(recent) >= BRAKE_AT
+        return self._under(full & self._allowed[symptom] & ~self._site, len(recent))
+
+    def mostly(self, symptom: Symptom, active: NDArray[np.bool_], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the miners under any domain in which most show the symptom; shape (miners,).
+
+        Args:
+            symptom: what they show.
+            active: which miners show it.
+            among: those of whom that could be told; most are more than half of them, and BRAKE_AT at the least.
+        """
+        shown = self._domains.count(active)
+        full = (shown >= BRAKE_AT) & (2 * shown > self._domains.count(among))
+        return self._under(full & self._allowed[symptom], len(active))
+
+    def _under(self, full: NDArray[np.bool_], miners: int) -> NDArray[np.bool_]:
+        """Return who of so many miners is under any of these domains; shape (miners,), the argument's (domains,)."""
+        under = np.zeros(miners, dtype=np.bool_)
         for place in np.flatnonzero(full).tolist():
-            domain = self._domains.all[place]
-            if domain.kind is not Kind.SITE:
-                braked[domain.rows] = True
-        return braked
+            under[self._domains.all[place].rows] = True
+        return under
 
     def _rivals(
         self, best: int, rows: NDArray[np.int64], score: NDArray[np.float64], counts: NDArray[np.int64]

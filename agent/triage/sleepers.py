@@ -50,8 +50,14 @@ def curtailed(view: SiteView, memory: Memory, correlator: Correlator, asleep: Bo
 
 
 def braked(view: SiteView, correlator: Correlator, asleep: Bools, now: float) -> Bools:
-    """Return who is under a domain in which several have fallen asleep: it may be about to say that it sleeps too."""
-    return correlator.cover.brake(Symptom.ASLEEP, asleep & (now - view.asleep_since <= WITHIN_S))
+    """Return to whom nothing is done alone: it may be about to say that it sleeps too, or be meant to and not say it.
+
+    The former is who is under a domain in which several have just fallen asleep. The latter is who is under one in
+    which most of those that answer sleep: a miner that was out of order when they were told could not hear it, and one
+    that fell silent since may have. Mended now, it would work while its power is not to be drawn.
+    """
+    soon = correlator.cover.brake(Symptom.ASLEEP, asleep & (now - view.asleep_since <= WITHIN_S))
+    return soon | correlator.cover.mostly(Symptom.ASLEEP, asleep, view.misses == 0)
 
 
 def joined(view: SiteView, memory: Memory, correlator: Correlator, asleep: Bools, now: float) -> list[AnyEvent]:

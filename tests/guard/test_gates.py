@@ -13,6 +13,7 @@ from agent.guard.request import Request
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.guard import Allow, Defer, GuardReason, Mode, Refuse
 from agent.model.ids import IncidentId, MinerId
+from agent.model.incident import Category
 from agent.model.site_view import SiteView
 from agent.model.telemetry import OutletReading, OutletState
 from agent.model.topology import Outlet, Site
@@ -71,6 +72,12 @@ def test_the_brake_holds_up_no_duty_and_no_shared_incident() -> None:
     asked = request(Verb.RESTART, story(), braked=(0, 1, 2))
     whole = replace(asked.incident, domain="switch:sw-1")
     assert judge(replace(asked, incident=whole)) == ("all", Allow())
+
+
+def test_the_brake_holds_up_nothing_that_takes_load_off_a_hot_miner() -> None:
+    asked = request(Verb.SLEEP, story(), braked=(0, 1, 2))
+    assert judge(asked)[0] == "brake"
+    assert judge(replace(asked, incident=replace(asked.incident, category=Category.THERMAL)))[0] != "brake"
 
 
 def test_an_empty_target_list_is_refused() -> None:

@@ -46,6 +46,29 @@ def test_a_sleep_that_nobody_announced_is_one_question_and_the_answer_ends_it(tm
     assert played.board["detection"]["recall"] == played.board["detection"]["precision"] == 1.0
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_who_was_out_of_order_when_the_others_fell_asleep_is_mended_when_they_wake(
+    tmp_path: Path, tier: TierName
+) -> None:
+    """It could not hear that it was to sleep; mended sooner, it would work while its rack is to draw nothing.
+
+    Seed 2134 of the soak: hands were off the others of a rack for a quarter of an hour only, however long it slept.
+    """
+    played, ledger = play(
+        tmp_path,
+        tier,
+        'faults:\n  - {at: 3m, kind: miner.process_died, target: "miner:r1-01"}\n'
+        '  - {at: 4m, kind: site.curtailed, target: "rack:r1", for: 30m}\n',
+        "75m",
+    )
+    mended = next(incident for incident in played.incidents if incident.members == ("r1-01",))
+    assert mended.outcome is Outcome.AUTO_RESOLVED
+    acted = [r.at - EPOCH_S for r in read(ledger) if isinstance(r.event, Intended)]
+    assert acted
+    assert min(acted) >= 34 * 60.0
+    assert played.board["harm"]["actions_while_away"] == 0
+
+
 def test_five_of_twelve_are_nobodys_curtailment_and_no_fault(tmp_path: Path) -> None:
     played, _ = play(
         tmp_path,

@@ -175,6 +175,17 @@ def test_three_of_a_whole_site_brake_nobody() -> None:
     assert not cover().brake(Symptom.DARK, active).any()
 
 
+@pytest.mark.parametrize(("members", "held"), [(BRAKE_AT - 1, 0), (11, 0), (12, 24)])
+def test_where_most_of_those_that_answer_show_it_everybody_is_held(members: int, held: int) -> None:
+    rows = domains().get("pdu:p4-0")
+    assert rows is not None
+    answers = np.ones(len(big().miners), dtype=np.bool_)
+    answers[rows.rows[22:]] = False
+    under = cover().mostly(Symptom.ASLEEP, shown("pdu:p4-0", members), answers)
+    assert under.sum() == held
+    assert under[rows.rows].sum() == held
+
+
 def test_nobody_is_explained_by_a_site_without_topology() -> None:
     bare = Site(
         "bare", tuple(Miner(MinerId(f"m{k}"), f"host-{k}", Family.LUXOS, "S19", 95.0, 3250.0, ()) for k in range(9))
