@@ -202,12 +202,17 @@ class Speechless:
             self._timer = self._loop.call_at(due_s, self._close)
 
     def _close(self) -> None:
+        """Close what is due, and wait for the next that has still not spoken; who has is of no interest any more."""
         self._timer = None
         now_s = self._loop.time()
-        while self._waiting and self._waiting[0][0] <= now_s:
-            self._waiting.popleft()[1].close_speechless()
-        if self._waiting:
-            self._timer = self._loop.call_at(self._waiting[0][0], self._close)
+        while self._waiting:
+            due_s, connection = self._waiting[0]
+            if connection.is_speechless:
+                if due_s > now_s:
+                    self._timer = self._loop.call_at(due_s, self._close)
+                    break
+                connection.close_speechless()
+            self._waiting.popleft()
 
 
 class ApiConnection(asyncio.Protocol):
@@ -239,10 +244,14 @@ class ApiConnection(asyncio.Protocol):
             self._listening = True
             self._speechless.add(self)
 
+    @property
+    def is_speechless(self) -> bool:
+        """Whether no request has begun to come; one whose connection has ended is not waited for either."""
+        return self._listening and self._timer is None
+
     def close_speechless(self) -> None:
-        """Close it, unless a request has begun to come or the connection has ended."""
-        if self._listening and self._timer is None:
-            self._give_up()
+        """Close it for saying nothing."""
+        self._give_up()
 
     def data_received(self, data: bytes) -> None:
         """Collect the request, or what it announced; data for a board that does not answer is dropped."""

@@ -7,7 +7,7 @@ one for every open connection; 3,000 of them want about 6,000 file descriptors a
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
@@ -27,7 +27,6 @@ from simulators.devices.whatsminer_token import TokenVault
 from simulators.loopback import check_distinct, loopback_endpoint
 from simulators.plant.miner import MinerPlant
 from simulators.plant.site import SitePlant
-from simulators.plant.state import Board, Process
 
 SETTLE_EVERY_S = 1.0
 BACKLOG = 16
@@ -51,15 +50,12 @@ class Secrets(Protocol):
 
 @dataclass(slots=True)
 class _Station:
-    """One miner's listening sockets, and what the miner was when they last followed it."""
+    """One miner's listening sockets at one address."""
 
     host: MinerHost
     api: ApiFamily
     web: AntminerWeb | None
     ssh: MinerSsh | None = None
-    locked: bool = False
-    board: Board | None = None
-    process: Process | None = None
     listening: dict[Service, asyncio.Server] = field(default_factory=dict)
 
 
@@ -104,7 +100,9 @@ class MinerServers:
         home = {miner_id: self._station(miner, miner.spec.host) for miner_id, miner in plant.miners.items()}
         self.hosts: Mapping[MinerId, MinerHost] = {miner_id: s.host for miner_id, s in home.items()}
         self.ssh: Mapping[MinerId, MinerSsh] = {miner_id: s.ssh for miner_id, s in home.items() if s.ssh is not None}
-        self._stations = {(miner_id, s.host.address): s for miner_id, s in home.items()}
+        self._stations = {miner_id: {s.host.address: s} for miner_id, s in home.items()}
+        self._stirred: dict[MinerId, None] = {}
+        """Whose sockets may have to follow, in the order in which something happened to them."""
 
     async def start(self) -> None:
         """Open every socket that is to be open, and go on following the plant.
@@ -113,12 +111,15 @@ class MinerServers:
             PolicyError: two miners fall on one loopback address.
             OSError: an address cannot be bound; nothing is left open.
         """
-        for station in self._stations.values():
+        stations = tuple(self._all_stations())
+        for station in stations:
             station.host.withdrawn = False
         self._speechless = Speechless()
-        check_distinct(station.host.address for station in self._stations.values())
+        check_distinct(station.host.address for station in stations)
+        for miner in self._plant.miners.values():
+            miner.on_change = self._stir
         try:
-            for station in self._stations.values():
+            for station in stations:
                 await self._open_wanted(station)
         except BaseException:
             await self.stop()
@@ -134,7 +135,9 @@ class MinerServers:
         follower, self._follower = self._follower, None
         if follower is not None:
             follower.cancel()
-        for station in self._stations.values():
+        for miner in self._plant.miners.values():
+            miner.on_change = None
+        for station in self._all_stations():
             station.host.withdrawn = True
             for server in station.listening.values():
                 server.close()
@@ -156,21 +159,25 @@ class MinerServers:
 
     # -- sockets -----------------------------------------------------------------------------------------------------
 
+    def _stir(self, miner_id: MinerId) -> None:
+        self._stirred[miner_id] = None
+
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._settle_every_s)
             self._plant.advance(loop.time())
-            for miner_id, miner in self._plant.miners.items():
-                at = (miner_id, miner.lan.host)
-                if at not in self._stations:
-                    self._stations[at] = self._station(miner, miner.lan.host)
-            for station in tuple(self._stations.values()):
-                plant = station.host.plant
-                moved = plant.board is not station.board or plant.process is not station.process
-                if moved or plant.ssh.locked is not station.locked:
+            stirred, self._stirred = self._stirred, {}
+            for miner_id in stirred:
+                miner, stations = self._plant.miners[miner_id], self._stations[miner_id]
+                if miner.lan.host not in stations:
+                    stations[miner.lan.host] = self._station(miner, miner.lan.host)
+                for station in stations.values():
                     self._close_unwanted(station)
                     await self._open_wanted(station)
+
+    def _all_stations(self) -> Iterator[_Station]:
+        return (station for stations in self._stations.values() for station in stations.values())
 
     def _close_unwanted(self, station: _Station) -> None:
         """Close what the miner would refuse now, and reset what is still connected to it."""
@@ -178,13 +185,11 @@ class MinerServers:
             station.ssh.follow()
         for service in tuple(station.listening):
             if not station.host.listens(service):
-                station.board = station.process = None
+                self._stir(station.host.spec.id)  # what is closed is looked at again
                 station.listening.pop(service).close()
                 station.host.reset_connections(service)
 
     async def _open_wanted(self, station: _Station) -> None:
-        plant = station.host.plant
-        station.board, station.process, station.locked = plant.board, plant.process, plant.ssh.locked
         serves = {Service.API: True, Service.WEB: station.web is not None, Service.SSH: station.ssh is not None}
         for service in Service:
             if serves[service] and service not in station.listening and station.host.listens(service):

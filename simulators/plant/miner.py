@@ -29,12 +29,11 @@ class MinerPlant(MinerParts):
 
     Attributes:
         board, process, fault, wire: its present state; servers read these after `SitePlant.advance`.
-        ssh: what is wrong with its SSH.
         api_octets: octets of API replies; whoever answers for the miner adds them.
     """
 
     api_octets = 0
-    ssh = SshTrouble()
+    _ssh = SshTrouble()
     _wire: WireFault | None = None
 
     # -- what it is told ---------------------------------------------------------------------------------------------
@@ -257,6 +256,16 @@ class MinerPlant(MinerParts):
     def wire(self, fault: WireFault | None) -> None:
         self._changed()
         self._wire = fault
+
+    @property
+    def ssh(self) -> SshTrouble:
+        """What is wrong with its SSH."""
+        return self._ssh
+
+    @ssh.setter
+    def ssh(self, trouble: SshTrouble) -> None:
+        self._changed()
+        self._ssh = trouble
 
     @property
     def warmth(self) -> MinerHeat:
