@@ -3,6 +3,9 @@
 from agent.config.findings import Findings
 from agent.config.wording import choice, closest
 
+NO_GROUP = "a miner in none is brought back to no pool, and at a pool that is not listed it counts as hijacked"
+"""What comes of it."""
+
 
 def check_pools(f: Findings) -> None:
     """Check pools, their groups, and the miners' places in them."""
@@ -57,6 +60,11 @@ def _check_group(f: Findings, index: int, named: list[str], pools: list[str]) ->
 
 def _check_miners(f: Findings) -> None:
     groups = [group.id for group in f.config.pool_groups]
+    apart = [index for index, miner in enumerate(f.config.inventory) if miner.pool_group is None]
+    if apart and len(groups) > 1 and not f.problems:
+        who = f"none, as {len(apart)} miners" if len(apart) > 1 else "none"
+        remedy = f"name one of {choice(groups[:8])}; {NO_GROUP}"
+        f.warn("inventory", apart[0], "pool_group", expected="a pool group", got=who, remedy=remedy)
     for index, miner in enumerate(f.config.inventory):
         name = miner.pool_group
         if name is None or name in groups or f.may_exist("pool_groups", name):

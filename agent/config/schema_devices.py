@@ -286,7 +286,7 @@ class MinerSection(Section):
     loop: Label | None = None
     """Coolant loop it hangs on."""
     pool_group: Label | None = None
-    """The pool group that names its pools."""
+    """The pool group that names its pools; may be left out where there is only one."""
     control_board: Label | None = None
     """Control board as the device itself names it; needed where a model has images for several."""
     hashrate_th: Number | None = Field(default=None, ge=0.1, le=5000)

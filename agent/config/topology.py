@@ -64,9 +64,13 @@ def banks_of(pdu: PduSection) -> tuple[Bank, ...]:
 def build_site(config: ConfigFile, table: ModelTable, folder: Path) -> Site:
     """Return the site of a configuration in `folder` that passed every check."""
     kinds = {unit.loop: unit.kind for unit in config.cooling}
+    only_group = config.pool_groups[0].id if len(config.pool_groups) == 1 else None
     return Site(
         name=config.site.name,
-        miners=tuple(_miner(section, table, kinds.get(section.loop or "")) for section in config.inventory),
+        miners=tuple(
+            _miner(section, table, kinds.get(section.loop or ""), section.pool_group or only_group)
+            for section in config.inventory
+        ),
         pdus=tuple(
             Pdu(PduId(pdu.id), pdu.host, pdu.model, pdu.outlets, pdu.voltage_v, banks_of(pdu)) for pdu in config.pdus
         ),
@@ -113,7 +117,7 @@ def _cooling_unit(section: CoolingSection) -> CoolingUnit:
     )
 
 
-def _miner(section: MinerSection, table: ModelTable, loop_kind: Cooling | None) -> Miner:
+def _miner(section: MinerSection, table: ModelTable, loop_kind: Cooling | None, group: str | None) -> Miner:
     figures = figures_of(section, table)
     if figures is None:
         raise InvariantError(f"{section.id}: a miner without figures passed the checks")
@@ -131,7 +135,7 @@ def _miner(section: MinerSection, table: ModelTable, loop_kind: Cooling | None) 
         port=section.port,
         loop=section.loop,
         boards=None if (known := table.get(section.model)) is None else known.boards,
-        pool_group=PoolGroupId(section.pool_group) if section.pool_group is not None else None,
+        pool_group=PoolGroupId(group) if group is not None else None,
         control_board=section.control_board,
         cooling=loop_kind or figures.cooling,
         limits=figures.limits,

@@ -28,7 +28,8 @@ FIRST = SITE.count("\n") + 1
 def test_pools_and_groups_arrive_where_they_are_used(tmp_path: Path) -> None:
     settings = load(written(tmp_path, GROUPED + POOLS))
     site = settings.site
-    assert settings.warnings == ()
+    (warning,) = settings.warnings
+    assert (warning.path, warning.got) == ("inventory[b].pool_group", "none")
     assert site.pools == (
         Pool(PoolId("primary"), "primary.pool.example", 3333),
         Pool(PoolId("backup"), "203.0.113.7", 443, tls=True),
@@ -54,6 +55,13 @@ def test_without_pools_a_group_is_a_mere_label(tmp_path: Path) -> None:
     assert site.pools_of(site.miners[0]) == ()
 
 
+def test_the_only_group_is_everybodys(tmp_path: Path) -> None:
+    pools = POOLS[: POOLS.index("  - {id: odd")]
+    settings = load(written(tmp_path, SITE + pools))
+    assert settings.warnings == ()
+    assert {miner.pool_group for miner in settings.site.miners} == {"main"}
+
+
 def test_the_fingerprint_covers_pools(tmp_path: Path) -> None:
     prints = {
         load(written(tmp_path, GROUPED + text)).fingerprint
@@ -63,8 +71,8 @@ def test_the_fingerprint_covers_pools(tmp_path: Path) -> None:
 
 
 def test_a_pool_that_no_group_has_is_a_warning(tmp_path: Path) -> None:
-    text = SITE + POOLS.replace("[primary, backup]", "[backup]").replace("[backup, primary]", "[backup]")
-    (warning,) = load(written(tmp_path, text)).warnings
+    text = GROUPED + POOLS.replace("[primary, backup]", "[backup]").replace("[backup, primary]", "[backup]")
+    (warning,) = (each for each in load(written(tmp_path, text)).warnings if each.path != "inventory[b].pool_group")
     assert (warning.place.line, warning.path) == (FIRST + 1, "pools[primary]")
 
 
