@@ -129,6 +129,8 @@ class DegradedEvidence:
 
     __slots__ = ("_share", "_view")
 
+    reasons = frozenset({Reason.DEGRADED})
+
     def __init__(self, view: SiteView, share: Floats) -> None:
         self._view = view
         self._share = share

@@ -244,6 +244,8 @@ class FirmwareEvidence:
 
     __slots__ = ("_from", "_reason", "_starts", "_view")
 
+    reasons = frozenset({Reason.BOOT_LOOP, Reason.CRASHED})
+
     def __init__(self, view: SiteView, starts: Floats, reason: Ints, since: Floats) -> None:
         self._view = view
         self._starts = starts

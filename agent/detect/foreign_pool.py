@@ -131,6 +131,8 @@ class ForeignPoolEvidence:
 
     __slots__ = ("_now", "_view")
 
+    reasons = frozenset({Reason.FOREIGN_POOL})
+
     def __init__(self, view: SiteView, now: float) -> None:
         self._view = view
         self._now = now

@@ -151,6 +151,8 @@ class HardwareEvidence:
 
     __slots__ = ("_now", "_reason", "_view")
 
+    reasons = frozenset({Reason.BOARD_LOST, Reason.FAN_LOST})
+
     def __init__(self, view: SiteView, now: float, reason: Ints) -> None:
         self._view = view
         self._now = now

@@ -179,6 +179,8 @@ class HiccupEvidence:
 
     __slots__ = ("_events", "_near_s", "_now", "_view")
 
+    reasons = frozenset({Reason.PSU_HICCUP})
+
     def __init__(self, view: SiteView, now: float, events: Mapping[int, Sequence[Hiccup]], near_s: float) -> None:
         self._view = view
         self._now = now

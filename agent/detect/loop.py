@@ -233,6 +233,8 @@ class LoopEvidence:
 
     __slots__ = ("_heat", "_now", "_state", "_view")
 
+    reasons = frozenset({Reason.COOLING_LOST, Reason.LOOP_HOT})
+
     def __init__(self, view: SiteView | None, heat: HeatWatch, state: NDArray[np.int64], now: float) -> None:
         self._view = view
         self._heat = heat

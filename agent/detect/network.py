@@ -199,6 +199,8 @@ class NetworkEvidence:
 
     __slots__ = ("_now", "_seen", "_view")
 
+    reasons = frozenset({Reason.CUT_OFF})
+
     def __init__(self, view: SiteView, now: float, seen: _Seen) -> None:
         self._view = view
         self._now = now

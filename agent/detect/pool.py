@@ -304,6 +304,8 @@ class PoolEvidence:
 
     __slots__ = ("_due", "_firing", "_home", "_now", "_view")
 
+    reasons = frozenset({Reason.NO_POOL})
+
     def __init__(self, view: SiteView, now: float, home: PoolPlaces, firing: Rows, due: Floats) -> None:
         self._view = view
         self._now = now

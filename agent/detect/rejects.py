@@ -230,6 +230,8 @@ class RejectEvidence:
 
     __slots__ = ("_endpoints", "_kind", "_pool", "_sums", "_t", "_view", "in_warning")
 
+    reasons = frozenset({Reason.REJECTS})
+
     def __init__(
         self,
         view: SiteView,

@@ -202,6 +202,8 @@ class StuckEvidence:
 
     __slots__ = ("_now", "_reason", "_view")
 
+    reasons = frozenset({Reason.NOT_HASHING, Reason.UNRESPONSIVE})
+
     def __init__(self, view: SiteView, now: float, reason: Ints) -> None:
         self._view = view
         self._now = now

@@ -90,6 +90,8 @@ class HeatEvidence:
 
     __slots__ = ("_cut_out", "_heat", "_now", "_view")
 
+    reasons = frozenset({Reason.OVERHEATED, Reason.OVERTEMP_CUT_OUT})
+
     def __init__(self, view: SiteView | None, heat: HeatWatch, cut_out: Bools, now: float) -> None:
         self._view = view
         self._heat = heat

@@ -291,6 +291,8 @@ class UnsteadyPoolEvidence:
 
     __slots__ = ("_at", "_drops", "_now", "_view")
 
+    reasons = frozenset({Reason.UNSTEADY_POOL})
+
     def __init__(self, view: SiteView, now: float, at: NDArray[np.int16], drops: dict[int, deque[Drop]]) -> None:
         self._view = view
         self._now = now

@@ -9,7 +9,13 @@ from agent.model.site_view import SiteView
 
 
 class Explains(Protocol):
-    """Explains the verdict of one row."""
+    """Explains the verdict of one row.
+
+    Attributes:
+        reasons: all that it may name, of any row: what its detector looks for.
+    """
+
+    reasons: frozenset[Reason]
 
     def reason(self, row: int) -> Reason:
         """Return why that row fires."""

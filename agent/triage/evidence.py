@@ -1,7 +1,8 @@
 """What is put on record of an incident: what its ill members show, and how many of them there are.
 
-Of one miner it is what the detector says of it. Of several it is what the detector says of the first that is still ill,
-and counts of all: whoever is asked to look has to know how large it is, and where to begin.
+Of one miner it is what the detector that looks for its cause says of it; others of its class say other things. Of
+several it is what it says of the first that is still ill, and counts of all: whoever is asked to look has to know how
+large it is, and where to begin.
 """
 
 from collections.abc import Sequence
@@ -17,15 +18,15 @@ NAMED = 5
 def evidence_of(view: SiteView, incident: Incident, verdicts: Sequence[Verdicts]) -> Evidence:
     """Return the evidence of an incident as this tick's verdicts have it.
 
-    Empty where no detector of its class judges, or no member is in the inventory any more.
+    Empty where no detector looks for its cause, or no member is in the inventory any more.
     """
     rows = [view.site.rows[miner] for miner in incident.members if miner in view.site.rows]
     own = [verdict for verdict in verdicts if verdict.category is incident.category]
     if not rows or not own:
         return {}
     ill = [(row, verdict) for row in rows for verdict in own if verdict.health[row] == Health.FIRING]
-    row, verdict = ill[0] if ill else (rows[0], own[0])
-    told = verdict.evidence.of(row)
+    judged = [*ill, *((rows[0], verdict) for verdict in own)]
+    told = next((verdict.evidence.of(row) for row, verdict in judged if incident.cause in verdict.evidence.reasons), {})
     if len(rows) == 1:
         return told
     return told | _counts(view, rows, list(dict.fromkeys(row for row, _ in ill)))

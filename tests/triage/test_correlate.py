@@ -34,6 +34,8 @@ MINERS = 12
 class Silent:
     """What the detector of stuck miners says of silent ones."""
 
+    reasons = frozenset(Reason)
+
     def reason(self, _: int) -> Reason:
         return Reason.UNRESPONSIVE
 

@@ -16,11 +16,13 @@ MINERS = 9
 class Says:
     """Evidence that names its row."""
 
-    def __init__(self, word: str) -> None:
+    def __init__(self, word: str, reason: Reason) -> None:
         self.word = word
+        self.reasons = frozenset({reason})
 
     def reason(self, row: int) -> Reason:
-        return Reason.NO_POOL
+        (reason,) = self.reasons
+        return reason
 
     def domain(self, row: int) -> str:
         return "pool:alpha"
@@ -29,11 +31,13 @@ class Says:
         return {self.word: row}
 
 
-def verdicts(*firing: int, category: Category = Category.POOL, word: str = "row") -> Verdicts:
+def verdicts(
+    *firing: int, category: Category = Category.POOL, word: str = "row", reason: Reason = Reason.NO_POOL
+) -> Verdicts:
     health = np.zeros(MINERS, dtype=np.int8)
     health[list(firing)] = Health.FIRING
     nothing = np.full(MINERS, np.nan)
-    return Verdicts(category, health, nothing, nothing, Says(word))
+    return Verdicts(category, health, nothing, nothing, Says(word, reason))
 
 
 def incident(*rows: int) -> Incident:
@@ -61,10 +65,17 @@ def test_no_more_than_a_few_are_named() -> None:
     assert told["ill"] == "m1, m2, m3, m4, m5 and 4 more"
 
 
-def test_who_fires_is_believed_whichever_detector_of_the_class_says_so() -> None:
-    told = evidence_of(SiteView(site(MINERS)), incident(1, 2), [verdicts(), verdicts(2, word="other")])
-    assert told["other"] == 2
-    assert told["members_ill"] == 1
+def test_who_looks_for_its_cause_is_asked_and_nobody_else_of_the_class() -> None:
+    view, other = SiteView(site(MINERS)), Reason.UNSTEADY_POOL
+    mine, foreign = verdicts(word="mine"), verdicts(2, word="foreign", reason=other)
+    told = evidence_of(view, incident(1, 2), [foreign, mine])
+    assert (told["mine"], "foreign" in told, told["members_ill"]) == (1, False, 1), "well again, and that is seen of it"
+    assert evidence_of(view, incident(1, 2), [foreign]) == {
+        "members": 2,
+        "members_ill": 1,
+        "members_silent": 0,
+        "ill": "m3",
+    }
 
 
 def test_a_member_that_left_the_inventory_is_not_counted() -> None:

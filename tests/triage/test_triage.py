@@ -35,6 +35,8 @@ from tests.ledger.builder import INCIDENT, Story
 class Says:
     """Evidence that gives one reason for every row."""
 
+    reasons = frozenset(Reason)
+
     def __init__(self, reason: Reason, domain: str = "") -> None:
         self._reason = reason
         self._domain = domain
