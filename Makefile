@@ -7,9 +7,10 @@ VENV ?= .venv
 PYTHON ?=
 ARGS ?=
 
-SOURCES := agent playbooks simulators benchmarks tests
+SOURCES := agent playbooks simulators benchmarks tests docs
 
 PY := $(VENV)/bin/python
+DOCS = $(PY) -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
 PIP := $(PY) -m pip --disable-pip-version-check -qq install
 RUNTIME := $(VENV)/.stamp-runtime
 DEV := $(VENV)/.stamp-dev
@@ -21,7 +22,7 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --f
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format soak bench lock vendor clean
+.PHONY: help demo test check format docs soak bench lock vendor clean
 
 help: ## what this file can do
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -32,15 +33,20 @@ demo: $(RUNTIME) ## install if needed, then run the agent against a simulated si
 test: $(DEV) ## install if needed, then run every test
 	@$(PY) -m pytest $(ARGS)
 
-check: $(DEV) ## formatting, lint, types, import rules
+check: $(DEV) ## formatting, lint, types, import rules, documents
 	$(PY) -m ruff format --check $(SOURCES)
 	$(PY) -m ruff check $(SOURCES)
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(DOCS)
 
 format: $(DEV) ## put files into the form that check asks for
 	$(PY) -m ruff format $(SOURCES)
 	$(PY) -m ruff check --fix $(SOURCES)
+
+docs: $(DEV) ## write the reference from the code, then build the documents into build/docs
+	@$(PY) docs/reference.py
+	$(DOCS)
 
 soak: $(DEV) ## random sites, faults and crashes of the agent, by seed: what must hold, holds
 	@$(PY) -m tests.soak $(ARGS)

@@ -21,9 +21,9 @@ def list_command(*, as_json: bool) -> None:
 
     Exit codes: 0 listed.
     """
-    kinds = _kinds()
+    told = kinds()
     if as_json:
-        write_json(kinds, sys.stdout)
+        write_json(told, sys.stdout)
         return
     headers = ("kind", "category", "counts as", "fixed by", "targets", "parameters")
     rows = [
@@ -33,15 +33,16 @@ def list_command(*, as_json: bool) -> None:
             "incident" if kind["counts"] else "disturbance",
             kind["fixable_by"] or NOTHING,
             " ".join(kind["targets"]),
-            ", ".join(f"{p['name']}={_shown(p['default'])}" for p in kind["parameters"]) or NOTHING,
+            ", ".join(f"{p['name']}={shown(p['default'])}" for p in kind["parameters"]) or NOTHING,
         )
-        for kind in kinds
+        for kind in told
     ]
-    notes = tuple(f"{kind['kind']}: {kind['does']} {kind['signature']}" for kind in kinds)
+    notes = tuple(f"{kind['kind']}: {kind['does']} {kind['signature']}" for kind in told)
     show([Table("", headers, rows, notes=notes)], sys.stdout)
 
 
-def _kinds() -> list[dict[str, Any]]:
+def kinds() -> list[dict[str, Any]]:
+    """Return every fault kind as `faults list --json` prints it."""
     from agent.config.scenario.faults import wanted  # noqa: PLC0415 - --help does without
     from simulators.faults import FAULT_KINDS  # noqa: PLC0415 - as above
 
@@ -65,7 +66,8 @@ def _kinds() -> list[dict[str, Any]]:
     ]
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a parameter's default as a scenario would have it."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
     return "true" if value is True else "false" if value is False else NOTHING if value is None else f"{value}"

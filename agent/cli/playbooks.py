@@ -34,7 +34,7 @@ def list_command(*, as_json: bool) -> None:
     """
     from agent.cli.playbook_report import listed, summary  # noqa: PLC0415 - --help does without
 
-    told = [summary(playbook) for playbook in _shipped().values()]
+    told = [summary(playbook) for playbook in shipped().values()]
     if as_json:
         write_json(told, sys.stdout)
     else:
@@ -100,7 +100,7 @@ def verify_command(ctx: click.Context, *, name: str | None, as_json: bool) -> No
     """
     from agent.cli.playbook_report import told, verdict  # noqa: PLC0415 - --help does without
 
-    chosen = list(_shipped().values()) if name is None else [_find(name)]
+    chosen = list(shipped().values()) if name is None else [_find(name)]
     verdicts = [verdict(playbook) for playbook in chosen]
     if as_json:
         write_json(verdicts, sys.stdout)
@@ -110,7 +110,8 @@ def verify_command(ctx: click.Context, *, name: str | None, as_json: bool) -> No
         ctx.exit(1)
 
 
-def _shipped() -> "dict[str, Playbook]":
+def shipped() -> "dict[str, Playbook]":
+    """Return the playbooks that come with the agent, by name."""
     import pkgutil  # noqa: PLC0415 - --help does without
     from importlib import import_module  # noqa: PLC0415 - as above
 
@@ -128,10 +129,10 @@ def _find(name: str) -> "Playbook":
     """
     if name.endswith(".py"):
         return _read(Path(name))
-    shipped = _shipped()
-    if name not in shipped:
-        raise click.BadParameter(f"expected one of {', '.join(shipped)} or a file that ends in .py, got {name!r}")
-    return shipped[name]
+    known = shipped()
+    if name not in known:
+        raise click.BadParameter(f"expected one of {', '.join(known)} or a file that ends in .py, got {name!r}")
+    return known[name]
 
 
 def _read(path: Path) -> "Playbook":

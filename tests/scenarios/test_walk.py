@@ -1,4 +1,4 @@
-"""The walk that the documents promise is taken, command by command, and prints what they say."""
+"""The walks that the documents promise are taken, command by command, and print what they say."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.scenarios.walk import fits, steps, walk
 
-WALK = Path(__file__).parents[2] / "docs" / "walk.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
@@ -19,11 +19,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_walk_from_observe_to_auto_prints_what_it_says(folder: Path) -> None:
-    said = walk(WALK.read_text(), folder, "terrahash.dry-run.sqlite3")
-    assert len(said) >= 10
+@pytest.mark.parametrize("page", ["tutorial.md", "walk.md"])
+def test_a_walk_prints_what_it_says(page: str, folder: Path) -> None:
+    said = walk((DOCS / page).read_text(), folder, "terrahash.dry-run.sqlite3")
+    assert len(said) >= 5
     for step, printed in said:
-        assert fits(step.text, printed), f"{WALK.name}, line {step.line}, shows\n{step.text}\nbut it printed\n{printed}"
+        assert fits(step.text, printed), f"{page}, line {step.line}, shows\n{step.text}\nbut it printed\n{printed}"
 
 
 def test_what_a_document_shows_is_compared_but_for_what_it_leaves_out() -> None:

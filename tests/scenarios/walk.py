@@ -203,7 +203,6 @@ class Walk:
         """Start the agent the way `terrahash run` does, on what is simulated already."""
         given = run_command.make_context("run", list(options)).params
         assert given["dry_run"]
-        assert given["keep_mode"]
         await self.stop()
         settings = with_logins(load(given["config_path"]))
         clock = Clock.virtual(asyncio.get_running_loop(), EPOCH_S + asyncio.get_running_loop().time())
@@ -212,7 +211,7 @@ class Walk:
             self._drills = DrillMaster(self._site.truth)
         touch = PlantTouch(settings, clock, self._site)
         self._ledger = Ledger.open(dry_run_ledger(settings.ledger), clock, threaded=False, synced=False)
-        self._agent = Agent(settings, self._ledger, clock, touch=touch, simulated=True, on_auto=False)
+        self._agent = Agent(settings, self._ledger, clock, touch=touch, simulated=True, on_auto=not given["keep_mode"])
         await self._agent.start()
         self._running = asyncio.create_task(self._agent.run())
 
