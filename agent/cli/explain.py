@@ -16,6 +16,7 @@ from agent.report.table import write_json
 
 if TYPE_CHECKING:
     from agent.ledger.queries import History
+    from agent.model.incident import Incident
     from agent.model.playbook import Playbook
     from agent.remediate.outlook import Outlook
 
@@ -40,7 +41,7 @@ def explain_command(
     if found is None:
         click.echo(f"no incident {incident_id!r} in {path}: terrahash incidents list shows the ids", err=True)
         ctx.exit(1)
-    playbook = _playbook(found)
+    playbook = playbook_of(found.incident)
     told = explain(found.incident, found.records, queries.gates(path), _meanings(playbook))
     ahead = _ahead(path, found, playbook)
     if as_json:
@@ -63,11 +64,11 @@ def _ahead(path: Path, found: "History", playbook: "Playbook | None") -> "Outloo
         return outlook(queries.fold(path, found.records), found.incident, playbook, None)
 
 
-def _playbook(found: "History") -> "Playbook | None":
+def playbook_of(incident: "Incident") -> "Playbook | None":
     """Return the playbook that the incident's run goes by; None where this version has another table."""
     from agent.app import load_playbooks  # noqa: PLC0415 - heavy, and --help does without
 
-    table = load_playbooks().running(found.incident)
+    table = load_playbooks().running(incident)
     return None if table is None else table.playbook
 
 

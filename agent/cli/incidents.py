@@ -12,10 +12,8 @@ from agent.model.events import Closed, Escalated
 from agent.model.ids import IncidentId
 from agent.model.incident import LOGS, OWN, Category, Incident
 from agent.report.table import Table, show, write_json
-from agent.report.text import NOTHING, duration, instant, named, pairs, spelt
+from agent.report.text import NOTHING, duration, instant, later, named, pairs, spelt
 from agent.report.timeline import tell
-
-MILLISECOND_S = 0.001
 
 
 @click.group("incidents")
@@ -152,7 +150,7 @@ def _timeline(found: History) -> Table:
     rows = [
         (
             instant(record.at),
-            _later(record.at - start),
+            later(record.at - start),
             record.actor.value,
             str(record.event.__struct_config__.tag),
             tell(record.event),
@@ -160,11 +158,6 @@ def _timeline(found: History) -> Table:
         for record in found.records
     ]
     return Table("Timeline", ("time", "after", "by", "event", "what"), rows, frozenset(("after",)))
-
-
-def _later(seconds: float) -> str:
-    """Return how long after detection. Records are stamped to the millisecond: the first may seem to precede it."""
-    return duration(seconds) if seconds < -MILLISECOND_S else f"+{duration(max(seconds, 0.0))}"
 
 
 def _state(incident: Incident) -> str:

@@ -46,6 +46,7 @@ COMMANDS = {
     "outlets": _Lazy("agent.cli.outlets", "outlets_group", "List proven outlets, or end a doubt about a PDU's."),
     "playbooks": _Lazy("agent.cli.playbooks", "playbooks_group", "Show, draw and verify what the agent may do."),
     "release": _Lazy("agent.cli.hold", "release_command", "Let a held agent act again."),
+    "replay": _Lazy("agent.cli.replay", "replay_command", "Play an incident once more, moment by moment."),
     "report": _Lazy("agent.cli.report", "report_command", "Print the KPIs of a ledger."),
     "resume": _Lazy("agent.cli.windows", "resume_command", "End an announced curtailment or maintenance early."),
     "run": _Lazy("agent.cli.run", "run_command", "Run the agent on a site, real or (--dry-run) simulated."),

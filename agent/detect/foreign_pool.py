@@ -151,7 +151,7 @@ class ForeignPoolEvidence:
         worker_ok, told_s = view.worker_ok.value[row], self._now - view.pool_at[row]
         url, worker = view.foreign_work.get(row, (None, None))
         return {
-            "security": BREAK_IN,
+            "security": None if url is None else BREAK_IN,
             "foreign_pool": None if url is None else shown_pool(url),
             "foreign_worker": None if worker is None else shown_worker(worker),
             "pool": pool_name(view, int(view.pool[row])),

@@ -38,7 +38,7 @@ def read(path: Path, since_seq: int = 0, incident: IncidentId | None = None) -> 
     Raises:
         LedgerError: as `rows`; also for an event that this version cannot read.
     """
-    return (_decoded(path, row) for row in rows(path, since_seq, incident))
+    return (decoded(path, row) for row in rows(path, since_seq, incident))
 
 
 def audit(path: Path) -> Sound | Broken:
@@ -46,7 +46,8 @@ def audit(path: Path) -> Sound | Broken:
     return verify(rows(path))
 
 
-def _decoded(path: Path, row: Row) -> Record:
+def decoded(path: Path, row: Row) -> Record:
+    """Return the record that a row of the ledger at `path` stands for; LedgerError if this version knows none such."""
     try:
         return decode(row)
     except (ValueError, msgspec.MsgspecError) as error:

@@ -14,10 +14,13 @@ from agent.model.memory import Memory
 from agent.model.playbook import Act, Check, Escalate, Playbook, Resolve, Step, Wait
 from agent.model.topology import Miner
 from agent.remediate.reconcile import deferred_s
+from agent.report.text import duration
 from agent.report.timeline import words_of
 
 CLEARED = "the symptom has cleared"
 PERSON = "a person has it"
+GUARDS = "the guards"
+PASSING = "time to pass"
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -91,6 +94,28 @@ def meanings(playbook: Playbook) -> dict[tuple[str, str], str]:
     return {(state, arm.trigger): _meaning(arm.when) for state, step in checks for arm in step.arms}
 
 
+def waits(playbook: Playbook) -> dict[str, str]:
+    """Return what each state waits for, by the state; those that end the run wait for nothing."""
+    told = {state: _waits(step) for state, step in playbook.steps.items()}
+    return {state: words for state, words in told.items() if words}
+
+
+def _waits(step: Step) -> str:
+    match step:
+        case Act():
+            return f"{GUARDS}, about {step.verb}"
+        case Wait():
+            return f"{PASSING}, {duration(step.duration_s)}"
+        case Check():
+            arms = "; ".join(_meaning(arm.when) for arm in step.arms)
+            if step.within_s == 0.0:
+                return f"nothing: it goes by which of these is so now: {arms}"
+            until = "" if callable(step.within_s) else f", for {duration(step.within_s)} at most"
+            return f"one of these{until}: {arms}" if arms else f"the symptom to clear{until}"
+        case Resolve() | Escalate():
+            return ""
+
+
 def _question(memory: Memory, incident: Incident) -> Outlook | None:
     """Return what a person is asked; None where nobody is."""
     judged, run = memory.judged.get(incident.id), incident.run
@@ -123,12 +148,12 @@ def _step(memory: Memory, incident: Incident, playbook: Playbook, step: Step, mi
             judged = memory.judged.get(incident.id)
             until = entered_at + deferred_s(step.verb)
             if judged is None:
-                return Outlook(f"the guards, about {step.verb}", until, cleared)
+                return Outlook(f"{GUARDS}, about {step.verb}", until, cleared)
             ways = (Way("allowed", "it is done"), Way("put off until then", PERSON), *cleared)
             return Outlook(f"the guard {judged.gate}, about {words_of(judged.action)}: {judged.reason}", until, ways)
         case Wait():
             ways = tuple(Way("then", to) for to in _leads_to(playbook, state, step.then))
-            return Outlook("time to pass", entered_at + step.duration_s, (*cleared, *ways))
+            return Outlook(PASSING, entered_at + step.duration_s, (*cleared, *ways))
         case Check():
             until_s = step.limit_s(miner) if miner is not None else None if callable(step.within_s) else step.within_s
             ways = tuple(

@@ -26,8 +26,8 @@ from agent.model.events import (
 )
 from agent.model.incident import LOGS, OWN, Evidence, Incident
 from agent.report.table import printable
-from agent.report.text import duration, instant, named, spelt
-from agent.report.timeline import tell, words_of
+from agent.report.text import instant, later, listed, named
+from agent.report.timeline import headline, words_of
 
 WIDTH = 80
 INDENT = "  "
@@ -63,7 +63,20 @@ class Line(msgspec.Struct, frozen=True):
     what: str
 
 
-class Explanation(msgspec.Struct, frozen=True):
+class Subject(msgspec.Struct, frozen=True):
+    """Which incident it is, and how it stands: what is said first of all that is told of one."""
+
+    incident: str
+    category: str
+    cause: str
+    severity: int
+    miners: tuple[str, ...]
+    domain: str
+    detected_at: float
+    state: str
+
+
+class Explanation(Subject, frozen=True):
     """The page as data.
 
     Attributes:
@@ -77,14 +90,6 @@ class Explanation(msgspec.Struct, frozen=True):
         done: each action's outcome.
     """
 
-    incident: str
-    category: str
-    cause: str
-    severity: int
-    miners: tuple[str, ...]
-    domain: str
-    detected_at: float
-    state: str
     seen: Evidence
     proof: Evidence
     weighed: tuple[str, ...]
@@ -109,7 +114,7 @@ def explain(
     start = incident.detected_at
 
     def lines(*kinds: type) -> tuple[Line, ...]:
-        return tuple(Line(r.at - start, tell(_bare(r.event))) for r in records if isinstance(r.event, kinds))
+        return tuple(Line(r.at - start, headline(r.event)) for r in records if isinstance(r.event, kinds))
 
     return Explanation(
         incident=incident.id,
@@ -120,8 +125,8 @@ def explain(
         domain=incident.domain,
         detected_at=start,
         state=incident.phase if incident.is_open else incident.outcome,
-        seen=_shown(_seen(records)),
-        proof=_shown(_proof(records)),
+        seen=shown(_seen(records)),
+        proof=shown(_proof(records)),
         weighed=_weighed(records),
         classes=lines(IncidentReclassified, IncidentUpdated, IncidentRelapsed, IncidentAbsorbed),
         chosen=tuple(_chosen(records, start, meanings or {})),
@@ -137,9 +142,8 @@ def explain(
 
 def page(told: Explanation) -> Iterator[str]:
     """Yield the lines of the page, each of at most WIDTH characters."""
-    where = f" at {told.domain}" if told.domain else ""
-    yield from _wrapped(f"{told.incident}: {told.category}, {told.cause}{where}, severity {told.severity}", "")
-    yield from _wrapped(f"{named(told.miners) or OWN}; detected {instant(told.detected_at)}; {told.state}", "")
+    for line in heading(told):
+        yield from wrapped(line, "")
     yield from _evidence("Seen when it was decided", told.seen)
     yield from _section("Causes weighed, by likelihood against chance", _causes(told))
     if told.classes:
@@ -158,6 +162,13 @@ def page(told: Explanation) -> Iterator[str]:
         yield from _evidence("Seen when it ended", told.proof)
 
 
+def heading(told: Subject) -> Iterator[str]:
+    """Yield the lines with which whatever is told of one incident begins."""
+    where = f" at {told.domain}" if told.domain else ""
+    yield f"{told.incident}: {told.category}, {told.cause}{where}, severity {told.severity}"
+    yield f"{named(told.miners) or OWN}; detected {instant(told.detected_at)}; {told.state}"
+
+
 def following(
     waits_for: str, until: float | None, ways: Iterable[tuple[str, str]], answer: str | None
 ) -> Iterator[str]:
@@ -165,11 +176,11 @@ def following(
     yield ""
     yield "Next"
     at_most = "" if until is None else f", until {instant(until)} at the latest"
-    yield from _wrapped(f"waits for {waits_for}{at_most}", INDENT)
+    yield from wrapped(f"waits for {waits_for}{at_most}", INDENT)
     for when, then in ways:
-        yield from _wrapped(f"{when}: {then}", INDENT * 2)
+        yield from wrapped(f"{when}: {then}", INDENT * 2)
     if answer is not None:
-        yield from _wrapped(f"to answer: {answer}", INDENT)
+        yield from wrapped(f"to answer: {answer}", INDENT)
 
 
 def _seen(records: Sequence[Record]) -> Evidence:
@@ -192,17 +203,21 @@ def _proof(records: Sequence[Record]) -> Evidence:
     return {} if last is None else last.evidence
 
 
-def _shown(evidence: Evidence) -> Evidence:
+def shown(evidence: Evidence) -> Evidence:
+    """Return the part of evidence that is told as figures: neither a miner's logs nor what stands elsewhere."""
     return {key: value for key, value in evidence.items() if key not in {LOGS, CONSIDERED} and value is not None}
 
 
 def _weighed(records: Sequence[Record]) -> tuple[str, ...]:
-    told = [
-        str(record.event.evidence[CONSIDERED])
-        for record in records
-        if isinstance(record.event, IncidentOpened | IncidentReclassified) and CONSIDERED in record.event.evidence
-    ]
-    return tuple(told[-1].split("; ")) if told else ()
+    told = [found for record in records if (found := weighed(record.event))]
+    return told[-1] if told else ()
+
+
+def weighed(event: AnyEvent) -> tuple[str, ...]:
+    """Return the shared causes that were considered at an event, the chosen one first; none where it weighs none."""
+    if not isinstance(event, IncidentOpened | IncidentReclassified) or CONSIDERED not in event.evidence:
+        return ()
+    return tuple(str(event.evidence[CONSIDERED]).split("; "))
 
 
 def _chosen(records: Sequence[Record], start: float, meanings: Meanings) -> Iterator[Line]:
@@ -219,32 +234,42 @@ def _chosen(records: Sequence[Record], start: float, meanings: Meanings) -> Iter
 def _verdicts(records: Sequence[Record], start: float, gates: Sequence[str]) -> Iterator[Verdicts]:
     for record in records:
         event = record.event
-        if isinstance(event, Intended):
-            yield Verdicts(record.at - start, words_of(event.action), dict.fromkeys(gates, ALLOW), None)
-        elif isinstance(event, Judged):
-            order = list(gates) if event.gate in gates else [*gates, event.gate]
-            place = order.index(event.gate)
-            told = dict.fromkeys(order[:place], ALLOW)
-            told[event.gate] = f"{event.verdict}: {event.reason}"
-            told |= dict.fromkeys(order[place + 1 :], UNASKED)
-            yield Verdicts(record.at - start, words_of(event.action), told, event.until)
+        if isinstance(event, Intended | Judged):
+            until = event.until if isinstance(event, Judged) else None
+            yield Verdicts(record.at - start, words_of(event.action), verdicts(event, gates), until)
+
+
+def verdicts(event: Intended | Judged, gates: Sequence[str]) -> dict[str, str]:
+    """Return each gate's verdict on the event's action, in the order asked; as in `Verdicts`."""
+    if isinstance(event, Intended):
+        return dict.fromkeys(gates, ALLOW)
+    order = list(gates) if event.gate in gates else [*gates, event.gate]
+    place = order.index(event.gate)
+    told = dict.fromkeys(order[:place], ALLOW)
+    told[event.gate] = f"{event.verdict}: {event.reason}"
+    return told | dict.fromkeys(order[place + 1 :], UNASKED)
+
+
+def gate_lines(gates: Mapping[str, str], until: float | None) -> Iterator[str]:
+    """Yield what the gates said in a few lines: who allowed it, who did not, who was not asked any more."""
+    allowing = [gate for gate, verdict in gates.items() if verdict == ALLOW]
+    unasked = [gate for gate, verdict in gates.items() if verdict == UNASKED]
+    if len(allowing) == len(gates):
+        yield f"allowed by all: {', '.join(allowing)}"
+        return
+    yield f"allowed by {', '.join(allowing) or 'none'}"
+    told_until = "" if until is None else f", until {instant(until)}"
+    for gate, verdict in gates.items():
+        if verdict not in (ALLOW, UNASKED):
+            yield f"{gate}: {verdict}{told_until}"
+    if unasked:
+        yield f"not asked then: {', '.join(unasked)}"
 
 
 def _guards(told: Verdicts) -> Iterator[str]:
-    yield from _wrapped(f"{_after(told.after_s)}  {told.action}", INDENT)
-    deep = INDENT * 3
-    allowing = [gate for gate, verdict in told.gates.items() if verdict == ALLOW]
-    unasked = [gate for gate, verdict in told.gates.items() if verdict == UNASKED]
-    if len(allowing) == len(told.gates):
-        yield from _wrapped(f"allowed by all: {', '.join(allowing)}", deep)
-        return
-    yield from _wrapped(f"allowed by {', '.join(allowing) or 'none'}", deep)
-    until = "" if told.until is None else f", until {instant(told.until)}"
-    for gate, verdict in told.gates.items():
-        if verdict not in (ALLOW, UNASKED):
-            yield from _wrapped(f"{gate}: {verdict}{until}", deep)
-    if unasked:
-        yield from _wrapped(f"not asked then: {', '.join(unasked)}", deep)
+    yield from wrapped(f"{later(told.after_s)}  {told.action}", INDENT)
+    for line in gate_lines(told.gates, told.until):
+        yield from wrapped(line, INDENT * 3)
 
 
 def _causes(told: Explanation) -> list[str]:
@@ -253,35 +278,36 @@ def _causes(told: Explanation) -> list[str]:
     return [f"none: its detector names what is shared, {told.domain}" if told.domain else "none: one device alone"]
 
 
-def _bare(event: AnyEvent) -> AnyEvent:
-    """Return the event without its evidence: what was seen stands in a section of its own."""
-    return msgspec.structs.replace(event, evidence={}) if hasattr(event, "evidence") else event
-
-
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
     yield ""
     yield title
     for line in list(lines) or ["nothing"]:
-        yield from _wrapped(line, INDENT)
+        yield from wrapped(line, INDENT)
 
 
 def _evidence(title: str, found: Evidence) -> Iterator[str]:
-    return _section(title, [" · ".join(f"{key} {spelt(value)}" for key, value in found.items())] if found else [])
+    return _section(title, [listed(found)] if found else [])
 
 
 def _line(line: Line) -> str:
-    return f"{_after(line.after_s)}  {line.what}"
-
-
-def _after(seconds: float) -> str:
-    return f"+{duration(max(seconds, 0.0))}"
+    return f"{later(line.after_s)}  {line.what}"
 
 
 def _bracketed(text: str) -> str:
     return f" ({text})" if text else ""
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        printable(text), WIDTH, initial_indent=indent, subsequent_indent=f"{indent}{INDENT}", break_on_hyphens=False
-    ) or [indent]
+def wrapped(text: str, indent: str, width: int = WIDTH, rest: str | None = None) -> list[str]:
+    """Return text as lines that fit, with everything that could steer a terminal escaped.
+
+    Args:
+        text: to be told.
+        indent: before the first line.
+        width: characters of a line.
+        rest: before every other line; a little more than `indent` by default.
+    """
+    below = f"{indent}{INDENT}" if rest is None else rest
+    told = printable(text)
+    return textwrap.wrap(told, width, initial_indent=indent, subsequent_indent=below, break_on_hyphens=False) or [
+        indent
+    ]

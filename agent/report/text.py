@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 MOST_NAMED = 12
 """So many miners are named; whoever wants all of thousands asks for JSON."""
 
+MILLISECOND_S = 0.001
+"""What is stamped in the ledger is stamped to the millisecond, and so may seem to precede what is not."""
+
 NOTHING = "-"
 """What stands where there is no figure."""
 
@@ -35,6 +38,11 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {odd_s:02} s" if odd_s else f"{minutes} min"
 
 
+def later(seconds: float) -> str:
+    """Return how long after something, as `+2 min 26 s`; less than a millisecond before it is just then."""
+    return duration(seconds) if seconds < -MILLISECOND_S else f"+{duration(max(seconds, 0.0))}"
+
+
 def percent(share: float | None) -> str:
     """Return a share (0 to 1) in per cent, one decimal."""
     return NOTHING if share is None else f"{share * 100:.1f} %"
@@ -54,6 +62,11 @@ def named(names: Sequence[str]) -> str:
 def pairs(evidence: Mapping[str, object]) -> str:
     """Return evidence as `key=value` in the order of its keys, numbers short, booleans and None in JSON's words."""
     return " ".join(f"{key}={spelt(evidence[key])}" for key in sorted(evidence))
+
+
+def listed(evidence: Mapping[str, object]) -> str:
+    """Return evidence as `key value` in its own order, for those who read it rather than look something up in it."""
+    return " · ".join(f"{key} {spelt(value)}" for key, value in evidence.items())
 
 
 def spelt(value: object) -> str:

@@ -48,11 +48,12 @@ def tell(event: AnyEvent) -> str:
     found: Evidence = getattr(event, "evidence", {})
     hidden = set(found) if isinstance(event, Escalated) or (isinstance(event, Closed) and event.leaves) else {LOGS}
     evidence = pairs({key: value for key, value in found.items() if key not in hidden})
-    told = _tell(event)
+    told = headline(event)
     return f"{told}; {evidence}" if evidence else told
 
 
-def _tell(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one return for each kind of event
+def headline(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one return for each kind of event
+    """Return what the event says, on one line, without its evidence."""
     match event:
         case AgentStarted():
             return f"version {event.version} on site {event.site}{', simulated' if event.simulated else ''}"
@@ -149,8 +150,21 @@ def _outlets(outlets: tuple[Outlet, ...]) -> str:
 def words_of(action: Action) -> str:
     """Return an action on one line: what, to whom, and what is set."""
     where = [*map(str, action.outlets), *filter(None, (action.pool, action.image and action.image[:12]))]
-    told = f"{action.verb} {named(action.targets)}"
+    told = f"{action.verb} {action.unit or named(action.targets)}{_aim(action)}"
     return f"{told} [{' '.join(where)}]" if where else told
+
+
+def _aim(action: Action) -> str:
+    """Return the figure that an action sets; nothing where it sets none."""
+    match action:
+        case Action(supply_c=float(aim)):
+            return f" to {aim:g} °C"
+        case Action(flow_lpm=float(aim)):
+            return f" to {aim:g} L/min"
+        case Action(share=float(share)):
+            return f" to {share * 100:g} %"
+        case _:
+            return ""
 
 
 def _by(name: str) -> str:

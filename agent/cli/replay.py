@@ -1,0 +1,149 @@
+"""`terrahash replay`: an incident once more, moment by moment, with the signals that mattered."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.options import ledger_options, ledger_path
+from agent.model.ids import IncidentId
+
+if TYPE_CHECKING:
+    from agent.ledger.episode import Episode
+    from agent.report.replay import Replay
+    from agent.report.story import Guide, Moment
+
+MOST_PAUSE_S = 3600.0
+"""Between two moments, however slow it is played."""
+
+PROMPT = "-- any key: next moment   g: go on to the end   q: quit --"
+
+Pace = Callable[["Moment", "Moment"], bool]
+"""Called between two moments; returns whether to go on."""
+
+
+@click.command("replay", epilog="Example: terrahash replay inc-000001 -c config.yaml --speed 60")
+@click.argument("incident_id", metavar="INCIDENT")
+@ledger_options
+@click.option("--step", is_flag=True, help="Wait for a key after each moment.  [default: on a terminal]")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0.0, min_open=True),
+    metavar="N",
+    help="Go on by itself, N times as fast as it was.",
+)
+@click.option("--at-once", is_flag=True, help="Print all of it.  [default: where the output is no terminal]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; times in UTC seconds.")
+@click.pass_context
+def replay_command(
+    ctx: click.Context,
+    *,
+    incident_id: str,
+    ledger: Path | None,
+    config: Path | None,
+    step: bool,
+    speed: float | None,
+    at_once: bool,
+    as_json: bool,
+) -> None:
+    """Play an incident once more: what was seen, weighed, decided, done and said, each at its moment.
+
+    Below it are the signals that its evidence names, as plots over the same time.
+
+    Exit codes: 0 shown; 1 there is none of that id; 2 usage, or the ledger cannot be read.
+    """
+    if sum((step, speed is not None, at_once, as_json)) > 1:
+        raise click.UsageError("give one of --step, --speed, --at-once and --json")
+    path = ledger_path(ledger, config)
+    found = _episode(path, IncidentId(incident_id))
+    if found is None:
+        click.echo(f"no incident {incident_id!r} in {path}: terrahash incidents list shows the ids", err=True)
+        ctx.exit(1)
+    from agent.report.replay import replay  # noqa: PLC0415 - as below
+
+    shown = replay(found.incident, found.records, found.started, _guide(found))
+    if as_json:
+        from agent.report.table import write_json  # noqa: PLC0415 - as above
+
+        write_json(shown, sys.stdout)
+        return
+    alone = speed is None and not at_once and sys.stdin.isatty() and sys.stdout.isatty()
+    _play(shown, _stepped() if step or alone else None if speed is None else _timed(speed))
+
+
+def _episode(path: Path, incident: IncidentId) -> "Episode | None":
+    from agent.ledger.episode import episode  # noqa: PLC0415 - `--help` does without
+    from agent.ledger.reader import rows  # noqa: PLC0415 - as above
+
+    return episode(rows(path), incident, path)
+
+
+def _guide(found: "Episode") -> "Guide":
+    from agent.cli.explain import playbook_of  # noqa: PLC0415 - as above
+    from agent.remediate.outlook import meanings, waits  # noqa: PLC0415 - as above
+    from agent.report.story import Guide  # noqa: PLC0415 - as above
+
+    playbook = playbook_of(found.incident)
+    return Guide() if playbook is None else Guide(meanings(playbook), waits(playbook))
+
+
+def _play(shown: "Replay", pace: Pace | None) -> None:
+    """Print the replay, all at once without a pace."""
+    from agent.report import replay_text as text  # noqa: PLC0415 - as above
+
+    width = _width()
+    _say(text.head(shown.story, width))
+    moments = shown.story.moments
+    for number, moment in enumerate(moments):
+        if pace is not None and number and not pace(moments[number - 1], moment):
+            return
+        if pace is not None or not number:
+            click.echo()
+        _say(text.moment_lines(moment, width))
+        if pace is not None:
+            _say(text.spark_lines(shown, moment.at))
+    click.echo()
+    _say(text.plots(shown, width))
+
+
+def _say(lines: Iterator[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _width() -> int:
+    from shutil import get_terminal_size  # noqa: PLC0415 - as above
+
+    from agent.report.replay_text import LEAST_WIDTH, MOST_WIDTH  # noqa: PLC0415 - as above
+
+    return max(LEAST_WIDTH, min(MOST_WIDTH, get_terminal_size((120, 40)).columns))
+
+
+def _stepped() -> Pace:
+    """Return the pace of somebody who presses a key for each moment."""
+    hurried = False
+
+    def step(_before: "Moment", _after: "Moment") -> bool:
+        nonlocal hurried
+        if hurried:
+            return True
+        click.echo(PROMPT, err=True, nl=False)
+        key = click.getchar()
+        click.echo("\r" + " " * len(PROMPT) + "\r", err=True, nl=False)
+        hurried = key.lower() == "g"
+        return key.lower() != "q"
+
+    return step
+
+
+def _timed(speed: float) -> Pace:
+    """Return the pace of what happened, so many times as fast."""
+
+    def wait(before: "Moment", after: "Moment") -> bool:
+        Event().wait(min(MOST_PAUSE_S, max(0.0, after.at - before.at) / speed))
+        return True
+
+    return wait

@@ -1,0 +1,103 @@
+"""`terrahash replay` as a person uses it: all at once, at a speed, key by key, as JSON."""
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from agent.cli.main import cli
+from agent.cli.replay import PROMPT
+from tests.cli.test_incidents_cli import write
+from tests.ledger.examples import LIFE
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.sqlite3"
+    write(path, *LIFE)
+    return path
+
+
+def replayed(ledger: Path, *options: str, keys: str = "") -> Result:
+    return CliRunner().invoke(cli, ["replay", "inc-000001", "--ledger", str(ledger), *options], input=keys)
+
+
+def test_all_at_once_where_nobody_looks_on(ledger: Path) -> None:
+    done = replayed(ledger)
+    assert done.exit_code == 0, done.output
+    told = [
+        "inc-000001: stuck",
+        "detected +0.0 s → alerted +",
+        "1 ○  2026-03-01 11:59:58Z",
+        "alerted: inc-000001 is open",
+        "ap-000001 approved by kim",
+        "remediation started: power_off r1-m07 [pdu-a/7 pdu-b/7]",
+        "mitigated: the clear condition holds",
+        "resolved: auto_resolved",
+    ]
+    places = [done.stdout.index(words) for words in told]
+    assert places == sorted(places)
+    assert PROMPT not in done.output
+
+
+def test_at_a_speed_it_is_the_same_with_how_the_signals_stood(ledger: Path) -> None:
+    done = replayed(ledger, "--speed", "1e9")
+    assert done.exit_code == 0
+    whole = replayed(ledger).stdout.splitlines()
+    assert [line for line in whole if line not in done.stdout.splitlines()] == []
+
+
+def test_a_key_for_each_moment_until_one_has_seen_enough(ledger: Path) -> None:
+    two = replayed(ledger, "--step", keys=" q")
+    assert two.exit_code == 0
+    assert [line[:5] for line in two.stdout.splitlines() if line[4:5] in set("○·▶☎")] == ["  1 ○", "  2 ○"]
+    to_the_end = replayed(ledger, "--step", keys="g")
+    assert "resolved: auto_resolved" in to_the_end.stdout, to_the_end.output
+    assert to_the_end.stderr.count(PROMPT) == 1
+
+
+def test_on_a_terminal_it_waits_for_keys_by_itself(ledger: Path) -> None:
+    """The keyboard of a real terminal: the first moment comes, and `q` ends it."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "agent.cli.main", "replay", "inc-000001", "--ledger", str(ledger)]
+    shown = b""
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        while PROMPT.encode() not in shown:
+            shown += os.read(ours, 4096)
+        while process.poll() is None:  # what is typed before the terminal is in its raw mode is thrown away
+            os.write(ours, b"q")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.1)
+        assert process.returncode == 0
+    os.close(ours)
+    assert b"detected: stuck" in shown
+    assert b"alerted:" not in shown
+
+
+def test_as_json_it_has_moments_and_signals(ledger: Path) -> None:
+    told = json.loads(replayed(ledger, "--json").stdout)
+    assert set(told) == {"story", "signals", "window"}
+    assert [moment["number"] for moment in told["story"]["moments"]][:3] == [1, 2, 3]
+    assert told["story"]["incident"] == "inc-000001"
+
+
+def test_an_unknown_id_and_two_ways_at_once_are_refused(ledger: Path) -> None:
+    none = CliRunner().invoke(cli, ["replay", "inc-000009", "--ledger", str(ledger)])
+    assert (none.exit_code, none.stdout) == (1, "")
+    assert "terrahash incidents list shows the ids" in none.stderr
+    both = replayed(ledger, "--step", "--json")
+    assert both.exit_code == 2
+    assert "give one of" in both.stderr
+
+
+def test_help_has_an_example_and_the_exit_codes() -> None:
+    told = CliRunner().invoke(cli, ["replay", "--help"]).output
+    assert "Example: terrahash replay" in told
+    assert "Exit codes: 0" in told
