@@ -56,8 +56,10 @@ class MinerPolls:
 
     Attributes:
         steady: the rows in which nothing goes on.
+        still: rows that do not answer, and draw and send evenly until something happens to them; shape (n,).
         on_earlier: called when a poll of a single row is planned that is due before all others.
         power_w: what each miner drew when it was last polled, in W.
+        octets_per_s: what steady rows, and those that stand still, send in the mean.
     """
 
     def __init__(
@@ -85,6 +87,11 @@ class MinerPolls:
         self._slot: Floats = np.full(n, -1.0)
         self._next: Floats = np.zeros(n)
         self._dark: Bools = np.zeros(n, dtype=np.bool_)
+        self.still: Bools = np.zeros(n, dtype=np.bool_)
+        self._calming: set[int] = set()
+        self._still_w: Floats = np.zeros(n)
+        self._scatter: Floats = np.zeros(n)
+        self._dim = np.random.Generator(np.random.PCG64(plant.rng("fast-forward/still").getrandbits(64)))
         self._reach: Ints = np.zeros(n, dtype=np.int8)
         self._longest = max(1, int(BACK_OFF_S // period_s))
         self._singles: list[tuple[float, int]] = []
@@ -105,10 +112,14 @@ class MinerPolls:
         self._untold: Bools = np.zeros(n, dtype=np.bool_)
         self._drops: Floats = np.zeros(n)
         self._pool_drops: Floats = np.zeros(n)
+        self._pool_alive: Floats = np.ones(n)
+        self._paid: Bools = np.ones(n, dtype=np.bool_)
+        self._ramped: Floats = np.ones(n)
         self._names_pool: Bools = np.zeros(n, dtype=np.bool_)
         self._pool = np.zeros(n, dtype=np.int16)
         self._worker_ok: Floats = np.full(n, np.nan)
         self.power_w: Floats = self._full_w.copy()
+        self.octets_per_s: Floats = np.zeros(n)
         for row, miner in enumerate(self._miners):
             miner.on_change = partial(self._happens, row)
             self._sort(row, plant.now)
@@ -172,6 +183,7 @@ class MinerPolls:
                 self._view.put_misses(lost, at_s[lost] + self._epoch_s, polls[lost].astype(np.int32), silent)
         if (rows := self._dark.nonzero()[0]).size:
             self._poll_dark(rows, now)
+            self._draw_dark(now)
 
     # -- the ways into the columns -----------------------------------------------------------------------------------
 
@@ -191,6 +203,18 @@ class MinerPolls:
             self._view.put_misses(rows, at_s + self._epoch_s, polls, reach)
         self._slot[rows] = slot
         self._back_off(rows)
+
+    def _draw_dark(self, now: float) -> None:
+        """Work out what those draw now that do not answer, once nothing about them changes by itself any more."""
+        for row in sorted(self._calming):
+            if self._miners[row].stands_still(now):
+                self._calming.discard(row)
+                self._still_w[row], flickers = self._miners[row].mean_w()
+                self._scatter[row] = 2.0 * FLICKER if flickers else 0.0
+                self.octets_per_s[row] = self._miners[row].octets_per_s()
+                self.still[row] = True
+        if (rows := self.still.nonzero()[0]).size:
+            self.power_w[rows] = self._still_w[rows] * (1.0 + self._scatter[rows] * (self._dim.random(rows.size) - 0.5))
 
     def _latencies_s(self, n: int) -> Floats:
         least, most = LATENCY_S
@@ -233,9 +257,9 @@ class MinerPolls:
             "boards_up": standing(self._boards_up),
             "chips_up": standing(self._chips_up),
             "power_w": self.power_w,
-            "pool_alive": standing(self._families.yes),
+            "pool_alive": standing(self._pool_alive),
             "suspended": standing(self._families.no),
-            "tuned": standing(self._families.yes),
+            "tuned": standing(self._ramped),
             "work_gh": self._families.work_gh(totals["work_gh"], elapsed_s),
             "accepted": totals["accepted"],
             "rejected": totals["rejected"],
@@ -246,6 +270,7 @@ class MinerPolls:
         }
         said = self._families.said(heard, told)
         said["board_max_c"] = (heard & self._warmth.tells_boards, told["board_max_c"])
+        said["share_diff"] = (heard & self._paid, told["share_diff"])
         said["inlet_c"] = (heard & self._warmth.tells_inlet, told["inlet_c"])
         said["fan_min_rpm"] = (heard & self._warmth.tells_fans, told["fan_min_rpm"])
         broken = self._broken(heard)
@@ -283,7 +308,8 @@ class MinerPolls:
         waits = self._dark[row] and self._reach[row] == Reach.SILENT
         slot = self._slot_of(row, now - self._deadline_s if waits else now)
         self._miners[row].hashing.advance(now)  # it keeps its own counters again
-        self._dark[row] = False
+        self._dark[row] = self.still[row] = False
+        self._calming.discard(row)
         if slot > self._slot[row] and slot >= self._next[row]:
             self._poll_one(row, now)
         self._plan(row, now)
@@ -301,8 +327,10 @@ class MinerPolls:
             self._boards_up[row], self._chips_up[row] = len(answering) - answering.count(0), sum(answering)
             self._turn[row] = not readings.parts.still
             self._drops[row], self._pool_drops[row] = readings.pool_book.drops, readings.pool_book.pool_drops
-            self._names_pool[row] = bool(readings.pool_url)
+            self._names_pool[row], self._paid[row] = bool(readings.pool_url), readings.pool_alive
+            self._pool_alive[row], self._ramped[row] = readings.pool_alive, readings.upfreq_complete
             self._pool[row], self._worker_ok[row] = self._view.named_pool(row, readings.pool_url, readings.pool_user)
+            self.octets_per_s[row] = miner.octets_per_s()
             self.steady.admit(row, now)
             self._untold[row] = True
             return
@@ -310,7 +338,9 @@ class MinerPolls:
         disturbed = miner.wire is not None or (miner.lan.passes and miner.lan.loss > 0.0)
         self._dark[row] = not disturbed and came is not Reach.ANSWERED
         self._reach[row] = came
-        if not self._dark[row]:
+        if self._dark[row]:
+            self._calming.add(row)
+        else:
             self._plan(row, now)
 
     def _plan(self, row: int, now: float) -> None:

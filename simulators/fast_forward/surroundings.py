@@ -16,10 +16,7 @@ from agent.model.site_view import SiteView
 from agent.model.telemetry import OutletReading, OutletState, PortReading
 from agent.model.topology import Outlet
 from simulators.fast_forward.polls import MinerPolls, Phase
-from simulators.plant.hashing import SHARES_PER_S
 from simulators.plant.journal import What
-from simulators.plant.lines import CHATTER_OCTETS_PER_S
-from simulators.plant.miner import SHARE_OCTETS
 from simulators.plant.network import USUAL_VLAN
 from simulators.plant.site import SitePlant
 
@@ -178,9 +175,10 @@ class Surroundings:
             self._view.put_outlet(outlet, self._epoch_s + now, OutletReading(state, own_w / self._volts[place], told_w))
 
     def _restless(self) -> Bools:
-        """Return the outlets that feed a miner that is not steady, or whose relay, breaker or cord is not as usual."""
+        """Return the outlets that feed a miner whose draw changes, or whose relay, breaker or cord is not as usual."""
         restless = np.zeros(len(self._outlets), dtype=np.bool_)
-        restless[self._cord_outlet[~self._polls.steady.member[self._cord_miner]]] = True
+        even = self._polls.steady.member | self._polls.still
+        restless[self._cord_outlet[~even[self._cord_miner]]] = True
         restless[list(self._moved)] = True
         return restless
 
@@ -223,25 +221,45 @@ class Surroundings:
         self._octets: Floats = np.zeros(len(self._ports))
         self._counted_at: Floats = np.full(len(self._ports), self._plant.now)
         self._own_octets: Floats = np.zeros(len(self._ports))
+        self._looked: Bools = np.zeros(len(self._ports), dtype=np.bool_)
+
+    def _read_as_before(self, ports: Bools, at: Floats) -> None:
+        """Write ports of miners that stand still, and did so at the read before: all but octets is as it was."""
+        view = self._view
+        np.copyto(view.port_before, view.port_octets.at, where=ports)
+        view.port_octets.put_rows(ports, np.floor(self._octets), at)
+        for column in (view.port_up, view.port_admin, view.port_errors, view.port_pvid):
+            column.put_rows(ports, None, at)
 
     def _read_ports(self, due: Bools, now: float) -> None:
-        """Write the ports `due` of living switches: steady miners send evenly, the others what they have sent."""
+        """Write the ports `due` of living switches: who is steady or stands still sends evenly, others what they do."""
         network = self._plant.network
         silent = [place for switch, place in self._switches.items() if not network.answers(switch)]
         if silent:
             due = due & ~np.isin(self._switch_of, silent)
+        unplugged = [self._view.port_rows[port] for port in network.unplugged if port in self._view.port_rows]
         steady = due & self._fed & self._polls.steady.member[self._behind]
-        steady[[self._view.port_rows[port] for port in network.unplugged if port in self._view.port_rows]] = False
+        steady[unplugged] = False
+        still = self._polls.still[self._behind]
+        still &= self._fed
+        self._looked &= still
+        as_before = self._looked & due
+        even = steady | as_before
         at = np.full(len(due), self._epoch_s + now)
-        sent = (now - self._counted_at) * (CHATTER_OCTETS_PER_S + SHARES_PER_S * SHARE_OCTETS)
-        np.add(self._octets, sent, out=self._octets, where=steady)
+        sent = now - self._counted_at
+        sent *= self._polls.octets_per_s[self._behind]
+        np.add(self._octets, sent, out=self._octets, where=even)
         np.copyto(self._counted_at, now, where=due)
+        if as_before.any():
+            self._read_as_before(as_before, at)
         self._view.port_up.put_rows(steady, self._one, at)
         self._view.port_octets.put_rows(steady, np.floor(self._octets), at)
         self._view.port_admin.put_rows(steady, self._one, at)
         self._view.port_pvid.put_rows(steady, self._usual_pvid, at)
-        self._own_octets[steady] = np.nan
-        for place in np.flatnonzero(due & ~steady).tolist():
+        self._own_octets[even] = np.nan
+        single = due & ~even
+        self._looked |= single & still
+        for place in np.flatnonzero(single).tolist():
             port = self._ports[place]
             own = float(network.in_octets(port))
             before = self._own_octets[place]

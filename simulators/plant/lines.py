@@ -61,6 +61,11 @@ class Chatter:
         self._lived_s = 0.0
         self._since: float | None = since
 
+    @property
+    def per_s(self) -> float:
+        """Return how many octets a second that is now."""
+        return 0.0 if self._since is None else CHATTER_OCTETS_PER_S
+
     def begin(self, now: float) -> None:
         """Come to life."""
         self._since = now

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
+from simulators.plant.hashing import SHARES_PER_S
 from simulators.plant.heat import MinerHeat
 from simulators.plant.journal import What
 from simulators.plant.parts import MinerParts
@@ -293,14 +294,30 @@ class MinerPlant(MinerParts):
         )
 
     def _ails_evenly(self) -> bool:
-        return self.fault.any() and not self.fault.moves() and self.client.earning
+        return not self.fault.moves() and (self.client.starved or (self.fault.any() and self.client.earning))
 
     def _is_even(self, now: float) -> bool:
         """Whether it hashes evenly and is as warm as that makes it, or does neither any more."""
         heat = self._hardware.heat
-        if self.refuses_to_hash:
-            return self.hashing.is_still and heat.advance(now) < COLD and now >= self._hardware.boards_off_at
+        if self.refuses_to_hash or self.client.starved:
+            off_at = self._hardware.boards_off_at
+            keeps_power = self.client.starved and math.isinf(off_at)
+            return self.hashing.is_still and heat.advance(now) < COLD and (keeps_power or now >= off_at)
         return self.hashing.is_steady(now) and heat.is_settled(now)
+
+    def stands_still(self, now: float) -> bool:
+        """Whether, computing nothing, it draws and sends evenly until something happens.
+
+        A supply that is only out comes back without a word, and a cable that damages frames does so more and more.
+        """
+        starts = self.board is Board.BOOTING or self.process is Process.STARTING or self.fault.parts.supply_out
+        powers_down = now < self._hardware.boards_off_at < math.inf
+        return not (starts or powers_down or self.lan.loss > 0.0 or self.hashing.output(now) > 0.0)
+
+    def octets_per_s(self) -> float:
+        """Return how many octets a second it sends in the mean, as long as it is as it is."""
+        shares = SHARES_PER_S * SHARE_OCTETS if self.hashing.output(self._clock.now) > 0.0 else 0.0
+        return self._chatter.per_s + shares
 
     def hashing_ratio(self) -> float:
         """Return the share of its target that it computes now, without chance."""
@@ -317,6 +334,11 @@ class MinerPlant(MinerParts):
         if not self.energised or self.fault.parts.supply_out:
             return self._hardware.figures.standby_w
         return self._hardware.drawn_w(self._clock.now, self.board, self.process, self.fault.hung_draw)
+
+    def mean_w(self) -> tuple[float, bool]:
+        """Return what it draws from all its outlets in the mean, in W, and whether that flickers."""
+        flickers = self.energised and not (self.fault.psu_dead or self.fault.psu_latched)
+        return (self.heat_w() if flickers else self.power_w()), flickers
 
     def octets_sent(self) -> int:
         """Return how many octets it has ever put on the network."""

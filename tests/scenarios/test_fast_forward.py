@@ -17,6 +17,7 @@ from agent.cli.scenario_run import Played, play_scenario, read_scenario
 from agent.config.scenario import TierName
 from agent.model.incident import Category, Incident, Outcome
 from agent.model.site_view import SiteView
+from agent.model.telemetry import Reach
 
 NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
 POLL_S = 8.0
@@ -253,3 +254,54 @@ def test_each_family_tells_the_same_fields_as_byte_by_byte_whole_and_damaged(tmp
     for miner, polls in fast.items():
         assert len(polls) == pytest.approx(len(slow[miner]), abs=2)
         assert set(polls) == set(slow[miner]), miner
+
+
+STANDING = f"""
+name: standing
+seed: 4
+duration: 25m
+site: {{generate: {{miners: 12, miners_per_pdu: 12, outlets_per_miner: 1, network: {NETWORK}}}}}
+agent: {{mode: observe}}
+faults:
+  - {{at: 2m, kind: miner.pool_client_hung, target: "miner:r1-0[1-6]"}}
+  - {{at: 2m, kind: miner.psu_dead, target: "miner:r1-0[78]", standby_w: 12}}
+  - {{at: 2m, kind: miner.process_died, target: "miner:r1-09"}}
+  - {{at: 2m, kind: miner.control_board_hung, target: "miner:r1-10", draw: full}}
+"""
+
+
+def shown_at_the_end(folder: Path, tier: TierName) -> dict[str, tuple[Any, ...]]:
+    """Return for each miner what its own fields, its outlet and its port show after a long time of nothing new."""
+    path = folder / f"{tier}-standing.yaml"
+    path.write_text(STANDING)
+    shown: dict[str, tuple[Any, ...]] = {}
+
+    def look(view: SiteView, _: float) -> None:
+        for row, miner in enumerate(view.site.miners):
+            assert miner.port is not None
+            port = view.port_rows[miner.port]
+            watts = float(view.outlet_w.value[view.outlet_rows[miner.outlets[0]]])
+            told = {name: getattr(view, name).at[row] == view.answered_at[row] for name in ("share_diff", "tuned")}
+            shown[miner.id] = (
+                int(view.reach[row]),
+                *(float(view.pool_alive.value[row]), told),
+                bool(view.hashrate_th.value[row] > 1.0),
+                None if np.isnan(view.tuned.value[row]) else float(view.tuned.value[row]),
+                pytest.approx(watts, rel=0.025),
+                float(view.port_up.value[port]),
+                bool(view.port_octets.at[port] - view.port_octets.grew_at[port] > 120.0),
+                bool(view.polled_at[row] - view.port_octets.at[port] < 90.0),
+                bool(view.port_octets.at[port] - view.port_before[port] < 90.0) or view.reach[row] == Reach.ANSWERED,
+            )
+
+    ledger = folder / f"{tier}-standing.sqlite3"
+    scenario = read_scenario(path, tier=tier)
+    play_scenario(scenario, ledger, console=Console(file=io.StringIO()), log=io.StringIO(), look=look)
+    return shown
+
+
+def test_what_stands_still_shows_the_same_as_byte_by_byte(tmp_path: Path) -> None:
+    fast, slow = (shown_at_the_end(tmp_path, tier) for tier in (TierName.FAST_FORWARD, TierName.MEMORY))
+    assert {reach for reach, *_ in fast.values()} >= {Reach.ANSWERED, Reach.SILENT}
+    assert {alive for _, alive, *_ in fast.values()} == {0.0, 1.0}
+    assert fast == slow
