@@ -4,6 +4,7 @@ All of it is folded from the plant's own journal, so that nothing the agent beli
 of it is the scoreboard's.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class FaultTruth:
     """One injected fault, as it really went. Times are site seconds.
 
     Attributes:
-        counts, fixable, causes: as its kind declares.
+        counts, fixable, causes: as its kind declares; one of a miner's own that it never felt does not count.
         miners: whom it hits; nobody where it is the agent's own machine.
         over_at: its miners really healthy again, or the disturbance ended; None while it lasts.
         gone_at: when what is broken was itself again; that may be long after its miners were well. None before, and
@@ -200,7 +201,13 @@ class Truth:
     def faults(self) -> tuple[FaultTruth, ...]:
         """Return every fault so far, in the order of injection."""
         by_miner = _by_miner(self._plant.journal.entries)
-        return tuple(self._told(injected, by_miner) for injected in self._injected)
+        next_at: dict[str, float] = {}
+        told: list[FaultTruth] = []
+        for injected in reversed(self._injected):
+            told.append(self._told(injected, by_miner, next_at.get(injected.target, math.inf)))
+            if injected.kind.counts:
+                next_at[injected.target] = injected.started_at
+        return tuple(reversed(told))
 
     def harm(self, budget: Budget | None = None) -> Harm:
         """Return the harm done so far."""
@@ -256,19 +263,23 @@ class Truth:
         for other in self._lasting.pop((injected.kind.name, injected.target), ()):
             other.ended_at = at
 
-    def _told(self, injected: _Injected, by_miner: Mapping[MinerId, Sequence[Entry]]) -> FaultTruth:
+    def _told(self, injected: _Injected, by_miner: Mapping[MinerId, Sequence[Entry]], next_at: float) -> FaultTruth:
+        """Return one fault as it really went; `next_at` is when the next that counts began at its target."""
         kind = injected.kind
         over_at = injected.ended_at
         lingers = kind.lingers or injected.target.partition(":")[0] in (On.POOL, On.LOOP)
+        befell = bool(injected.miners) or injected.is_of_host
         if (kind.counts or kind.passes) and injected.target.startswith(f"{On.MINER}:"):
-            over_at = _healed_at(by_miner.get(injected.miners[0], ()), injected.started_at)
+            entries = by_miner.get(injected.miners[0], ())
+            befell = _is_felt(entries, kind.felt, injected.started_at, min(next_at, injected.ended_at or math.inf))
+            over_at = _healed_at(entries, injected.started_at) if befell else injected.started_at
         elif kind.counts:
             of_miners = [by_miner.get(miner, ()) for miner in injected.miners]
             over_at = passed_at(of_miners, injected.started_at, injected.ended_at)
         return FaultTruth(
             kind.name,
             kind.category,
-            kind.counts and (bool(injected.miners) or injected.is_of_host),
+            kind.counts and befell,
             injected.fixable,
             kind.causes,
             injected.miners,
@@ -380,6 +391,11 @@ def _by_miner(entries: Iterable[Entry]) -> dict[MinerId, list[Entry]]:
 def _healed_at(entries: Sequence[Entry], since: float) -> float | None:
     """Return when a miner with these entries became healthy after `since`; None if it did not yet."""
     return next((entry.at for entry in entries if entry.at > since and entry.what is What.HEALTHY), None)
+
+
+def _is_felt(entries: Iterable[Entry], what: What, since: float, until: float) -> bool:
+    """Whether a miner with these entries has one of that kind in the time in which a fault of its lasted."""
+    return any(entry.what is what and since <= entry.at < until for entry in entries)
 
 
 def passed_at(of_miners: Iterable[Sequence[Entry]], started_at: float, ended_at: float | None) -> float | None:

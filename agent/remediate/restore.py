@@ -39,6 +39,12 @@ TRY_AGAIN_S = 86_400.0
 SPARE_K = 10.0
 """A derated miner runs in full again where it would still be so far below its limit."""
 
+WARM_S = (120.0, 300.0)
+WARM_SHARE = 0.9
+"""What hashed at its share over both of these times, but for a poll or a ramp, is as hot as that makes it: chips in air
+follow within 75 s, all others sooner (facts "detection", section 5). Firmware that knows steps alone runs at up to a
+twentieth less than it was told."""
+
 COLD_INLET_C = 10.0
 """Stands for an inlet temperature that nobody tells: the colder the inlet, the more of a miner's heat is its own."""
 
@@ -161,6 +167,14 @@ def _bears_it(memory: Memory, view: SiteView, miner: MinerId, now: float) -> boo
         shown_c = column.fresh(row, now, 60.0)
         if shown_c is not None:
             least_k = min(least_k, limit_c - (base_c + max(0.0, shown_c - base_c) / share))
-    # Where it does not hash now, nothing is known of it.
-    hashes = view.hashrate_th.value[row] >= 0.8 * view.target_th(slice(row, row + 1))[0]
-    return bool(hashes and math.isfinite(least_k) and least_k >= SPARE_K)
+    return math.isfinite(least_k) and least_k >= SPARE_K and _is_warm(view, row)
+
+
+def _is_warm(view: SiteView, row: int) -> bool:
+    """Whether a miner has hashed at its share for long enough to be as hot as that makes it.
+
+    Where it did not, nothing is known of it: what has just started again is cool whatever ails it.
+    """
+    wanted_gh = WARM_SHARE * float(view.target_th(slice(row, row + 1))[0]) * 1e3
+    done = [view.work_gh.over(row, window_s) for window_s in WARM_S]
+    return all(work is not None and work[0] >= wanted_gh * work[1] for work in done)

@@ -13,6 +13,7 @@ from agent.model.errors import InvariantError, PolicyError
 from agent.model.ids import CoolingUnitId, ImageId, MinerId, PduId, PoolId, SwitchId
 from agent.model.incident import Category, Reason
 from agent.model.topology import Outlet, Port, Site
+from simulators.plant.journal import What
 from simulators.plant.miner import MinerPlant
 from simulators.plant.site import SitePlant
 
@@ -131,6 +132,8 @@ class FaultKind:
         cures: whether, with these parameters, the remedy works; None: always.
         masked: whether, with these parameters, nothing outside the miner tells it from a fault that a power cycle
             fixes, so that one cycle is the only way to find out. None: never.
+        felt: what the plant's record has of a miner to whom it ever did anything; one that left nothing of that behind
+            did not befall it.
         start, stop: begin it and end it at a site time; ending is a person's repair, or the disturbance passing.
     """
 
@@ -155,6 +158,7 @@ class FaultKind:
     apart: Apart | None = None
     hands_off: bool = False
     lingers: bool = False
+    felt: What = What.UNHEALTHY
 
     def remedy_for(self, params: Values) -> Verb | None:
         """Return the mildest verb that fixes it with these parameters; None if nothing remote does."""

@@ -8,6 +8,7 @@ from agent.model.incident import Category, Reason
 from agent.model.topology import Site
 from simulators.faults.kind import COVERAGE, COVERS, FaultKind, Knob, Objection, On, Values, miner_at, number
 from simulators.plant.cooling import Loop
+from simulators.plant.journal import What
 from simulators.plant.limits import LEAST_LEVEL
 from simulators.plant.site import SitePlant
 from simulators.plant.unit import Refusal, UnitPlant
@@ -293,6 +294,7 @@ HEAT_FAULTS = (
         curable=_bears_less,
         lingers=True,
         causes=frozenset({Reason.OVERHEATED, Reason.OVERTEMP_CUT_OUT}),
+        felt=What.CURBED,
         does=(
             "Dust, scale or a clogged cold plate: heat leaves the miner so badly that at full rate, its fans at full "
             "speed, it would be that far above where its firmware stops it. With so much less power it is cool, and "
@@ -317,6 +319,7 @@ HEAT_FAULTS = (
         remedy=Verb.RESTART,
         curable=_passes_or_bears_less,
         causes=frozenset({Reason.OVERTEMP_CUT_OUT, Reason.OVERHEATED}),
+        felt=What.CURBED,
         does=(
             "Something lies on its intake: within a minute it reaches the temperature that stops it, and its firmware "
             "leaves the hashboards off until a new mining process begins. By then the intake may be free again."

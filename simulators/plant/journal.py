@@ -34,6 +34,8 @@ class What(StrEnum):
     """The miner was told to wake."""
     DERATE = "derate"
     """The miner was told to run at another share of its rate; healthy as with SUSPEND."""
+    CURBED = "curbed"
+    """The miner's firmware slowed it down or stopped it for its heat."""
     HEALTHY = "healthy"
     """The miner reached 95 % of its target, and works for a pool of the site that is sound."""
     UNHEALTHY = "unhealthy"

@@ -242,6 +242,10 @@ class MinerLife:
         """The rate that the device says it aims at, in GH/s."""
         return self.target_gh * (self.protection.share if self.protection.rules.tells_steps else 1.0)
 
+    def curb(self, now: float) -> None:
+        """Hear that its firmware is about to slow it down or stop it."""
+        self._journal.note(now, What.CURBED, miner=self.spec.id, healthy=self.healthy)
+
     def aim(self, now: float) -> None:
         """Compute at the share that it was told, and that its protection allows."""
         self._changed()

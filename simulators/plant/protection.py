@@ -23,6 +23,10 @@ INLET_BACK_K = 2.0
 class Curbed(Protocol):
     """The miner, as its protection sees it."""
 
+    def curb(self, now: float) -> None:
+        """Hear that it is about to be slowed down or stopped for its heat."""
+        ...
+
     def aim(self, now: float) -> None:
         """Compute the share that is allowed now."""
         ...
@@ -127,6 +131,7 @@ class Protection:
         if hashes and margin_k <= 0.0:
             self.tripped, self._tripped_at = True, now
             self._heat.fans_full = True
+            self._owner.curb(now)
             self._owner.stop_for_heat(now)
             return True
         stepping = self.rules.steps_before_k is not None and self._step(now, margin_k, self.rules.steps_before_k)
@@ -146,5 +151,7 @@ class Protection:
         return self.share < 1.0
 
     def _to(self, now: float, share: float) -> None:
+        if share < self.share:
+            self._owner.curb(now)
         self.share, self._stepped_at = round(share, 6), now
         self._owner.aim(now)

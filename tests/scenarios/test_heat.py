@@ -24,6 +24,22 @@ expect:
   - {at_end: {harm.cooling_writes: 0, harm.overheated_minutes: 0, actions: 0}}
 """
 
+COLD = """\
+name: cold-start
+seed: 11
+duration: 150m
+site: {generate: {miners: 3, miners_per_pdu: 3, families: {antminer_stock: 1}}}
+agent: {poll: {interval_s: 30}, tick_s: 30}
+faults:
+  - {at: 5m, kind: miner.clogged, target: "miner:r1-01"}
+  - {at: 100m, kind: miner.psu_hiccup, target: "miner:r1-01", every_s: 43200, cold_cures: true}
+expect:
+  - {by: 90m, incident: {category: thermal, outcome: auto_resolved}}
+  - {never: {incident: {category: stuck}}}
+  - {at_end: {incidents: 1, unhealthy_miners: 1}}
+"""
+"""What cuts out once is not found, and lasts; so the miner does not count as well."""
+
 
 def failed(path: Path, folder: Path) -> Any:
     scenario = read_scenario(path, tier=TierName.FAST_FORWARD)
@@ -40,4 +56,11 @@ def test_what_a_scenario_of_heat_expects_comes(name: str, tmp_path: Path) -> Non
 def test_a_summer_s_day_is_no_incident(cooling: str, tmp_path: Path) -> None:
     path = tmp_path / "summer.yaml"
     path.write_text(SUMMER.replace("COOLING", cooling))
+    assert failed(path, tmp_path) == []
+
+
+def test_a_derated_miner_that_has_just_started_again_is_not_taken_for_cool(tmp_path: Path) -> None:
+    """Its chips are cold whatever clogs it; in full it would stop for its heat, and be taken for stuck."""
+    path = tmp_path / "cold.yaml"
+    path.write_text(COLD)
     assert failed(path, tmp_path) == []

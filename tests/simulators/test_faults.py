@@ -221,6 +221,18 @@ def test_what_befalls_many_asks_nobody_whether_he_is_well() -> None:
             assert kind.may_begin(plant, "miner:m2")
 
 
+@pytest.mark.parametrize("kind", [k.name for k in FAULT_KINDS.values() if k.counts and On.MINER in k.on])
+def test_every_fault_of_a_miner_that_runs_in_full_is_felt(kind: str) -> None:
+    members = tuple(replace(miner(k, family=family), mac=f"02:54:48:00:00:0{k}") for k, family in enumerate(Family, 1))
+    plant = SitePlant(pooled(site(members), "primary", "backup"), seed=5)
+    truth = Truth(plant)
+    for spec in members:
+        truth.inject(kind, f"miner:{spec.id}", 30.0)
+    for at in range(60, 2460, 5):
+        plant.advance(float(at))
+    assert [fault.counts for fault in truth.faults()] == [True] * len(members)
+
+
 # -- cords the wrong way round -----------------------------------------------------------------------------------------
 
 

@@ -204,6 +204,36 @@ def test_a_cut_out_stays_off_though_it_is_cool_until_a_new_process_begins() -> N
     assert all(b.miner(number).healthy and not b.miner(number).fault.any() for number in (1, 2, 3))
 
 
+@pytest.mark.parametrize("kind", ["miner.clogged", "miner.overtemp_cut_out"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_what_a_derated_miner_bears_never_befell_it_and_what_it_does_not_bear_did(kind: str, number: int) -> None:
+    """At full rate its firmware does something about it; at half it hashes on, and nobody could find anything."""
+    for share, is_felt in ((1.0, True), (0.5, False)):
+        b = Bench(AIR)
+        b.miner(number).derate(b.now, share)
+        b.run(900.0)
+        assert b.miner(number).healthy
+        b.begin(kind, f"miner:m{number}")
+        b.run(3600.0)
+        (fault,) = b.truth.faults()
+        assert fault.counts is is_felt
+        assert b.miner(number).healthy is not is_felt
+        assert (fault.over_at == fault.started_at) is not is_felt
+
+
+def test_what_comes_of_the_next_fault_is_none_of_the_one_that_was_never_felt() -> None:
+    b = Bench(AIR)
+    b.miner(1).derate(b.now, 0.5)
+    b.run(900.0)
+    b.begin("miner.overtemp_cut_out", "miner:m1")
+    b.run(900.0)
+    b.miner(1).derate(b.now, 1.0)
+    b.run(900.0)
+    b.begin("miner.overtemp_cut_out", "miner:m1")
+    b.run(900.0)
+    assert [fault.counts for fault in b.truth.faults()] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("kind", "profile", "fixable"),
     [

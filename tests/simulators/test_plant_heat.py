@@ -165,7 +165,8 @@ def test_a_clogged_stock_antminer_stops_at_its_limit_again_and_again_until_it_is
     assert 4 <= len(starts) <= 10
     # What stops again and again is not well in between.
     noted = [e.what for e in heat.plant.journal.entries if e.miner == "m1"]
-    assert noted == [What.UNHEALTHY]
+    assert [what for what in noted if what is not What.CURBED] == [What.UNHEALTHY]
+    assert len(noted) > 4
     assert one.derate(heat.now, 0.7)
     heat.run(1800.0)
     assert one.healthy
