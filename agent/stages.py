@@ -11,6 +11,7 @@ from agent.guard import approval
 from agent.guard.limits import GuardLimits
 from agent.guard.order import judge
 from agent.guard.request import Request
+from agent.guard.safety import for_those_free
 from agent.guard.storm import is_stormy
 from agent.model.action import Action, Risk
 from agent.model.columns import Bools
@@ -170,7 +171,7 @@ class Stages:
         if run is None or miner not in self._view.site.rows:
             return None
         own = self._memory.own_incident
-        if own is not None and own.is_open and not self._memory.owes(incident.id):
+        if own is not None and own.is_open and self._memory.stands_still(incident):
             run = run.stood_still(own.began, now)
         return Situation(now, incident, run, self._view.site.miner(miner), self._view.row(miner), recovered)
 
@@ -241,9 +242,9 @@ class Stages:
 
     def _ask(self, incident: Incident, move: Perform, run: RunId | None, tick: _Tick) -> list[AnyEvent]:
         """Ask the guards; return the intent, or the verdict where it is news."""
-        action, modes = move.action, self._modes[incident.run.playbook if incident.run else ""]
+        modes = self._modes[incident.run.playbook if incident.run else ""]
         request = Request(
-            action,
+            move.action,
             incident,
             tick.now,
             self._view,
@@ -256,6 +257,8 @@ class Stages:
             run=run,
             state=move.state,
         )
+        request = for_those_free(request)
+        action = request.action
         gate, verdict = judge(request)
         if isinstance(verdict, Allow):
             tick.wanted.append(action)

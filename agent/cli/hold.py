@@ -17,7 +17,8 @@ from agent.observe.hold import HoldFile, hold_path
 def hold_command(*, ledger: Path | None, config: Path | None, why: str) -> None:
     """Have the agent keep its hands off, from its next tick on, until `terrahash release`.
 
-    It goes on watching and recording. Outlets that it has switched off itself it still switches on again.
+    It goes on watching and recording, and gives nothing power: outlets that it has switched off wait, too. Miners that
+    are not cooled any more it still puts to sleep; `systemctl stop` ends that as well.
 
     Exit codes: 0 held, also if it was before; 2 usage, or the file cannot be written.
     """

@@ -1,6 +1,7 @@
 """Nothing is done to one of several miners that fell ill together until it is known what they share."""
 
 from agent.guard.request import Request
+from agent.guard.safety import is_relief
 from agent.model.guard import Allow, Defer, GuardReason, Verdict
 
 RECHECK_S = 10.0
@@ -12,7 +13,7 @@ def brake(request: Request) -> Verdict:
 
     What the agent owes (an outlet to be switched on again) is not held up, nor what takes load off a hot miner.
     """
-    if request.braked is None or request.is_duty or request.relieves or request.incident.domain:
+    if request.braked is None or request.is_duty or request.incident.domain or is_relief(request):
         return Allow()
     row = request.view.site.rows.get(request.action.miner)
     if row is not None and request.braked[row]:

@@ -5,6 +5,7 @@ a curtailment, but not under the hands of people at work.
 """
 
 from agent.guard.request import Request
+from agent.guard.safety import is_relief
 from agent.model.action import Verb
 from agent.model.guard import Allow, Defer, GuardReason, Verdict
 from agent.model.ids import MinerId
@@ -20,7 +21,7 @@ _ENDS_IT = frozenset({Verb.WAKE, Verb.DERATE})
 
 def expected(request: Request) -> Verdict:
     """Defer what touches a miner in maintenance, or one that is curtailed, announced or by what it says itself."""
-    if request.relieves:
+    if is_relief(request):
         return Allow()
     concerned = _concerned(request)
     purposes = {window.purpose for miner in concerned for window in request.memory.windows.covering(miner)}

@@ -8,7 +8,7 @@ from agent.model.action import Action, Risk, Verb
 from agent.model.columns import Bools
 from agent.model.guard import Mode
 from agent.model.ids import RunId
-from agent.model.incident import Category, Incident
+from agent.model.incident import Incident
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.topology import Outlet
@@ -60,13 +60,6 @@ class Request:
             case _:
                 pass
         return bool(self.action.outlets) and all(o in self.memory.duties for o in self.action.outlets)
-
-    @property
-    def relieves(self) -> bool:
-        """Whether it takes load off what is hot, or is not cooled."""
-        action = self.action
-        slows = action.verb is Verb.DERATE and action.share is not None and action.share < 1.0
-        return (slows or action.verb is Verb.SLEEP) and self.incident.category is Category.THERMAL
 
     @property
     def unproven(self) -> list[Outlet]:

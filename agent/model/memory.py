@@ -12,6 +12,7 @@ from agent.model.guard import GuardReason
 from agent.model.ids import ApprovalId, CoolingUnitId, ImageId, IncidentId, MinerId, NoticeId, PduId, PoolId, RunId
 from agent.model.incident import Category, Incident, Phase
 from agent.model.notice import Notice
+from agent.model.safety import is_danger
 from agent.model.topology import Outlet
 from agent.model.windows import Windows
 
@@ -167,6 +168,10 @@ class Memory:
     def owes(self, incident: IncidentId) -> bool:
         """Whether an outlet that this incident switched off waits to be switched on again."""
         return incident in self.duties.values()
+
+    def stands_still(self, incident: Incident) -> bool:
+        """Whether its run waits while the agent has trouble of its own: it owes nothing, and nobody is in danger."""
+        return not (self.owes(incident.id) or is_danger(incident))
 
     def latest(self, category: Category, miner: MinerId) -> Incident | None:
         """Return the last incident of that category that has this miner as a member."""

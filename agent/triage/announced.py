@@ -5,13 +5,11 @@ with them meanwhile. What is a danger, and what the agent itself owes, goes on.
 """
 
 from agent.model.events import AnyEvent, WindowEnded
-from agent.model.incident import Category, Incident, Reason
+from agent.model.incident import Incident, Reason
 from agent.model.memory import Memory
+from agent.model.safety import is_heat
 from agent.model.site_view import SiteView
 from agent.model.windows import EndReason, Windows
-
-SAFETY = frozenset({Category.THERMAL})
-"""Classes whose incidents no window puts off: heat and lost cooling."""
 
 
 def ended_by(windows: Windows, now: float) -> list[AnyEvent]:
@@ -23,9 +21,9 @@ def ended_by(windows: Windows, now: float) -> list[AnyEvent]:
 def waits(view: SiteView, memory: Memory, incident: Incident) -> bool:
     """Whether all that an incident is about are in a window, or only coming back from one.
 
-    Safety does not wait, nor does an outlet that is owed a switch-on, nor what is a window's own question.
+    Heat does not wait, nor does an outlet that is owed a switch-on, nor what is a window's own question.
     """
-    if incident.category in SAFETY or incident.cause is Reason.CURTAILED or owes(memory, incident):
+    if is_heat(incident) or incident.cause is Reason.CURTAILED or owes(memory, incident):
         return False
     rows = [view.site.rows[miner] for miner in incident.members if miner in view.site.rows]
     return bool(rows) and bool(view.excused[rows].all())
@@ -43,7 +41,7 @@ def owes(memory: Memory, incident: Incident) -> bool:
 
 def is_within(windows: Windows, incident: Incident, now: float) -> bool:
     """Whether an incident that ends now lay within announced windows from its beginning to its end, nothing done."""
-    if incident.attempts or incident.category in SAFETY:
+    if incident.attempts or is_heat(incident):
         return False
     lasted_s = now - incident.detected_at
     return lasted_s > 0.0 and windows.excused_s(incident.members, incident.detected_at, now) >= lasted_s

@@ -13,7 +13,7 @@ from agent.model.ids import MinerId, WindowId
 from agent.model.incident import Category
 from agent.model.site_view import Expected
 from agent.model.windows import Purpose
-from tests.factory import EPOCH
+from tests.factory import EPOCH, healthy
 from tests.guard.test_gates import request, story
 from tests.ledger.builder import Story
 
@@ -60,6 +60,7 @@ def test_load_is_taken_off_what_is_hot_whatever_was_announced(purpose: Purpose) 
     for verb, share in ((Verb.SLEEP, None), (Verb.DERATE, 0.5)):
         asked = request(verb, announced(purpose))
         hot = replace(asked, incident=replace(asked.incident, category=Category.THERMAL))
+        hot.view.put_answer(0, hot.now, healthy(50_000.0))
         assert reason(replace(hot, action=Action(verb=verb, miner=MinerId("m1"), share=share))) is None
     asked = request(Verb.REBOOT, announced(purpose))
     assert reason(replace(asked, incident=replace(asked.incident, category=Category.THERMAL))) is not None

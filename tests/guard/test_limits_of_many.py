@@ -110,14 +110,15 @@ def world() -> World:
     return World()
 
 
-def test_a_held_agent_does_nothing_but_what_it_owes(world: World) -> None:
+def test_a_held_agent_begins_nothing_and_switches_on_afterwards_what_it_owes(world: World) -> None:
     world.do(Verb.POWER_OFF, 1, EPOCH)
     world.tell(HoldChanged(why="electrician"), EPOCH + 1.0)
     held = Defer(EPOCH + 70.0, GuardReason.HELD)
     for verb in (Verb.RESTART, Verb.REBOOT, Verb.POWER_OFF, Verb.SWITCH_POOL):
         assert judge(world.ask(verb, 2, EPOCH + 60.0)) == ("hold", held)
-    assert judge(world.ask(Verb.POWER_ON, 1, EPOCH + 60.0)) == ("all", Allow())
+    assert judge(world.ask(Verb.POWER_ON, 1, EPOCH + 60.0)) == ("hold", held)
     world.tell(HoldChanged(why=None), EPOCH + 61.0)
+    assert judge(world.ask(Verb.POWER_ON, 1, EPOCH + 62.0)) == ("all", Allow())
     assert judge(world.ask(Verb.RESTART, 2, EPOCH + 62.0)) == ("all", Allow())
 
 
