@@ -190,9 +190,15 @@ class State(Memory):
         self._release(incident)
 
     def _release(self, incident: IncidentId) -> None:
+        """Give its members free: to another incident that has them as well and is still open, if there is one."""
         for miner in self.incidents[incident].members:
-            if self._owner.get(miner) == incident:
-                del self._owner[miner]
+            if self._owner.get(miner) != incident:
+                continue
+            del self._owner[miner]
+            for category in Category:
+                other = self._latest.get((category, miner))
+                if other in self._open:
+                    self._owner[miner] = other
 
     def _relapsed(self, event: IncidentRelapsed) -> None:
         incident = self.incidents[event.incident]
@@ -307,7 +313,7 @@ class State(Memory):
         if not closed.is_own:
             return
         for incident in self.open_incidents:
-            if incident.run is not None and not self.owes(incident.id):
+            if incident.run is not None and self.stands_still(incident):
                 self._change(incident.id, run=incident.run.stood_still(closed.began, at))
 
     def _freeze(self, incident: IncidentId) -> None:

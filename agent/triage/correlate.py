@@ -6,7 +6,7 @@ symptoms are HOLD_S old, so that all of them have had time to show; until then t
 and no incident is opened for one of them. Figures: facts "detection", section 3.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Floats
 from agent.model.domains import Domains, Kind
+from agent.model.ids import IncidentId
 from agent.model.incident import Category, Evidence, Incident, Reason
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
@@ -64,6 +65,9 @@ CLASSES: Mapping[Symptom, tuple[Category, Reason]] = {
     Symptom.ASLEEP: (Category.OTHER, Reason.CURTAILED),
 }
 """As what a shared cause is opened. Pools, loops and rejects name what they share themselves."""
+
+BY_REPLIES = frozenset({Category.POOL, Category.REJECTS})
+"""Known from what a miner says of its work: of one that says nothing nobody knows it any more."""
 
 _OF_SILENCE = frozenset({CLASSES[Symptom.DARK], CLASSES[Symptom.UNREACHABLE]})
 
@@ -126,7 +130,8 @@ class Correlator:
         rows = rows[view.reach[rows] == Reach.SILENT]
         if rows.size < 2:
             return Correlation([], {}, None)
-        began = np.array([claims[row].since[row] for row in rows.tolist()])
+        verdicts = np.array([claims[row].since[row] for row in rows.tolist()])
+        began = np.fmax(verdicts, view.missing_since[rows])  # a verdict may have begun with something else
         alone = is_alone(view, memory, rows)
         known = any(map(explains_silence, memory.open_incidents))
         if not (known or alone.any() or (now - began <= WINDOW_S).any()):
@@ -233,11 +238,10 @@ def _told_apart(view: SiteView, rows: NDArray[np.int64], now: float) -> tuple[Bo
 
 
 def is_alone(view: SiteView, memory: Memory, rows: NDArray[np.int64]) -> Bools:
-    """Return which of the rows have no incident, or one of their own in which nothing has been done; shape (n,)."""
+    """Return which of the rows are free to be part of a shared cause; shape (n,)."""
     alone = np.zeros(len(view.reach), dtype=np.bool_)
     for row in rows.tolist():
-        owner = memory.owner(view.site.miners[row].id)
-        alone[row] = owner is None or is_untouched(owner)
+        alone[row] = is_free(memory.owner(view.site.miners[row].id))
     return alone
 
 
@@ -249,6 +253,25 @@ def explains_silence(incident: Incident) -> bool:
 def lingers(incident: Incident, now: float) -> bool:
     """Whether the shared cause is over for so long that what a member still shows is its own."""
     return incident.mitigated_at is not None and now - incident.mitigated_at >= LINGER_S
+
+
+def is_free(owner: Incident | None) -> bool:
+    """Whether a miner with that incident may be part of a shared cause of silence or sleep.
+
+    That is: it has none, or one of its own in which nothing has been done; or one that is known from what miners say,
+    which says nothing any more of those that do not. A pool's outage hides no lost power.
+    """
+    return owner is None or is_untouched(owner) or (is_by_replies(owner) and len(owner.members) > 1)
+
+
+def is_by_replies(incident: Incident) -> bool:
+    """Whether it is about something shared that is known from what its miners say of their work."""
+    return bool(incident.domain) and incident.category in BY_REPLIES
+
+
+def taken_over(owners: Iterable[Incident | None]) -> list[IncidentId]:
+    """Return those of the miners' incidents that are part of the shared cause: those of one device each."""
+    return list(dict.fromkeys(owner.id for owner in owners if owner is not None and is_untouched(owner)))
 
 
 def is_untouched(incident: Incident) -> bool:

@@ -20,10 +20,23 @@ from agent.model.events import (
 from agent.model.ids import IncidentId, MinerId
 from agent.model.incident import Category, Health, Incident, Outcome, Reason, Severity
 from agent.model.memory import Memory
+from agent.model.safety import DANGER
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Verdicts
-from agent.triage.correlate import CLASSES, WINDOW_S, Correlator, Shared, explains_silence, is_untouched, lingers
+from agent.triage.correlate import (
+    BY_REPLIES,
+    CLASSES,
+    WINDOW_S,
+    Correlator,
+    Shared,
+    explains_silence,
+    is_by_replies,
+    is_free,
+    is_untouched,
+    lingers,
+    taken_over,
+)
 from agent.triage.cover import BRAKE_AT, Symptom
 from agent.triage.limits import TriageLimits
 from agent.triage.sleepers import braked as drowsy
@@ -51,16 +64,13 @@ _NAMED_FOR_EACH = frozenset({Reason.NO_POOL})
 TOGETHER_S = 20.0
 """Who loses a pool together with others shows it within two polls of them."""
 
-_BY_REPLIES = frozenset({Category.POOL, Category.REJECTS})
-"""Known from what a miner says of its work: of one that says nothing nobody knows it any more."""
-
 _OF_SILENCE = frozenset({Category.NETWORK, Category.STUCK})
 
 MOSTLY = 0.9
 """A shared cause has no effect any more when so many of its miners are well, or all but one: behind a breaker of three
 a supply that died of it is its own."""
 
-_CRITICAL = frozenset({Reason.FOREIGN_POOL, Reason.OVERTEMP_CUT_OUT, Reason.COOLING_LOST})
+_CRITICAL = DANGER | {Reason.FOREIGN_POOL}
 """Who works for strangers, who stopped for its safety, and who is not cooled, whatever its share of the hashrate."""
 
 
@@ -148,7 +158,7 @@ def triage(
         for row in (verdict.health == _FIRING).nonzero()[0].tolist():
             owns = tick.claims.setdefault(row, verdict)
             tick.firing.setdefault((verdict.category, row), verdict)
-            if verdict.category in _OF_SILENCE and owns.category in _BY_REPLIES and view.reach[row] == Reach.SILENT:
+            if verdict.category in _OF_SILENCE and owns.category in BY_REPLIES and view.reach[row] == Reach.SILENT:
                 tick.claims[row] = verdict
                 tick.mute.add(row)
     events: list[AnyEvent] = []
@@ -179,7 +189,7 @@ def _share(tick: _Tick, shared: Shared) -> list[AnyEvent]:
     tick.taken.update(rows)
     latest = tick.memory.latest(shared.category, members[0])
     again = latest is not None and latest.domain == domain and latest.cause is shared.cause
-    alone = dict.fromkeys(owner.id for miner in members if (owner := tick.memory.owner(miner)) is not None)
+    alone = taken_over(map(tick.memory.owner, members))
     event: AnyEvent
     if latest is not None and again and not _is_past(latest, tick.limits, tick.now):
         parent = latest.id
@@ -205,7 +215,7 @@ def _absorbed(tick: _Tick, row: int, correlator: Correlator) -> list[AnyEvent]:
     """Return what makes a late row a member of the open incident of a shared cause; nothing where there is none."""
     miner = tick.miner(row)
     owner = tick.memory.owner(miner)
-    if owner is not None and not is_untouched(owner):
+    if not is_free(owner):
         return []
     for symptom, (category, cause) in CLASSES.items():
         if symptom not in tick.shows or not tick.shows[symptom][row]:
@@ -213,7 +223,7 @@ def _absorbed(tick: _Tick, row: int, correlator: Correlator) -> list[AnyEvent]:
         for incident in tick.memory.open_incidents:
             kindred = incident.category is category and incident.cause is cause
             if kindred and correlator.absorbs(incident, row, tick.now):
-                child = [] if owner is None else [IncidentAbsorbed(incident=owner.id, parent=incident.id)]
+                child = [IncidentAbsorbed(incident=part, parent=incident.id) for part in taken_over([owner])]
                 severity = _severity(tick.view, (*incident.members, miner), cause, incident.domain)
                 joined = IncidentJoined(
                     incident=incident.id, members=(miner,), severity=min(severity, incident.severity)
@@ -365,16 +375,21 @@ def _telling(tick: _Tick, incident: Incident, rows: list[int]) -> list[int]:
     Members that have fallen silent say nothing any more of a pool that others have back; if nobody speaks, what they
     said last stands.
     """
-    if not incident.domain or incident.category not in _BY_REPLIES or tick.mute.isdisjoint(rows):
+    if not is_by_replies(incident) or tick.mute.isdisjoint(rows):
         return rows
     return [row for row in rows if row not in tick.mute] or rows
 
 
 def _shows(tick: _Tick, incident: Incident, row: int) -> bool:
-    """Whether a member still shows what a shared cause was named for: silence, or a sleep that nobody has announced."""
+    """Whether a member still shows what a shared cause was named for: silence, or a sleep that nobody has announced.
+
+    Who answers and shows what another shared cause has it for, a pool that is still lost, is back from this one.
+    """
     if incident.cause is Reason.CURTAILED:
         return tick.asleep is not None and bool(tick.asleep[row])
-    return row in tick.claims
+    claim = tick.claims.get(row)
+    other = None if claim is None else tick.memory.latest(claim.category, tick.miner(row))
+    return claim is not None and not (other is not None and other.is_open and is_by_replies(other))
 
 
 def _did_not_hold(incident: Incident, verdict: Verdicts) -> bool:

@@ -8,10 +8,10 @@ import numpy as np
 
 from agent.model.columns import Bools
 from agent.model.events import AnyEvent, IncidentAbsorbed, IncidentJoined
-from agent.model.incident import Incident, Reason
+from agent.model.incident import Reason
 from agent.model.memory import Memory
 from agent.model.site_view import Expected, SiteView
-from agent.triage.correlate import HOLD_S, Correlator, Shared, is_alone, is_untouched
+from agent.triage.correlate import HOLD_S, Correlator, Shared, is_alone, is_free, taken_over
 from agent.triage.cover import Symptom
 
 LEAST = 6
@@ -67,14 +67,10 @@ def joined(view: SiteView, memory: Memory, correlator: Correlator, asleep: Bools
         if incident.cause is not Reason.CURTAILED:
             continue
         owners = {row: memory.owner(view.site.miners[row].id) for row in asleep.nonzero()[0].tolist()}
-        late = [row for row, owner in owners.items() if _is_free(owner) and correlator.absorbs(incident, row, now)]
+        late = [row for row, owner in owners.items() if is_free(owner) and correlator.absorbs(incident, row, now)]
         if late:
-            alone = [owner.id for row in late if (owner := owners[row]) is not None]
+            alone = taken_over(owners[row] for row in late)
             events += [IncidentAbsorbed(incident=child, parent=incident.id) for child in alone]
             members = tuple(view.site.miners[row].id for row in late)
             events.append(IncidentJoined(incident=incident.id, members=members, severity=incident.severity))
     return events
-
-
-def _is_free(owner: Incident | None) -> bool:
-    return owner is None or is_untouched(owner)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from agent.ledger.fold import State
 from agent.model.columns import Floats
@@ -17,7 +18,8 @@ from agent.model.events import (
     Mitigated,
     Record,
 )
-from agent.model.incident import Category, Evidence, Health, Outcome, Reason
+from agent.model.ids import MinerId
+from agent.model.incident import Category, Evidence, Health, Outcome, Reason, Severity
 from agent.model.site_view import SiteView
 from agent.model.telemetry import OutletState, PortReading, Reach
 from agent.model.topology import Port
@@ -80,17 +82,23 @@ class World:
             self.view.misses[row] = 0
             self.view.missing_since[row] = np.nan
 
-    def tick(self, after_s: float = 0.0) -> Triage:
+    def tick(self, after_s: float = 0.0, *, pool: tuple[int, ...] = ()) -> Triage:
+        """`pool`: the rows that say that theirs is gone."""
         self.now += after_s
-        health = np.where(np.isnan(self.since), Health.HEALTHY, Health.FIRING).astype(np.int8)
-        verdicts = Verdicts(Category.STUCK, health, self.since.copy(), np.full(MINERS, np.nan), Silent())
-        made = triage(self.view, self.state, [verdicts], TriageLimits(), self.now, correlator=self.correlator)
+        lost = np.where(np.isin(np.arange(MINERS), pool), self.now, np.nan)
+        of_pools = Verdicts(Category.POOL, fires(lost), lost, np.full(MINERS, np.nan), Silent())
+        silent = Verdicts(Category.STUCK, fires(self.since), self.since.copy(), np.full(MINERS, np.nan), Silent())
+        made = triage(self.view, self.state, [of_pools, silent], TriageLimits(), self.now, correlator=self.correlator)
         for event in made.events:
             self.apply(event)
         return made
 
     def apply(self, event: AnyEvent) -> None:
         self.state.apply(Record(self.state.seq + 1, self.now, "agent", event, "", ""))  # type: ignore[arg-type]
+
+
+def fires(since: Floats) -> NDArray[np.int8]:
+    return np.where(np.isnan(since), Health.HEALTHY, Health.FIRING).astype(np.int8)
 
 
 @pytest.fixture
@@ -282,3 +290,51 @@ def test_power_that_goes_again_within_the_hour_is_the_same_incident(world: World
     (again,) = world.tick(HOLD_S).events
     assert isinstance(again, IncidentRelapsed)
     assert again.incident == parent.id
+
+
+def lost_pool(world: World) -> IncidentOpened:
+    return IncidentOpened(
+        incident=world.state.incident_id(0),
+        category=Category.POOL,
+        cause=Reason.NO_POOL,
+        severity=Severity.CRITICAL,
+        members=tuple(miner.id for miner in world.view.site.miners),
+        detected_at=world.now,
+        evidence={},
+        domain="pool:primary",
+    )
+
+
+def test_power_that_goes_while_a_pool_is_lost_is_the_breakers_and_those_miners_go_back_to_the_pool(
+    world: World,
+) -> None:
+    world.apply(lost_pool(world))
+    (pool,) = world.state.open_incidents
+    world.fall_silent((0, 1, 2), power_w=0.0, link=False)
+    assert world.tick().events == []
+    (parent,) = world.tick(HOLD_S).events
+    assert isinstance(parent, IncidentOpened)
+    assert (parent.cause, parent.domain, parent.members) == (
+        Reason.POWER_LOST,
+        "breaker:pdu-1:bank1",
+        ("m1", "m2", "m3"),
+    )
+    assert world.state.incidents[pool.id].is_open, "the pool's is not part of it"
+    world.fall_silent((3,), power_w=0.0, link=False)
+    assert world.tick(1.0).events == [], "one alone waits for the pool: nobody knows what it would show"
+    world.answer((0, 1, 2))
+    assert parent.incident in world.tick(30.0).recovered
+    world.apply(Closed(incident=parent.incident, outcome=Outcome.HUMAN_RESOLVED))
+    assert {owner.id for k in (1, 2, 3) if (owner := world.state.owner(MinerId(f"m{k}")))} == {pool.id}
+    world.apply(Closed(incident=pool.id, outcome=Outcome.AUTO_RESOLVED))
+    assert world.state.down == 0
+
+
+def test_who_has_power_again_and_no_pool_yet_is_back_from_lost_power(world: World) -> None:
+    world.apply(lost_pool(world))
+    world.fall_silent((0, 1, 2), power_w=0.0, link=False)
+    world.tick()
+    (parent,) = world.tick(HOLD_S).events
+    assert isinstance(parent, IncidentOpened)
+    world.answer((0, 1, 2))
+    assert parent.incident in world.tick(1.0, pool=(0, 1, 2)).recovered
