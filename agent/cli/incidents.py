@@ -11,6 +11,7 @@ from agent.ledger.queries import History
 from agent.model.events import Closed, Escalated
 from agent.model.ids import IncidentId
 from agent.model.incident import LOGS, OWN, Category, Incident
+from agent.report.needed import needed
 from agent.report.table import Table, show, write_json
 from agent.report.text import NOTHING, duration, instant, later, named, pairs, spelt
 from agent.report.timeline import tell
@@ -140,7 +141,7 @@ def _ticket(found: History) -> list[Table]:
         rows = [("left to do", asked.leaves)]
     else:
         tried = ((f"tried {place}", words) for place, words in enumerate(asked.tried, start=1))
-        rows = [("asked for", asked.reason), *tried]
+        rows = [("needed", needed(asked.reason)), ("asked for", asked.reason), *tried]
     rows += [(key, spelt(value)) for key, value in known.items()]
     return [Table("Ticket", ("", ""), rows)]
 

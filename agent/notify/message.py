@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.model.approval import Approval
-from agent.model.incident import LOGS, OWN, Evidence, Incident, Reason
+from agent.model.incident import LOGS, OWN, Evidence, Incident
 from agent.model.memory import Memory
 from agent.model.notice import Notice, Topic
+from agent.report.needed import needed
 from agent.report.text import instant, named, pairs
 
 TITLE_CHARS, BODY_CHARS = 120, 6000
@@ -22,15 +23,6 @@ Scrub = Callable[[str], str]
 """Frees a text of secrets."""
 
 _PRIVATE = re.compile(r"worker|user|login|passw|secret|token|community|credential", re.I)
-
-NEEDED = {
-    Reason.OWN_NETWORK: "look at the cable, the port and the router of the agent's machine; the site may be well",
-    Reason.OWN_LEDGER: "look at the disk of the agent's machine: free space, wear, what else writes",
-    Reason.OWN_LAG: "look at what keeps the agent's machine busy",
-    Reason.OWN_CLOCK: "set the clock of the agent's machine right; if the new time is right, restart the agent",
-    Reason.OWN_DNS: "look at the nameservers of the agent's machine (/etc/resolv.conf) and the way to them",
-}
-"""What a person can do for the agent itself; it goes on by itself when that is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +128,9 @@ def _wants(notice: Notice, incident: Incident, memory: Memory, now: float) -> li
                 look,
             ]
         case Topic.OWN:
-            needed = NEEDED.get(incident.cause, "look at the agent's machine")
-            return ["Everything waits but safety and what the agent owes.", f"Needed: {needed}", look]
+            return ["Everything waits but safety and what the agent owes.", f"Needed: {needed(incident.cause)}", look]
         case _:
-            return [f"Needed: a person ({_words(incident.escalation_reason or 'no reason recorded')})", look]
+            return [f"Needed: {needed(incident.escalation_reason)}", look]
 
 
 def _facts(notice: Notice, memory: Memory, scrub: Scrub) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from agent.model.memory import Memory
 from agent.model.playbook import Act, Check, Escalate, Playbook, Resolve, Step, Wait
 from agent.model.topology import Miner
 from agent.remediate.reconcile import deferred_s
+from agent.report.needed import needed
 from agent.report.text import duration
 from agent.report.timeline import words_of
 
@@ -82,7 +83,9 @@ def _outside_a_run(memory: Memory, incident: Incident) -> Outlook:
         return Outlook(f"{OWN} to be well; until then it holds everything else", ways=(Way(CLEARED, "closed"),))
     if incident.phase is Phase.ESCALATED:
         ways = (Way(CLEARED, "closed as human_resolved"),)
-        return Outlook(f"a person: {incident.escalation_reason}{also}", ways=ways)
+        return Outlook(
+            f"a person ({incident.escalation_reason}): {needed(incident.escalation_reason)}{also}", ways=ways
+        )
     if _stands_still(memory):
         return Outlook(f"{OWN} to be well; until then its waits stand still{also}")
     return Outlook("the next tick, at which its playbook begins")

@@ -17,6 +17,7 @@ from agent.model.ids import ApprovalId, IncidentId
 from agent.model.incident import Category, Outcome, Phase, Reason, Severity
 from agent.model.playbook import Act, Check, Escalate, Playbook, Resolve, Wait
 from agent.remediate.outlook import CLEARED, Outlook, outlook
+from agent.report.needed import needed
 from tests.factory import EPOCH, miner
 from tests.ledger.builder import INCIDENT, MINER, RUN, Story
 
@@ -108,7 +109,7 @@ def test_other_phases() -> None:
     escalated = running("hold").tell(Escalated(incident=INCIDENT, reason="no_power_draw", tried=(), evidence={}), EPOCH)
     assert escalated.state.incidents[INCIDENT].phase is Phase.ESCALATED
     assert (ahead(escalated).waits_for, leads(ahead(escalated))[CLEARED]) == (
-        "a person: no_power_draw",
+        f"a person (no_power_draw): {needed('no_power_draw')}",
         "closed as human_resolved",
     )
 
