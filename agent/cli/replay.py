@@ -1,4 +1,4 @@
-"""`terrahash replay`: an incident once more, moment by moment, with the signals that mattered."""
+"""`terrahash replay`: an incident once more, moment by moment, with the signals that mattered; or as one HTML page."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.options import ledger_options, ledger_path
+from agent.cli.output import check_html, write_whole
 from agent.model.ids import IncidentId
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ Pace = Callable[["Moment", "Moment"], bool]
     help="Go on by itself, N times as fast as it was.",
 )
 @click.option("--at-once", is_flag=True, help="Print all of it.  [default: where the output is no terminal]")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write it there as one page instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; times in UTC seconds.")
 @click.pass_context
 def replay_command(
@@ -47,6 +49,7 @@ def replay_command(
     step: bool,
     speed: float | None,
     at_once: bool,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Play an incident once more: what was seen, weighed, decided, done and said, each at its moment.
@@ -55,8 +58,10 @@ def replay_command(
 
     Exit codes: 0 shown; 1 there is none of that id; 2 usage, or the ledger cannot be read.
     """
-    if sum((step, speed is not None, at_once, as_json)) > 1:
-        raise click.UsageError("give one of --step, --speed, --at-once and --json")
+    if sum((step, speed is not None, at_once, html is not None, as_json)) > 1:
+        raise click.UsageError("give one of --step, --speed, --at-once, --html and --json")
+    if html is not None:
+        check_html(html)
     path = ledger_path(ledger, config)
     found = _episode(path, IncidentId(incident_id))
     if found is None:
@@ -69,6 +74,11 @@ def replay_command(
         from agent.report.table import write_json  # noqa: PLC0415 - as above
 
         write_json(shown, sys.stdout)
+        return
+    if html is not None:
+        from agent.report.replay_page import page  # noqa: PLC0415 - as above
+
+        write_whole(html, page(shown))
         return
     alone = speed is None and not at_once and sys.stdin.isatty() and sys.stdout.isatty()
     _play(shown, _stepped() if step or alone else None if speed is None else _timed(speed))

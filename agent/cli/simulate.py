@@ -1,7 +1,6 @@
 """`terrahash simulate`: scenarios, run in virtual time and judged."""
 
 import io
-import os
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ import click
 from rich.console import Console
 
 from agent.cli.expectations import flattened
+from agent.cli.output import check_html, write_whole
 from agent.cli.scenario_run import EPOCH_S, Played, play_scenario, read_scenario, shipped
 from agent.config.errors import ConfigError, Problem
 from agent.config.scenario import Scenario, TierName
@@ -66,7 +66,7 @@ def simulate_command(
     if ledger is not None and ledger.exists():
         raise click.UsageError(f"{ledger} exists: name a file that does not, a simulation begins with an empty ledger")
     if html is not None:
-        _check_html(html)
+        check_html(html)
     scenarios = _all_read(paths, seed=seed, tier=None if tier is None else TierName(tier))
     watched = sys.stderr.isatty() and (sys.stdout.isatty() or not as_json)
     boards, runs = [], []
@@ -85,7 +85,7 @@ def simulate_command(
     if html is not None:
         from agent.report.page import page  # noqa: PLC0415 - only a page needs its parts
 
-        _write(html, page(runs, title=Path(source).resolve().name if is_folder else runs[0].board["scenario"]))
+        write_whole(html, page(runs, title=Path(source).resolve().name if is_folder else runs[0].board["scenario"]))
     if any(board["expect"]["failed"] for board in boards):
         ctx.exit(1)
 
@@ -169,26 +169,6 @@ def _all_read(paths: Iterable[Path], *, seed: int | None, tier: TierName | None)
     if problems:
         raise ConfigError(problems)
     return scenarios
-
-
-def _check_html(path: Path) -> None:
-    """Refuse, before anything is run, a place where no page can be written."""
-    if not path.parent.is_dir():
-        raise click.UsageError(f"--html {path}: there is no folder {path.parent}; make it, or name a file elsewhere")
-    if path.exists() and not path.is_file():
-        raise click.UsageError(f"--html {path}: expected a file or a new name, got something else; name another")
-    if not os.access(path.parent, os.W_OK):
-        raise click.UsageError(f"--html {path}: {path.parent} cannot be written to; name a file elsewhere")
-
-
-def _write(path: Path, text: str) -> None:
-    """Put a file in place whole: whoever opens it meanwhile sees the old one, or the new one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _play(scenario: Scenario, ledger: Path | None, *, watched: bool) -> Played:

@@ -164,9 +164,14 @@ def page(told: Explanation) -> Iterator[str]:
 
 def heading(told: Subject) -> Iterator[str]:
     """Yield the lines with which whatever is told of one incident begins."""
-    where = f" at {told.domain}" if told.domain else ""
-    yield f"{told.incident}: {told.category}, {told.cause}{where}, severity {told.severity}"
+    yield f"{told.incident}: {where_and_what(told)}"
     yield f"{named(told.miners) or OWN}; detected {instant(told.detected_at)}; {told.state}"
+
+
+def where_and_what(told: Subject) -> str:
+    """Return the class of an incident, its cause, where that lies if it is shared, and how grave it is."""
+    where = f" at {told.domain}" if told.domain else ""
+    return f"{told.category}, {told.cause}{where}, severity {told.severity}"
 
 
 def following(

@@ -3,11 +3,7 @@
 A page brings its style and its script along, and forbids the browser to load anything or to run any other script.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from string import Template
 
 from agent import __version__
@@ -15,6 +11,7 @@ from agent.model.incident import OWN, Category, Incident, Outcome
 from agent.report import boards
 from agent.report.history import SiteHistory
 from agent.report.markup import Cell, Markup, escaped, joined, script_json, table
+from agent.report.parts import part, policy
 from agent.report.plots import (
     ASKS,
     MAX_LANES,
@@ -51,11 +48,11 @@ def page(runs: Sequence[SimulatedRun], *, title: str) -> str:
     """Return the page of one run or several: an index where they are several, then a section each."""
     several = len(runs) > 1
     numbered = list(enumerate(runs, 1))
-    script, library = _part("assets/page.js"), _part("vendor/uPlot.iife.min.js")
-    return Template(_part("assets/page.html")).substitute(
+    script, library = part("assets/page.js"), part("vendor/uPlot.iife.min.js")
+    return Template(part("assets/page.html")).substitute(
         title=escaped(title),
-        policy=_policy(library, script),
-        styles="\n".join(map(_part, ("vendor/pico.classless.min.css", "vendor/uPlot.min.css", "assets/page.css"))),
+        policy=policy(library, script),
+        styles="\n".join(map(part, ("vendor/pico.classless.min.css", "vendor/uPlot.min.css", "assets/page.css"))),
         index=_index(numbered, title) if several else "",
         sections=joined(_section(number, run, "h2" if several else "h1") for number, run in numbered),
         version=escaped(__version__),
@@ -248,19 +245,3 @@ def _incident_row(incident: Incident, epoch_s: float) -> Sequence[Cell]:
         NOTHING if resolved is None else duration(resolved - incident.detected_at),
         STATUS[status_of(incident)],
     )
-
-
-@cache
-def _part(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _policy(*scripts: str) -> str:
-    """Return the content security policy: nothing is loaded from anywhere, and no script runs but these."""
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src {' '.join(map(_hash, scripts))}; img-src data:"
-
-
-def _hash(script: str) -> str:
-    """Return what a content security policy knows a script by."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return f"'sha256-{digest}'"

@@ -69,6 +69,18 @@ class Trace(msgspec.Struct, frozen=True):
         if run:
             yield tuple(run)
 
+    def thinned(self, most: int) -> "Trace":
+        """Return it with about so many points: of each stretch of time the least and the greatest are kept."""
+        if len(self.points) <= most:
+            return self
+        size = -(-2 * len(self.points) // most)
+        kept: list[tuple[float, float]] = []
+        for first in range(0, len(self.points), size):
+            some = self.points[first : first + size]
+            ends = {min(some, key=lambda point: point[1]), max(some, key=lambda point: point[1])}
+            kept += sorted(ends)
+        return Trace(self.device, tuple(kept), self.gap_s * size)
+
 
 class Signal(msgspec.Struct, frozen=True):
     """One plot."""

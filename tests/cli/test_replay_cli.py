@@ -101,3 +101,13 @@ def test_help_has_an_example_and_the_exit_codes() -> None:
     told = CliRunner().invoke(cli, ["replay", "--help"]).output
     assert "Example: terrahash replay" in told
     assert "Exit codes: 0" in told
+
+
+def test_as_a_page_it_is_written_whole_or_refused_beforehand(ledger: Path, tmp_path: Path) -> None:
+    page = tmp_path / "incident.html"
+    assert replayed(ledger, "--html", str(page)).exit_code == 0
+    assert page.read_text().startswith("<!doctype html>")
+    assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+    nowhere = replayed(ledger, "--html", str(tmp_path / "none" / "x.html"))
+    assert nowhere.exit_code == 2
+    assert "there is no folder" in nowhere.stderr
