@@ -11,6 +11,7 @@ from agent.model.memory import Memory
 if TYPE_CHECKING:
     # The command that asks shares the body, and does without the loop that the agent runs on.
     from agent.api.door import Door
+    from agent.model.site_view import SiteView
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -27,6 +28,8 @@ class Status(msgspec.Struct, frozen=True):
         approvals: actions that people are asked to confirm.
         in_flight: actions whose outcome is not known yet.
         duties: outlets that it has switched off and still has to switch on.
+        answered: share of its miners' polls since it came up that were answered; None where it has not polled.
+        latency_p95_s: 95 % of their replies were seen in the columns so soon after they had come, in s; None as above.
         untold: notices that have not reached everybody who is to hear of them.
     """
 
@@ -45,10 +48,12 @@ class Status(msgspec.Struct, frozen=True):
     in_flight: int
     duties: int
     untold: int
+    answered: float | None = None
+    latency_p95_s: float | None = None
 
 
-def status_of(memory: Memory, now: float, *, ticks: int | None) -> Status:
-    """Return how an agent with that memory stands at `now` (UTC s); `ticks` is None for one that does not run."""
+def status_of(memory: Memory, now: float, *, ticks: int | None, view: "SiteView | None" = None) -> Status:
+    """Return how an agent with that memory stands at `now` (UTC s); the others are None for one that does not run."""
     event, at = (None, None) if memory.started is None else memory.started
     still_open, own = memory.open_incidents, memory.own_incident
     return Status(
@@ -70,6 +75,8 @@ def status_of(memory: Memory, now: float, *, ticks: int | None) -> Status:
         in_flight=len(memory.flying),
         duties=len(memory.duties),
         untold=len(memory.notices),
+        answered=None if view is None else view.polling.share,
+        latency_p95_s=None if view is None else view.polling.latency.p95_s,
     )
 
 
@@ -77,6 +84,6 @@ def routes(agent: "Door") -> tuple[Route, ...]:
     """Return what a running agent answers about itself."""
 
     async def show(_: Call) -> Status:
-        return status_of(agent.memory, agent.now(), ticks=agent.ticks)
+        return status_of(agent.memory, agent.now(), ticks=agent.ticks, view=agent.view)
 
     return (Route("GET", "/status", show),)

@@ -11,7 +11,7 @@ from agent.cli.options import ledger_options, ledger_path, wall_clock_s
 from agent.ledger.queries import fold
 from agent.ledger.reader import read
 from agent.report.table import Table, show, write_json
-from agent.report.text import NOTHING, instant
+from agent.report.text import NOTHING, duration, instant, percent
 
 
 @click.command("status", epilog="Example: terrahash status -c config.yaml")
@@ -46,6 +46,10 @@ def _may_act(found: Status) -> str:
     return "yes, within its trust and its guards"
 
 
+def _seen(p95_s: float | None) -> str:
+    return "no reply seen yet" if p95_s is None else f"95 % of replies are seen within {duration(p95_s)}"
+
+
 def _table(found: Status, notes: list[str]) -> Table:
     asked = f", of which {found.escalated} wait for a person" if found.escalated else ""
     rows = [
@@ -62,6 +66,8 @@ def _table(found: Status, notes: list[str]) -> Table:
         ("in flight", f"{found.in_flight} actions"),
         ("owed", f"{found.duties} outlets to be switched on again"),
     ]
+    if found.answered is not None:
+        rows.insert(4, ("hears", f"{percent(found.answered)} of all polls; {_seen(found.latency_p95_s)}"))
     if found.untold:
         rows.append(("untold", f"{found.untold} notices have not reached everybody"))
     if found.stopped_at is not None and not found.running:

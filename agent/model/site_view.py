@@ -20,6 +20,7 @@ from agent.model.domains import Domains
 from agent.model.hardware import HardwareColumns
 from agent.model.ids import CoolingUnitId, MinerId, PoolId, SwitchId
 from agent.model.itself import Itself
+from agent.model.polling import Polling
 from agent.model.pool_book import POOL_FOREIGN, POOL_UNKNOWN, PoolBook
 from agent.model.probe import ProbeResult, Verdict
 from agent.model.telemetry import CoolingReading, OutletReading, OutletState, PortReading, Reach, Telemetry
@@ -112,7 +113,7 @@ class SiteView:
         self.drops, self.pool_drops = Counter(n), Signal(n)
         self._lay_out_surroundings(site)
         self.cooling = CoolingColumns(site)
-        self.itself = Itself()
+        self.itself, self.polling = Itself(), Polling()
         self.probes: dict[PoolId, ProbeResult] = {}
         self.pool_good_since: dict[PoolId, float] = {}
         self._pools = PoolBook(site)

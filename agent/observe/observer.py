@@ -10,7 +10,6 @@ from agent.drivers.net import Dialer
 from agent.model.ids import CoolingUnitId, MinerId, PduId, SwitchId
 from agent.model.site_view import SiteView
 from agent.model.topology import Family
-from agent.observe.figures import Latency, PollCounts
 from agent.observe.infrastructure import InfrastructureReader
 from agent.observe.itself import AnswersNames, OwnHost, SelfWatch
 from agent.observe.poller import MinerPoller
@@ -116,13 +115,3 @@ class Observer:
         """Whether polls are being scheduled: not before the start, nor after the stop, nor after a bug ended them."""
         parts = (self._miners, self._infrastructure, self._sleepers, self._pools, self._itself)
         return all(part.is_running for part in parts)
-
-    @property
-    def latency(self) -> Latency:
-        """How long replies of miners took from complete to written, in s."""
-        return self._miners.latency
-
-    @property
-    def counts(self) -> PollCounts:
-        """How many polls of miners there were, and how they went."""
-        return self._miners.counts

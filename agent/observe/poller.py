@@ -18,7 +18,6 @@ from agent.model.errors import CodecError, DeviceError, RefusedError, ResetError
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.topology import Family
-from agent.observe.figures import Latency, PollCounts
 from agent.observe.lanes import Flight, Lane
 from agent.observe.settings import PollSettings
 from agent.observe.sources import MinerSource
@@ -85,8 +84,6 @@ class MinerPoller:
         self._broken: set[int] = set()
         self._own_fault_at: float | None = None
         self.tried_all = asyncio.Event()
-        self.latency = Latency()
-        self.counts = PollCounts()
 
     async def start(self) -> None:
         """Begin: every miner gets its first poll within one period."""
@@ -175,7 +172,7 @@ class MinerPoller:
         target = self._targets[row]
         exchange = Exchange(target.endpoint, target.driver.request, self._settings.reply_limit_bytes)
         flight = lane.flights[row] = Flight(row, now_s, exchange)
-        self.counts.polls += 1
+        self._view.polling.polls += 1
         flight.task = asyncio.create_task(self._fly(lane, flight))
 
     async def _fly(self, lane: Lane, flight: Flight) -> None:
@@ -187,7 +184,9 @@ class MinerPoller:
             self._report_bug(row, error)
         finally:
             del lane.flights[row]
-            self.counts.late += self._timetable.put_back(row, asyncio.get_running_loop().time(), self._slots(row))
+            self._view.polling.late += self._timetable.put_back(
+                row, asyncio.get_running_loop().time(), self._slots(row)
+            )
             if self._untried:
                 self._untried.discard(row)
                 if not self._untried:
@@ -227,8 +226,8 @@ class MinerPoller:
             self._report_own_fault(error)
         else:
             self._view.put_answer(row, received_at, telemetry)
-            self.latency.add(self._clock.now() - received_at)
-            self.counts.answered += 1
+            self._view.polling.latency.add(self._clock.now() - received_at)
+            self._view.polling.answered += 1
             self._recovered(row)
 
     def _miss(self, row: int, reach: Reach, error: Exception) -> None:

@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from agent.api.status import status_of
 from agent.cli.main import cli
 from agent.ledger.database import claim
+from agent.model.memory import Memory
+from agent.model.site_view import SiteView
 from tests.cli.test_incidents_cli import write
+from tests.factory import EPOCH, site
 from tests.ledger.examples import LIFE
 
 
@@ -40,3 +44,13 @@ def test_one_that_has_the_ledger_and_no_socket_is_told_from_none(ledger: Path) -
 def test_without_a_ledger_there_is_nothing_to_say(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["status", "--ledger", str(tmp_path / "none.sqlite3")])
     assert done.exit_code == 2
+
+
+def test_how_well_the_miners_are_heard_is_told() -> None:
+    view = SiteView(site(2))
+    assert (status_of(Memory(), EPOCH, ticks=1, view=view).answered, view.polling.latency.p95_s) == (None, None)
+    view.polling.polls, view.polling.answered = 1000, 998
+    view.polling.latency.add(0.003)
+    told = status_of(Memory(), EPOCH, ticks=1, view=view)
+    assert told.answered == 0.998
+    assert told.latency_p95_s == view.polling.latency.p95_s

@@ -78,8 +78,8 @@ def test_the_columns_carry_the_time_of_the_reply() -> None:
             await observer.start()
             await observer.first_full_poll()
             assert view.answered_at[0] == pytest.approx(EPOCH_S + farm.arrivals[host_of(0)][0] + 0.1, abs=1e-3)
-            assert (observer.counts.polls, observer.counts.answered, observer.counts.late) == (1, 1, 0)
-            assert observer.latency.count == 1
+            assert (view.polling.polls, view.polling.answered, view.polling.late) == (1, 1, 0)
+            assert view.polling.latency.count == 1
 
     run(main(), timeout_wall_s=20)
 
@@ -182,7 +182,7 @@ def test_a_poll_waits_for_the_one_before_even_where_the_deadline_is_longer_than_
             assert farm.most_open[host_of(0)] == 1
             assert min(farm.gaps_s(host_of(0))) >= settings.deadline_s
             assert max(farm.gaps_s(host_of(1))) <= settings.interval_s + TOGETHER_S + 1e-6
-            assert observer.counts.late > 0
+            assert view.polling.late > 0
             assert view.misses[0] > 5
 
     with capture_logs():
@@ -281,11 +281,11 @@ def lowest_free_descriptor() -> int:
 async def test_stopping_amid_polls_leaves_no_task_and_no_socket() -> None:
     settings = PollSettings(interval_s=0.05, deadline_s=60.0)
     habits = dict.fromkeys(range(0, 50, 2), Habit.SILENT)
-    async with observed(site_of(50), settings, habits=habits) as (farm, _, observer):
+    async with observed(site_of(50), settings, habits=habits) as (farm, view, observer):
         before = asyncio.all_tasks()
         await observer.start()
         await asyncio.sleep(settings.interval_s)
-        assert observer.counts.polls == 50
+        assert view.polling.polls == 50
         await observer.stop()
         assert asyncio.all_tasks() == before
         assert not observer.is_running

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.observe.figures import Latency
+from agent.model.polling import Latency
 
 
 def test_nothing_is_known_before_the_first_reply() -> None:

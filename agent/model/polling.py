@@ -1,7 +1,7 @@
-"""What observe tells about itself: counts, and the delay from a device's reply to the columns. Data only."""
+"""How well the miners are heard: how many polls are answered, and how long a reply takes to be seen. Data only."""
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 EDGES_S: tuple[float, ...] = tuple(1e-5 * 2.0 ** (step / 2) for step in range(48))
 """Upper edges of the buckets in s: from 10 µs to about 118 s, each √2 times the one before; the last holds the rest."""
@@ -53,15 +53,22 @@ class Latency:
 
 
 @dataclass(slots=True)
-class PollCounts:
+class Polling:
     """Polls of miners since the start.
 
     Attributes:
         polls: started.
         answered: ended with usable telemetry.
         late: polls that did not take place because the one before was not done when its turn came.
+        latency: how long replies took from complete to written.
     """
 
     polls: int = 0
     answered: int = 0
     late: int = 0
+    latency: Latency = field(default_factory=Latency)
+
+    @property
+    def share(self) -> float | None:
+        """Share of polls that were answered; None before the first."""
+        return self.answered / self.polls if self.polls else None
