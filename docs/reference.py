@@ -100,18 +100,22 @@ def commands() -> Iterator[str]:
     """Yield the page on every command, as `--help` prints it."""
     yield "# Commands"
     yield "What `--help` prints, of each. `terrahash NAME --help` says the same on the machine."
-    yield from _command("terrahash", cli)
+    root = cli.make_context("terrahash", [], resilient_parsing=True)
+    yield from _command(root, 2)
     for name, lazy in COMMANDS.items():
-        yield from _command(f"terrahash {name}", getattr(import_module(lazy.module), lazy.attribute))
+        yield from _tree(getattr(import_module(lazy.module), lazy.attribute), name, root, 2)
 
 
-def _command(path: str, command: click.Command, level: int = 2) -> Iterator[str]:
-    context = command.make_context(path, [], resilient_parsing=True)
-    yield f"{'#' * level} {path}"
-    yield f"```text\n{command.get_help(context).rstrip()}\n```"
-    if isinstance(command, click.Group) and command is not cli:
-        for name, child in command.commands.items():
-            yield from _command(f"{path} {name}", child, level + 1)
+def _tree(command: click.Command, name: str, parent: click.Context, level: int) -> Iterator[str]:
+    context = command.make_context(name, [], parent=parent, resilient_parsing=True)
+    yield from _command(context, level)
+    for child, below in getattr(command, "commands", {}).items():
+        yield from _tree(below, child, context, level + 1)
+
+
+def _command(context: click.Context, level: int) -> Iterator[str]:
+    yield f"{'#' * level} {context.command_path}"
+    yield f"```text\n{context.get_help().rstrip()}\n```"
 
 
 def faults() -> Iterator[str]:
