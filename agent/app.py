@@ -17,6 +17,7 @@ from agent.act import Outcome
 from agent.announce import Anchors, announce
 from agent.clock import Clock
 from agent.config import Settings
+from agent.config.canonical import encoded
 from agent.detect.degraded import DegradedDetector
 from agent.detect.firmware import FirmwareDetector
 from agent.detect.foreign_pool import ForeignPoolDetector
@@ -45,12 +46,15 @@ from agent.model.events import (
     Rebound,
 )
 from agent.model.guard import Mode
-from agent.model.incident import Phase
+from agent.model.incident import Incident, Phase
 from agent.model.itself import Part
 from agent.model.memory import Memory
+from agent.model.recording import FORMAT, Head
+from agent.model.site_view import SiteView
 from agent.model.verdicts import Detector
 from agent.notify.notifier import Notifier
 from agent.observe.hold import HoldFile
+from agent.observe.recorder import Records
 from agent.remediate.settle import settled
 from agent.remediate.tables import Tables
 from agent.resume import Resume
@@ -85,6 +89,7 @@ class Agent:
         simulated: what the ledger says about the site.
         notifier: tells people; None where nobody is to be told.
         hold: what tells that a person wants the agent to keep its hands off; None where nobody can.
+        record: makes the flight recorder; None where nothing is recorded.
         on_auto: act within the guards whatever the settings' mode is; by default on a simulated site, and only there.
 
     Attributes:
@@ -105,6 +110,7 @@ class Agent:
         on_auto: bool | None = None,
         hold: HoldFile | None = None,
         notifier: Notifier | None = None,
+        record: Callable[[SiteView, Memory, Stages, Callable[[Incident], Head]], Records] | None = None,
     ) -> None:
         self.view = touch.view
         self.observer = touch.observer
@@ -119,17 +125,9 @@ class Agent:
         self._notifier = notifier
         self._on_auto = simulated if on_auto is None else on_auto
         self.tables = load_playbooks()
-        self._modes = _modes(settings, on_auto=self._on_auto)
-        self._stages = Stages(
-            self.view,
-            self.memory,
-            detectors(settings),
-            self.tables,
-            modes=self._modes,
-            guard=settings.guard,
-            limits=settings.triage,
-            itself=settings.itself,
-        )
+        self._modes = modes_of(settings, on_auto=self._on_auto)
+        self._stages = stages(settings, self.view, self.memory, self.tables, self._modes)
+        self._recorder = None if record is None else record(self.view, self.memory, self._stages, self._head)
         self._anchors = Anchors()
         self._past = Resume(self.view, self.memory, self.tables)
         self._timetable = Timetable(settings.schedules)
@@ -179,13 +177,37 @@ class Agent:
         await self._doubt_ledger()
         if self._timetable.is_due(self._clock.now()):
             await self._decide(lambda: self._timetable.due(self.memory, self._clock.now()), Actor.SCHEDULE)
-        for event in await self._decide(lambda: self._stages.tick(self._clock.now())):
+        for event in await self._decide(self._judge):
             if isinstance(event, Intended):
                 self._launch(self._carry_out(event))
         watched = [i for i in self.memory.open_incidents if i.phase is not Phase.ESCALATED]
         self.observer.focus([miner for incident in watched for miner in incident.members])
         self._anchors.tell(self._clock.now())
         self.ticks += 1
+
+    def _judge(self) -> Sequence[AnyEvent]:
+        """Have the recorder see what this tick sees, and decide."""
+        now = self._clock.now()
+        if self._recorder is not None:
+            self._recorder.see(now)
+        return self._stages.tick(now)
+
+    def _head(self, incident: Incident) -> Head:
+        """Return what the recording of an incident begins with."""
+        settings = self._settings
+        return Head(
+            format=FORMAT,
+            incident=incident.id,
+            software=__version__,
+            config_fingerprint=settings.fingerprint,
+            playbooks={table.playbook.name: table.fingerprint for table in self.tables},
+            site=settings.site,
+            settings=encoded(settings),
+            detected_at=incident.detected_at,
+            tick_s=settings.tick_s,
+            simulated=self._simulated,
+            on_auto=self._on_auto,
+        )
 
     async def _follow_hold(self) -> None:
         """Put on record that a person held the agent, or let it go on."""
@@ -235,6 +257,8 @@ class Agent:
         if self._acting:
             await asyncio.wait(self._acting, timeout=SETTLE_ON_STOP_S)
         await self.drop()
+        if self._recorder is not None:
+            self._recorder.close()
         await self._commit([AgentStopped(reason=reason)])
 
     async def drop(self) -> None:
@@ -333,6 +357,22 @@ class Agent:
         self._launch(self._carry_out(intent) if outcome is None else self._settle(intent, outcome))
 
 
+def stages(
+    settings: Settings, view: SiteView, memory: Memory, tables: Tables, modes: Mapping[str, Mapping[Risk, Mode]]
+) -> Stages:
+    """Return the deciding half as the settings have it."""
+    return Stages(
+        view,
+        memory,
+        detectors(settings),
+        tables,
+        modes=modes,
+        guard=settings.guard,
+        limits=settings.triage,
+        itself=settings.itself,
+    )
+
+
 def detectors(settings: Settings) -> list[Detector]:
     """Return the detectors in the order in which they judge: where several see the same miner, the first owns it."""
     rows = len(settings.site.miners)
@@ -356,7 +396,7 @@ def detectors(settings: Settings) -> list[Detector]:
     ]
 
 
-def _modes(settings: Settings, *, on_auto: bool) -> Mapping[str, Mapping[Risk, Mode]]:
+def modes_of(settings: Settings, *, on_auto: bool) -> Mapping[str, Mapping[Risk, Mode]]:
     """Return the mode by playbook and risk; `on_auto` goes before whatever the settings say."""
     default = Mode.AUTO if on_auto else settings.mode
     modes: dict[str, Mapping[Risk, Mode]] = defaultdict(lambda: dict.fromkeys(Risk, default))

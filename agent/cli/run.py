@@ -29,6 +29,7 @@ from agent.intake.serve import listening
 from agent.ledger.store import Ledger
 from agent.notify.notifier import Notifier
 from agent.observe.hold import HoldFile, hold_path
+from agent.observe.recorder import recording_beside
 from agent.touch import Touch, Wired
 
 _log = structlog.get_logger(__name__)
@@ -106,7 +107,15 @@ async def _serve(
             hold = HoldFile(hold_path(path))
             notifier = None if dry_run else _notifier(settings)
             agent = Agent(
-                settings, ledger, clock, touch=touch, simulated=dry_run, on_auto=on_auto, hold=hold, notifier=notifier
+                settings,
+                ledger,
+                clock,
+                touch=touch,
+                simulated=dry_run,
+                on_auto=on_auto,
+                hold=hold,
+                notifier=notifier,
+                record=recording_beside(path, threaded=True),
             )
             _log.info(
                 "agent_starting",

@@ -88,7 +88,7 @@ class Drop:
 
 
 @dataclass(slots=True)
-class _Gathering:
+class Gathering:
     """A drop that is being told of. Arrays have shape (n,), NaN for rows that have not told of it.
 
     Attributes:
@@ -122,8 +122,13 @@ class UnsteadyPoolDetector:
         self._count: Floats = np.full(rows, np.nan)
         self._pool_count: Floats = np.full(rows, np.nan)
         self._pool: NDArray[np.int16] = np.full(rows, POOL_UNKNOWN, dtype=np.int16)
-        self._gathering: dict[int, _Gathering] = {}
+        self._gathering: dict[int, Gathering] = {}
         self._drops: dict[int, deque[Drop]] = {}
+
+    @property
+    def most_drops(self) -> int:
+        """How many drops of a pool are kept."""
+        return max(self._t.drops, self._t.leaves)
 
     @property
     def _longest_quiet_s(self) -> float:
@@ -180,7 +185,7 @@ class UnsteadyPoolDetector:
             begun = None
         if begun is None:
             nothing = np.full(len(rows), np.nan)
-            begun = self._gathering[place] = _Gathering(now, nothing, nothing.copy())
+            begun = self._gathering[place] = Gathering(now, nothing, nothing.copy())
         rows = rows & ~begun.rows
         begun.after[rows] = self._read_at[rows]
         begun.before[rows] = view.drops.at[rows]
@@ -194,7 +199,7 @@ class UnsteadyPoolDetector:
                 return
             self._close(view, now, place)
 
-    def _is_looked_at(self, view: SiteView, now: float, place: int, begun: _Gathering) -> bool:
+    def _is_looked_at(self, view: SiteView, now: float, place: int, begun: Gathering) -> bool:
         """Whether the gateway has looked at the pool since, or long enough was waited for it."""
         found = view.probes.get(view.site.pools[place].id) if place < len(view.site.pools) else None
         return now - begun.first_at >= LOOK_S or (found is not None and found.at >= float(np.nanmin(begun.before)))
@@ -212,7 +217,7 @@ class UnsteadyPoolDetector:
         together = drop.miners >= self._t.together and drop.miners >= self._t.share * drop.of
         if not together or (drop.left and not _is_good(view, place)):
             return
-        drops = self._drops.setdefault(place, deque(maxlen=max(self._t.drops, self._t.leaves)))
+        drops = self._drops.setdefault(place, deque(maxlen=self.most_drops))
         drops.append(drop)
         distance_s = self._unsteady_s(tuple(drops))
         if distance_s is None:
@@ -267,7 +272,7 @@ def _distances_s(drops: tuple[Drop, ...]) -> list[float]:
     return [later.at - earlier.at for earlier, later in pairwise(drops)]
 
 
-def _same_moment(told: _Gathering) -> Bools:
+def _same_moment(told: Gathering) -> Bools:
     """Return the largest set of rows that can have lost their connection in the same moment."""
     rows = np.flatnonzero(told.rows)
     after, until = told.after[rows], told.before[rows] + SAME_MOMENT_S

@@ -132,6 +132,38 @@ class Counter:
         self._uncopied.fill(False)
         self._copied_at = now
 
+    @property
+    def has_history(self) -> bool:
+        """Whether it was asked to keep one."""
+        return len(self._times) > 0
+
+    @property
+    def next_copy(self) -> int:
+        """Where in its history the next copy goes."""
+        return self._next
+
+    def copies_from(self, place: int) -> list[tuple[Floats, Floats]]:
+        """Return the copies made since `next_copy` was `place`, the oldest first: times and totals, shape (n,) each."""
+        samples = len(self._times)
+        places = [(place + k) % samples for k in range((self._next - place) % samples)] if samples else []
+        return [(self._times[k], self._totals[k]) for k in places]
+
+    def add_copy(self, rows: NDArray[np.int64], at: Floats, total: Floats) -> None:
+        """Take a copy of these rows that was made elsewhere into the history; shapes as of `rows`."""
+        self._times[self._next].fill(np.nan)
+        self._times[self._next, rows], self._totals[self._next, rows] = at, total
+        self._next = (self._next + 1) % len(self._times)
+
+    def history(self, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Return times and totals of all copies of these rows, the oldest first; shape (HISTORY_SAMPLES, rows) each."""
+        order = np.roll(np.arange(len(self._times)), -self._next)
+        return self._times[order][:, rows], self._totals[order][:, rows]
+
+    def put_history(self, rows: NDArray[np.int64], at: Floats, total: Floats) -> None:
+        """Take what `history` returned elsewhere for these rows, the newest where the newest are here."""
+        order = np.roll(np.arange(len(self._times)), -self._next)
+        self._times[np.ix_(order, rows)], self._totals[np.ix_(order, rows)] = at, total
+
     def over(self, row: int, window_s: float) -> tuple[float, float] | None:
         """Return (growth, seconds) between the newest reading and the latest one at least `window_s` before it.
 

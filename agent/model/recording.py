@@ -113,16 +113,18 @@ class Leaf(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Frame(Part, frozen=True, kw_only=True, tag="frame"):
-    """What the site view and the detectors held right after a tick, for some miners.
+    """What the site view and the detectors held when a tick began, for some miners.
 
     Attributes:
         tick: UTC s of the tick. seq: the last ledger record known in it.
+        whole: whoever decides again begins anew from here; else it is only of miners that were not followed before.
         rows: the miners, i4 of shape (rows,): the last dimension of every array that has one cell for each miner.
         state: by path.
     """
 
     tick: float
     seq: int
+    whole: bool
     rows: Array
     state: dict[_Name, Leaf]
 
@@ -141,11 +143,12 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True):
-    """Something that is no column, as it was from that tick on."""
+    """Something that is no column, as it was from that tick on; of these miners where it has an entry for each."""
 
     tick: int
     path: _Name
     leaf: Leaf
+    rows: Array | None = None
 
 
 class Stretch(Part, frozen=True, kw_only=True, tag="stretch"):

@@ -1,5 +1,6 @@
 """Recordings as bytes: part after part, each with its length. They may come from a stranger: bounded and checked."""
 
+import math
 import zlib
 
 import msgspec
@@ -61,7 +62,7 @@ def unpacked(data: bytes) -> Recording:
     parts: list[AnyPart] = []
     place, left = len(MAGIC), MOST_BYTES
     while place + 4 <= len(data):
-        length = int.from_bytes(data[place : place + 4], "big")
+        length = _length(data, place)
         body = data[place + 4 : place + 4 + length]
         if len(body) < length:
             break
@@ -76,6 +77,27 @@ def unpacked(data: bytes) -> Recording:
     recording = Recording.of(parts)
     _require_sound(recording)
     return recording
+
+
+def unpacked_part(data: bytes) -> AnyPart:
+    """Return the one part that `packed` returned as these bytes; raises RecordingError where they are none."""
+    return _part(data[4:], 0)[0]
+
+
+def whole_length(data: bytes) -> tuple[int, float]:
+    """Return how many bytes of a file are whole parts, and UTC s of its last tick; 0 where it is no sound recording."""
+    place = len(MAGIC)
+    while place + 4 <= len(data) and place + 4 + _length(data, place) <= len(data):
+        place += 4 + _length(data, place)
+    try:
+        ended = unpacked(data[:place]).span[1]
+    except RecordingError:
+        return 0, -math.inf
+    return place, -math.inf if math.isnan(ended) else ended
+
+
+def _length(data: bytes, place: int) -> int:
+    return int.from_bytes(data[place : place + 4], "big")
 
 
 def _part(body: bytes, number: int) -> tuple[AnyPart, int]:

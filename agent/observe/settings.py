@@ -44,3 +44,34 @@ class OwnSettings:
 
     gateways: tuple[str, ...] = ()
     dns_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """What is recorded around incidents, and how much of it is kept.
+
+    Attributes:
+        before_s, after_s: how long before an incident's detection, and after its end, readings are kept.
+        longest_s: an incident that lasts longer is followed no further.
+        flush_s: what was read longer ago is in the file, whatever happens to the agent.
+        frame_s: how often the state of everything is noted: deciding again begins with one.
+        most_peers, most_others: healthy neighbours, and miners of other incidents, that are followed with an incident.
+        most_members: members of one that are followed.
+        most_memory_bytes: what the last while of the whole site may take in memory, packed.
+        most_exchanges: exchanges with devices that are remembered from before an incident.
+        most_files, most_age_s, most_bytes: recordings that are kept; the oldest goes first.
+    """
+
+    before_s: float = 900.0
+    after_s: float = 900.0
+    longest_s: float = 6 * 3600.0
+    flush_s: float = 10.0
+    frame_s: float = 300.0
+    most_peers: int = 192
+    most_others: int = 256
+    most_members: int = 1024
+    most_memory_bytes: int = 128 * 1024 * 1024
+    most_exchanges: int = 20_000
+    most_files: int = 1000
+    most_age_s: float = 90 * 86_400.0
+    most_bytes: int = 2 * 1024 * 1024 * 1024

@@ -75,7 +75,7 @@ def framed(raw: bytes) -> bytes:
 
 
 def test_what_is_written_comes_back() -> None:
-    frame = Frame(tick=10.0, seq=4, rows=of(0, 3, kind="i4"), state={"view.reach": Leaf(of(1, 1, kind="i1"))})
+    frame = Frame(tick=10.0, seq=4, whole=True, rows=of(0, 3, kind="i4"), state={"reach": Leaf(of(1, 1, kind="i1"))})
     asked = Exchange(9.0, 0.2, "10.0.0.1", 4028, "tcp", b"{}", b"{ }", 2, 3)
     parts = [
         HEAD,
@@ -135,7 +135,10 @@ def test_no_flipped_byte_goes_unnoticed() -> None:
         (a_file(HEAD, stretch(row=of(0, 0, 4, kind="i4"))), "readings of the site's miners"),
         (a_file(HEAD, stretch(tick=of(0, 0, 2, kind="i4"))), "readings of the site's miners"),
         (a_file(HEAD, stretch(row=of(0, 0, 1.5))), "readings of the site's miners"),
-        (a_file(HEAD, Frame(tick=1.0, seq=1, rows=of(99, kind="i4"), state={})), "rows of a site of 4 miners"),
+        (
+            a_file(HEAD, Frame(tick=1.0, seq=1, whole=True, rows=of(99, kind="i4"), state={})),
+            "rows of a site of 4 miners",
+        ),
         (a_file(HEAD, stretch(), stretch()), "order of time"),
     ],
 )
