@@ -37,6 +37,7 @@ from agent.model.events import Actor, ApprovalAsked, Intended
 from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
 from agent.model.site_view import SiteView
+from agent.observe.recorder import recording_beside
 from agent.report.history import HistoryRecorder, SiteHistory
 from agent.triage.orders import Order, begin, end
 from simulators.faults import FAULT_KINDS
@@ -136,7 +137,7 @@ def catalogue() -> Catalogue:
 
 
 def play_scenario(
-    scenario: Scenario, ledger: Path, *, console: Console, log: TextIO, look: Look | None = None
+    scenario: Scenario, ledger: Path, *, console: Console, log: TextIO, look: Look | None = None, records: bool = False
 ) -> Played:
     """Run it from an empty ledger and return what came of it.
 
@@ -146,6 +147,7 @@ def play_scenario(
         console: where the live view goes.
         log: where the agent's log goes.
         look: called with the agent's columns now and then, every LOOK_S of site time or once a tick.
+        records: keep a flight recording of each incident, beside the ledger.
     """
     watch = Stopwatch()
     tier = TIERS[scenario.tier]
@@ -154,13 +156,14 @@ def play_scenario(
     def note(view: SiteView, now: float) -> None:
         recorder.note(now, *site_rate(view))
 
-    main = _run(scenario, tier, ledger, console=console, log=log, looks=(note, *((look,) if look else ())))
+    looks = (note, *((look,) if look else ()))
+    main = _run(scenario, tier, ledger, console=console, log=log, looks=looks, records=records)
     over = tier.run(main, timeout_wall_s=WALL_LIMIT_S)
     return _played(scenario, over, ledger, history=recorder.history(), wall_s=watch.elapsed_s())
 
 
 async def _run(
-    scenario: Scenario, tier: Tier, path: Path, *, console: Console, log: TextIO, looks: Sequence[Look]
+    scenario: Scenario, tier: Tier, path: Path, *, console: Console, log: TextIO, looks: Sequence[Look], records: bool
 ) -> "_Over":
     """Return the site as it is at the end."""
     loop = asyncio.get_running_loop()
@@ -175,7 +178,8 @@ async def _run(
             return ledger
 
         def make(ledger: Ledger) -> Agent:
-            return Agent(settings, ledger, clock, touch=staged.touch(), simulated=True, on_auto=False)
+            record = recording_beside(path, threaded=False) if records else None
+            return Agent(settings, ledger, clock, touch=staged.touch(), simulated=True, on_auto=False, record=record)
 
         service = Service(open_ledger, make, staged.plant.host)
         try:

@@ -1,0 +1,164 @@
+"""What was recorded is decided again: alike by the same figures, and otherwise by exactly what was changed."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agent.app import load_playbooks, modes_of, stages
+from agent.cli.scenario_run import play_scenario, read_scenario
+from agent.config import Settings
+from agent.config.canonical import decoded
+from agent.ledger.recordings import load, recorded
+from agent.model.events import IncidentOpened, Intended
+from agent.model.ids import IncidentId
+from agent.model.incident import Category, Reason
+from agent.model.recording import Recording
+from agent.redecide import Redecided, Verdict, redecide
+
+TICK_S = 10.0
+FAST = """
+name: recorded
+seed: 5
+duration: 125m
+tier: fast-forward
+site: {generate: {miners: 16, miners_per_pdu: 16, network: 10.0.0.0/9}}
+agent: {tick_s: 10, poll: {interval_s: 10, pdu_interval_s: 30, switch_interval_s: 60}}
+faults:
+  - {at: 20m, kind: miner.process_died, target: "miner:r1-01"}
+  - {at: 21m, kind: miner.hashing_stopped, target: "miner:r1-02"}
+  - {at: 40m, kind: miner.psu_latched, target: "miner:r1-03"}
+  - {at: 70m, kind: pool.hung, target: "pool:primary", for: 20m}
+"""
+BYTES = """
+name: recorded-bytes
+seed: 5
+duration: 16m
+tier: memory
+site: {generate: {miners: 2, miners_per_pdu: 2, network: 10.0.0.0/9}}
+agent: {tick_s: 5, poll: {interval_s: 10, pdu_interval_s: 30, switch_interval_s: 60}}
+faults:
+  - {at: 3m, kind: miner.process_died, target: "miner:r1-01"}
+  - {at: 4m, kind: miner.hashing_stopped, target: "miner:r1-02"}
+"""
+
+TABLES = load_playbooks()
+Change = Callable[[Settings], Settings]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A simulated site whose incidents were recorded."""
+
+    ledger: Path
+
+    @property
+    def recordings(self) -> list[Recording]:
+        return [load(self.ledger, incident) for incident in recorded(self.ledger)]
+
+    def of(self, cause: Reason) -> Recording:
+        return next(found for found in self.recordings if opening(found).cause is cause)
+
+
+def played(folder: Path, text: str) -> Site:
+    path = folder / "scenario.yaml"
+    path.write_text(text)
+    ledger = folder / "ledger.sqlite3"
+    play_scenario(read_scenario(path), ledger, console=Console(file=io.StringIO()), log=io.StringIO(), records=True)
+    return Site(ledger)
+
+
+def opening(recording: Recording) -> IncidentOpened:
+    events = (record.event for record in recording.records)
+    return next(e for e in events if isinstance(e, IncidentOpened) and e.incident == recording.head.incident)
+
+
+def again(recording: Recording, change: Change = lambda settings: settings) -> Redecided:
+    settings = change(decoded(recording.head.settings, recording.head.site))
+    modes = modes_of(settings, on_auto=recording.head.on_auto)
+    return redecide(recording, lambda view, memory: stages(settings, view, memory, TABLES, modes))
+
+
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return played(tmp_path_factory.mktemp("fast"), FAST)
+
+
+def test_unchanged_everything_is_decided_as_it_was(fast: Site) -> None:
+    found = [again(recording) for recording in fast.recordings]
+    assert {opening(recording).category for recording in fast.recordings} >= {Category.STUCK, Category.POOL}
+    assert sum(len(one.pairs) for one in found) >= 40
+    assert {pair.verdict for one in found for pair in one.pairs} == {Verdict.SAME}
+
+
+def test_unchanged_everything_is_decided_as_it_was_by_the_byte(tmp_path: Path) -> None:
+    site = played(tmp_path, BYTES)
+    found = [again(recording) for recording in site.recordings]
+    assert len(found) == 2
+    assert sum(len(one.pairs) for one in found) >= 8
+    assert {pair.verdict for one in found for pair in one.pairs} == {Verdict.SAME}
+
+
+def test_a_recording_reaches_from_before_the_detection_until_after_the_end(fast: Site) -> None:
+    recording = fast.of(Reason.NOT_HASHING)
+    first, last = recording.span
+    closed = max(r.at for r in recording.records if getattr(r.event, "incident", None) == recording.head.incident)
+    assert first <= recording.head.detected_at - 900.0
+    assert last >= closed + 900.0 - 60.0
+    assert recording.ended
+    assert recording.notes == ()
+    row = recording.head.site.rows[opening(recording).members[0]]
+    assert len(recording.rows()) == 16, "all of them share its PDU"
+    at, rate = recording.series("hashrate_th", row)
+    assert at[0] <= recording.head.detected_at - 600.0
+    assert rate[at < recording.head.detected_at - 300.0].min() > 50.0 > rate.min()
+
+
+@pytest.mark.parametrize("more_s", [30.0, 60.0, 90.0])
+def test_a_longer_delay_finds_it_later_by_exactly_that(fast: Site, more_s: float) -> None:
+    recording = fast.of(Reason.NOT_HASHING)
+    longer = again(
+        recording, lambda s: replace(s, stuck=replace(s.stuck, not_hashing_s=s.stuck.not_hashing_s + more_s))
+    )
+    assert longer.differs
+    assert longer.shift_s == pytest.approx(more_s, abs=1e-3)
+    assert not longer.is_missed
+
+
+def test_fewer_lost_polls_find_it_earlier_by_exactly_those(fast: Site) -> None:
+    recording = fast.of(Reason.UNRESPONSIVE)
+    shorter = again(recording, lambda s: replace(s, stuck=replace(s.stuck, misses=s.stuck.misses - 2)))
+    assert shorter.shift_s == pytest.approx(-20.0, abs=1e-3)
+
+
+def test_what_came_after_another_decision_is_unknown_and_not_made_up(fast: Site) -> None:
+    recording = fast.of(Reason.NOT_HASHING)
+    other = again(recording, lambda s: replace(s, stuck=replace(s.stuck, not_hashing_s=s.stuck.not_hashing_s + 60.0)))
+    acted = min(r.at for r in recording.records if isinstance(r.event, Intended) and r.event.incident == other.incident)
+    assert other.unknown_from is not None
+    assert other.unknown_from <= acted + 1.0
+    later = [pair for pair in other.pairs if pair.at > other.unknown_from + TICK_S]
+    assert later
+    assert {(pair.now, pair.verdict) for pair in later} == {(None, Verdict.UNKNOWN)}
+
+
+def test_a_threshold_that_the_incident_does_not_hang_on_changes_nothing(fast: Site) -> None:
+    recording = fast.of(Reason.NOT_HASHING)
+    same = again(recording, lambda s: replace(s, pool_loss=replace(s.pool_loss, dead_s=s.pool_loss.dead_s * 2)))
+    assert {pair.verdict for pair in same.pairs} == {Verdict.SAME}
+
+
+def test_a_detector_that_is_too_slow_misses_it(fast: Site) -> None:
+    recording = fast.of(Reason.NOT_HASHING)
+    blind = again(recording, lambda s: replace(s, stuck=replace(s.stuck, not_hashing_s=1e6)))
+    assert blind.is_missed
+    assert blind.shift_s is None
+
+
+def test_without_its_ledger_nothing_is_claimed(fast: Site) -> None:
+    recording = replace(fast.of(Reason.NOT_HASHING), records=())
+    assert again(recording).pairs == ()
+    assert again(recording).incident == IncidentId(recording.head.incident)
