@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from agent.cli.options import ledger_options, ledger_path, since_option
+from agent.cli.output import check_place, write_whole
+from agent.cli.replay_source import exported
 from agent.ledger import queries
 from agent.ledger.queries import History
 from agent.model.events import Closed, Escalated
@@ -80,6 +82,40 @@ def show_command(
         write_json({"incident": found.incident, "ticket": _asked(found), "timeline": found.records}, sys.stdout)
     else:
         show([_standing(found.incident), *_ticket(found), _timeline(found)], sys.stdout)
+
+
+@incidents_group.command(
+    "export", epilog="Example: terrahash incidents export inc-000001 -c config.yaml > incident.zip"
+)
+@click.argument("incident_id", metavar="ID")
+@ledger_options
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write it there.  [default: stdout]"
+)
+@click.pass_context
+def export_command(
+    ctx: click.Context, *, incident_id: str, ledger: Path | None, config: Path | None, output: Path | None
+) -> None:
+    """Write one incident as one file that `terrahash replay FILE` shows on any machine.
+
+    It holds the ledger up to the incident's end with its hash chain, the recording, configuration and topology. No
+    secret is in it, but whatever the ledger says of other incidents is: names of miners, addresses, pools.
+
+    Exit codes: 0 written; 1 there is none of that id; 2 usage, or the ledger cannot be read.
+    """
+    if output is not None:
+        check_place("--output", output)
+    elif sys.stdout.isatty():
+        raise click.UsageError("an archive is no text for a terminal: write it to a file, with > FILE or -o FILE")
+    path = ledger_path(ledger, config)
+    content = exported(path, IncidentId(incident_id))
+    if content is None:
+        click.echo(f"no incident {incident_id!r} in {path}: terrahash incidents list shows the ids", err=True)
+        ctx.exit(1)
+    if output is not None:
+        write_whole(output, content)
+    else:
+        sys.stdout.buffer.write(content)
 
 
 def _listing(found: list[Incident]) -> Table:

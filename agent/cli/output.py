@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 
 
-def check_html(path: Path) -> None:
-    """Refuse, before anything is run, a place where no page can be written."""
+def check_place(option: str, path: Path) -> None:
+    """Refuse, before anything is done, a place where no file can be written; `option` is what named it."""
     if not path.parent.is_dir():
-        raise click.UsageError(f"--html {path}: there is no folder {path.parent}; make it, or name a file elsewhere")
+        raise click.UsageError(f"{option} {path}: there is no folder {path.parent}; make it, or name a file elsewhere")
     if path.exists() and not path.is_file():
-        raise click.UsageError(f"--html {path}: expected a file or a new name, got something else; name another")
+        raise click.UsageError(f"{option} {path}: expected a file or a new name, got something else; name another")
     if not os.access(path.parent, os.W_OK):
-        raise click.UsageError(f"--html {path}: {path.parent} cannot be written to; name a file elsewhere")
+        raise click.UsageError(f"{option} {path}: {path.parent} cannot be written to; name a file elsewhere")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

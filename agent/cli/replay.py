@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.options import ledger_options, ledger_path
-from agent.cli.output import check_html, write_whole
-from agent.model.ids import IncidentId
+from agent.cli.options import ledger_options
+from agent.cli.output import check_place, write_whole
+from agent.cli.replay_source import source_of
 
 if TYPE_CHECKING:
     from agent.ledger.episode import Episode
@@ -27,7 +27,7 @@ Pace = Callable[["Moment", "Moment"], bool]
 
 
 @click.command("replay", epilog="Example: terrahash replay inc-000001 -c config.yaml --speed 60")
-@click.argument("incident_id", metavar="INCIDENT")
+@click.argument("named", metavar="INCIDENT|FILE")
 @ledger_options
 @click.option("--step", is_flag=True, help="Wait for a key after each moment.  [default: on a terminal]")
 @click.option(
@@ -43,7 +43,7 @@ Pace = Callable[["Moment", "Moment"], bool]
 def replay_command(
     ctx: click.Context,
     *,
-    incident_id: str,
+    named: str,
     ledger: Path | None,
     config: Path | None,
     step: bool,
@@ -54,18 +54,21 @@ def replay_command(
 ) -> None:
     """Play an incident once more: what was seen, weighed, decided, done and said, each at its moment.
 
-    Below it are the signals that its evidence names, as plots over the same time.
+    Below it are the signals that its evidence names, as plots over the same time. FILE is what `terrahash incidents
+    export` wrote, here or elsewhere; it is checked, and refused where anything about it is not as it was written.
 
-    Exit codes: 0 shown; 1 there is none of that id; 2 usage, or the ledger cannot be read.
+    Exit codes: 0 shown; 1 there is none of that id; 2 usage, or it cannot be read; 3 a bug.
     """
     if sum((step, speed is not None, at_once, html is not None, as_json)) > 1:
         raise click.UsageError("give one of --step, --speed, --at-once, --html and --json")
     if html is not None:
-        check_html(html)
-    path = ledger_path(ledger, config)
-    found = _episode(path, IncidentId(incident_id))
+        check_place("--html", html)
+    from agent.ledger.episode import episode  # noqa: PLC0415 - loads SQLite, and `--help` does without
+
+    source = source_of(named, ledger, config)
+    found = episode(source.rows, source.incident, source.path)
     if found is None:
-        click.echo(f"no incident {incident_id!r} in {path}: terrahash incidents list shows the ids", err=True)
+        click.echo(f"no incident {named!r} in {source.path}: terrahash incidents list shows the ids", err=True)
         ctx.exit(1)
     from agent.report.replay import replay  # noqa: PLC0415 - as below
 
@@ -82,13 +85,6 @@ def replay_command(
         return
     alone = speed is None and not at_once and sys.stdin.isatty() and sys.stdout.isatty()
     _play(shown, _stepped() if step or alone else None if speed is None else _timed(speed))
-
-
-def _episode(path: Path, incident: IncidentId) -> "Episode | None":
-    from agent.ledger.episode import episode  # noqa: PLC0415 - `--help` does without
-    from agent.ledger.reader import rows  # noqa: PLC0415 - as above
-
-    return episode(rows(path), incident, path)
 
 
 def _guide(found: "Episode") -> "Guide":

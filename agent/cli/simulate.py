@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from agent.cli.expectations import flattened
-from agent.cli.output import check_html, write_whole
+from agent.cli.output import check_place, write_whole
 from agent.cli.scenario_run import EPOCH_S, Played, play_scenario, read_scenario, shipped
 from agent.config.errors import ConfigError, Problem
 from agent.config.scenario import Scenario, TierName
@@ -66,7 +66,7 @@ def simulate_command(
     if ledger is not None and ledger.exists():
         raise click.UsageError(f"{ledger} exists: name a file that does not, a simulation begins with an empty ledger")
     if html is not None:
-        check_html(html)
+        check_place("--html", html)
     scenarios = _all_read(paths, seed=seed, tier=None if tier is None else TierName(tier))
     watched = sys.stderr.isatty() and (sys.stdout.isatty() or not as_json)
     boards, runs = [], []

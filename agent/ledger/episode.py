@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.ledger.chain import Row
+from agent.ledger.database import LedgerError
 from agent.ledger.queries import fold
 from agent.ledger.reader import decoded
 from agent.model.events import (
@@ -85,6 +86,8 @@ def episode(rows: Iterable[Row], incident: IncidentId, path: Path) -> Episode | 
     if not own:
         return None
     state = fold(path, own)
+    if incident not in state.incidents:
+        raise LedgerError(f"{path}: expected the event that opened {incident}; got later ones alone: it cannot be told")
     last = found.index(own[-1])
     over = not state.incidents[incident].is_open
     told = [r for k, r in enumerate(found) if k <= last or not over or isinstance(r.event, NoticeSettled)]

@@ -51,10 +51,9 @@ def load(ledger: Path, incident: IncidentId) -> Recording:
     recording = load_file(path_of(ledger, incident))
     if recording.head.incident != incident:
         raise RecordingError(f"expected the recording of {incident}; got that of {recording.head.incident}")
-    last = max((int(seq) for s in recording.stretches[-1:] for seq in s.seqs.unpacked()[-1:]), default=0)
     records = []
     for record in read(ledger):
-        if record.seq > last:
+        if record.seq > recording.last_seq:
             break
         records.append(record)
     return replace(recording, records=tuple(records))
@@ -66,12 +65,21 @@ def load_file(path: Path) -> Recording:
     Raises:
         RecordingError: there is none, or it cannot be used.
     """
+    return unpacked(read_file(path))
+
+
+def read_file(path: Path) -> bytes:
+    """Return a recording's file as it is.
+
+    Raises:
+        RecordingError: there is none, it cannot be read, or is too large.
+    """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > 2 * MOST_FILE_BYTES:
                 raise RecordingError(f"{path}: expected {2 * MOST_FILE_BYTES} bytes at most; got {size}")
-            return unpacked(file.read())
+            return file.read()
     except FileNotFoundError as error:
         raise RecordingError(
             f"{path}: expected a recording; there is none: it was never made, or was dropped for its age"

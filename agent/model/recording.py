@@ -277,6 +277,11 @@ class Recording:
         ticks = [stretch.ticks.unpacked() for stretch in self.stretches if stretch.ticks.shape != (0,)]
         return (float(ticks[0][0]), float(ticks[-1][-1])) if ticks else (math.nan, math.nan)
 
+    @property
+    def last_seq(self) -> int:
+        """The last ledger record known in its last tick; 0 where there is none."""
+        return max((int(seq) for stretch in self.stretches[-1:] for seq in stretch.seqs.unpacked()[-1:]), default=0)
+
     def rows(self, group: Group = MINERS) -> tuple[int, ...]:
         """Return the rows of which anything was read, ascending."""
         found = [s.tables[group].row.unpacked() for s in self.stretches if group in s.tables]

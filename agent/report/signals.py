@@ -38,6 +38,9 @@ UNITS = {
 _BOOKKEEPING = frozenset({"members", "of", "miners", "score", "severity", "position", "port_pvid", "usual_pvid"})
 """Figures that count or name something, and are no measurements."""
 
+MOST_VALUE = 1e15
+"""No measurement is greater."""
+
 _AGES = ("_age_s", "told_s")
 """How old a reading was is no reading."""
 
@@ -135,6 +138,7 @@ def told_signals(records: Sequence[Record], names: Iterable[str]) -> list[Signal
             for record in records
             if isinstance(value := getattr(record.event, "evidence", {}).get(name), int | float)
             and not isinstance(value, bool)
+            and abs(value) <= MOST_VALUE
         )
         title, unit = _spelt_name(name)
         if len({value for _, value in points}) > 1 and name not in _BOOKKEEPING and not name.endswith(_AGES):

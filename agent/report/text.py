@@ -9,6 +9,9 @@ MOST_NAMED = 12
 MILLISECOND_S = 0.001
 """What is stamped in the ledger is stamped to the millisecond, and so may seem to precede what is not."""
 
+BEYOND = "(no date)"
+"""What stands for a time that no calendar has: what is told may come from a stranger's archive."""
+
 NOTHING = "-"
 """What stands where there is no figure."""
 
@@ -17,7 +20,10 @@ def instant(at: float | None) -> str:
     """Return UTC seconds as `2026-03-01 12:00:00Z`."""
     if at is None:
         return NOTHING
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return BEYOND
 
 
 def duration(seconds: float | None) -> str:

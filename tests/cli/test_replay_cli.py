@@ -111,3 +111,59 @@ def test_as_a_page_it_is_written_whole_or_refused_beforehand(ledger: Path, tmp_p
     nowhere = replayed(ledger, "--html", str(tmp_path / "none" / "x.html"))
     assert nowhere.exit_code == 2
     assert "there is no folder" in nowhere.stderr
+
+
+@pytest.fixture
+def archive(ledger: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "incident.zip"
+    done = CliRunner().invoke(cli, ["incidents", "export", "inc-000001", "--ledger", str(ledger), "-o", str(path)])
+    assert (done.exit_code, done.output) == (0, "")
+    return path
+
+
+def test_an_archive_shows_what_the_ledger_shows_where_there_is_none(ledger: Path, archive: Path) -> None:
+    of_ledger = replayed(ledger).stdout
+    ledger.unlink()
+    alone = CliRunner().invoke(cli, ["replay", str(archive)])
+    assert (alone.exit_code, alone.stdout) == (0, of_ledger)
+
+
+def test_an_archive_goes_to_a_file_or_a_pipe_and_never_onto_a_terminal(ledger: Path, archive: Path) -> None:
+    command = ["incidents", "export", "inc-000001", "--ledger", str(ledger)]
+    assert CliRunner().invoke(cli, command).stdout_bytes == archive.read_bytes()
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "agent.cli.main", *command],
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 2
+    assert "write it to a file" in done.stderr
+
+
+def test_an_export_of_nothing_writes_nothing(ledger: Path, tmp_path: Path) -> None:
+    path = tmp_path / "none.zip"
+    command = ["incidents", "export", "inc-000009", "--ledger", str(ledger), "-o", str(path)]
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 1
+    assert not path.exists()
+    assert "terrahash incidents list shows the ids" in done.stderr
+
+
+def test_an_archive_that_was_changed_is_one_line_and_code_2(archive: Path) -> None:
+    archive.write_bytes(archive.read_bytes() + b"more")
+    done = CliRunner().invoke(cli, ["replay", str(archive)])
+    assert (done.exit_code, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "data behind it" in line
+    assert archive.name in line
+
+
+def test_an_archive_has_its_own_ledger(archive: Path, ledger: Path) -> None:
+    done = CliRunner().invoke(cli, ["replay", str(archive), "--ledger", str(ledger)])
+    assert done.exit_code == 2
+    assert "leave --ledger and --config out" in done.stderr
