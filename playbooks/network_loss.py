@@ -9,12 +9,10 @@ receives damaged frames are a person's.
 Times: facts "detection", sections 1.3 and 7; facts "failures", rows 25 and 31.
 """
 
-import math
-
 from agent.model.action import Verb
 from agent.model.incident import Category
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
-from agent.model.site_view import OutletView, PortView
+from agent.model.surroundings import outlets_lately, port_lately, watts_lately
 from agent.model.telemetry import OutletState, Reach
 from agent.model.topology import FAMILY_TRAITS, Family, Miner
 
@@ -23,9 +21,6 @@ HOLD_S = 60.0
 
 GATHER_S = 90.0
 """Longest wait for a fresh reading of the outlets and the port."""
-
-FRESH_S = 90.0
-"""Older readings, and readings from before the symptom, prove nothing."""
 
 WORK_SHARE = 0.8
 """Of its nominal power: who draws that much computes."""
@@ -52,7 +47,7 @@ def evidence_is_fresh(s: Situation) -> bool:
 
 def outlet_is_off(s: Situation) -> bool:
     """An outlet is off, which this playbook never does: somebody wants it so."""
-    return any(o.state is OutletState.OFF for o in _outlets(s))
+    return any(o.state is OutletState.OFF for o in outlets_lately(s))
 
 
 def switch_is_silent(s: Situation) -> bool:
@@ -63,40 +58,40 @@ def switch_is_silent(s: Situation) -> bool:
 
 def port_was_taken_down(s: Situation) -> bool:
     """The port is down because somebody wants it so."""
-    port = _port(s)
+    port = port_lately(s)
     return port is not None and port.admin_up is False and port.up is not True
 
 
 def has_no_link(s: Situation) -> bool:
     """The port is wanted up and has no link: cable, plug, or a control board without power."""
-    port = _port(s)
+    port = port_lately(s)
     return port is not None and port.up is False and port.admin_up is not False
 
 
 def is_in_another_vlan(s: Situation) -> bool:
     """Frames without a tag go elsewhere than those of most other miners behind the same switch."""
-    port = _port(s)
+    port = port_lately(s)
     usual = s.row.usual_pvid
     return port is not None and None not in (port.pvid, usual) and port.pvid != usual
 
 
 def receives_damaged_frames(s: Situation) -> bool:
     """Frames from the miner arrive damaged now."""
-    port = _port(s)
+    port = port_lately(s)
     return port is not None and port.up is True and s.row.port_error_rate >= ERRORS_PER_S
 
 
 def works_elsewhere(s: Situation) -> bool:
     """Silent for longer than work lasts without a network, and drawing in full: it has one."""
-    share = _draw_share(s)
-    return _is_silent(s) and s.row.missing_s >= work_lasts_s(s.miner) and share is not None and share >= WORK_SHARE
+    draw_w, long_silent = watts_lately(s), s.row.missing_s >= work_lasts_s(s.miner)
+    return _is_silent(s) and long_silent and draw_w is not None and draw_w >= WORK_SHARE * s.miner.power_w
 
 
 def port_is_hung(s: Situation) -> bool:
     """The port has a link, nobody hears the miner, and it ran out of work: not even the pool hears it."""
-    port = _port(s)
-    share = _draw_share(s)
-    return _is_silent(s) and port is not None and port.up is True and share is not None and share < WORK_SHARE
+    port, draw_w = port_lately(s), watts_lately(s)
+    gave_up = draw_w is not None and draw_w < WORK_SHARE * s.miner.power_w
+    return _is_silent(s) and port is not None and port.up is True and gave_up
 
 
 def port_was_left_down(s: Situation) -> bool:
@@ -122,31 +117,6 @@ def recovery_s(miner: Miner) -> float:
 
 def _is_silent(s: Situation) -> bool:
     return s.row.reach is Reach.SILENT
-
-
-def _is_fresh(s: Situation, at: float) -> bool:
-    return at >= max(s.incident.detected_at, s.now - FRESH_S)
-
-
-def _outlets(s: Situation) -> tuple[OutletView, ...]:
-    return tuple(o for o in s.row.outlets if _is_fresh(s, o.at))
-
-
-def _port(s: Situation) -> PortView | None:
-    """Return the switch port where it was read lately."""
-    port = s.row.port
-    return port if port is not None and _is_fresh(s, port.at) else None
-
-
-def _draw_share(s: Situation) -> float | None:
-    """Return its draw as a share of the nominal one; None where an outlet is not metered or was not read lately."""
-    outlets = _outlets(s)
-    if not outlets or len(outlets) < len(s.miner.outlets):
-        return None
-    pdu = s.row.view.site.pdu
-    amperes_w = [o.current_a * pdu[o.outlet.pdu].voltage_v for o in outlets]
-    total_w = sum(a_w if math.isnan(o.power_w) else o.power_w for o, a_w in zip(outlets, amperes_w, strict=True))
-    return None if math.isnan(total_w) else total_w / s.miner.power_w
 
 
 _STEPS: dict[str, Step] = {

@@ -9,12 +9,10 @@ Times: facts "detection", sections 1.1 and 7; facts "control", section 2 (a latc
 power, a crowbar after 60 s).
 """
 
-import math
-
 from agent.model.action import Verb
 from agent.model.incident import Category
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
-from agent.model.site_view import OutletView, PortView
+from agent.model.surroundings import is_fed_lately, outlets_lately, port_lately, watts_lately
 from agent.model.telemetry import OutletState, Reach
 from agent.model.topology import FAMILY_TRAITS, Miner
 
@@ -32,9 +30,6 @@ QUIET_S = 120.0
 
 JUDGE_S = 1800.0
 """How long a miner that may be working is watched before a person is asked."""
-
-FRESH_S = 90.0
-"""Older readings, and readings from before the symptom, prove nothing."""
 
 DEAD_DRAW_W = 3.0
 """Less than any supply's standby: nothing is drawn."""
@@ -72,19 +67,19 @@ def evidence_is_fresh(s: Situation) -> bool:
 
 def outlet_is_off(s: Situation) -> bool:
     """An outlet is off where this run has none off: somebody wants it so."""
-    return any(o.state is OutletState.OFF for o in _outlets(s))
+    return any(o.state is OutletState.OFF for o in outlets_lately(s))
 
 
 def draws_nothing(s: Situation) -> bool:
     """Every outlet is on, metered, and next to nothing flows."""
-    draw_w = _draw_w(s)
-    return draw_w is not None and draw_w < DEAD_DRAW_W and _are_on(s)
+    draw_w = watts_lately(s)
+    return draw_w is not None and draw_w < DEAD_DRAW_W and is_fed_lately(s)
 
 
 def link_is_down(s: Situation) -> bool:
     """Silent, its switch port without link, and yet it is seen to draw power: the network, not the miner."""
-    port = _port(s)
-    draw_w = _draw_w(s)
+    port = port_lately(s)
+    draw_w = watts_lately(s)
     works = draw_w is not None and draw_w >= s.miner.power_w * IDLE_SHARE
     return s.row.reach is Reach.SILENT and port is not None and port.up is False and works
 
@@ -107,15 +102,15 @@ def is_mute(s: Situation) -> bool:
 def wants_power(s: Situation) -> bool:
     """Nothing milder can reach it or is left, and something outside it says that it does not hash."""
     nothing_milder = is_mute(s) or s.tried(Verb.REBOOT) > 0
-    return _is_not_hashing(s) and nothing_milder and not _may_be_booting(s) and _are_on(s)
+    return _is_not_hashing(s) and nothing_milder and not _may_be_booting(s) and is_fed_lately(s)
 
 
 def supply_did_not_start(s: Situation) -> bool:
     """Cold for long enough, on again, and not even its control board has power: the supply is dead, not latched."""
-    draw_w = _draw_w(s)
-    port = _port(s)
+    draw_w = watts_lately(s)
+    port = port_lately(s)
     is_dark = s.row.reach is Reach.SILENT and port is not None and port.up is False
-    return is_dark and _are_on(s) and draw_w is not None and draw_w < s.miner.power_w * IDLE_SHARE
+    return is_dark and is_fed_lately(s) and draw_w is not None and draw_w < s.miner.power_w * IDLE_SHARE
 
 
 def restart_was_ineffective(s: Situation) -> bool:
@@ -141,8 +136,8 @@ def _is_not_hashing(s: Situation) -> bool:
         return not is_new and (s.row.rate_share < DEAD_RATE_SHARE or s.row.work_still_s >= STILL_S)
     if s.row.missing_s < SILENT_S:
         return False
-    draw_w = _draw_w(s)
-    port = _port(s)
+    draw_w = watts_lately(s)
+    port = port_lately(s)
     idles = draw_w is not None and draw_w < s.miner.power_w * IDLE_SHARE
     is_quiet = port is not None and port.up is True and port.quiet_s >= QUIET_S
     return idles or is_quiet
@@ -151,7 +146,7 @@ def _is_not_hashing(s: Situation) -> bool:
 def _says_so_itself(s: Situation) -> bool:
     """Its API has long been down and nothing outside it can be read: enough for a restart, for nothing harder."""
     is_down = s.row.reach in (Reach.ERRORED, Reach.REFUSED) and s.row.missing_s >= SILENT_S
-    return is_down and _draw_w(s) is None and _port(s) is None
+    return is_down and watts_lately(s) is None and port_lately(s) is None
 
 
 def _may_be_booting(s: Situation) -> bool:
@@ -164,42 +159,6 @@ def _started_at(s: Situation) -> float:
     """Return when the mining process that answered last had begun, by its own age; NaN where none ever told."""
     age_s = s.row.view.elapsed_s
     return float(age_s.at[s.row.index] - age_s.value[s.row.index])
-
-
-def _is_fresh(s: Situation, at: float) -> bool:
-    return at >= max(s.incident.detected_at, s.now - FRESH_S)
-
-
-def _outlets(s: Situation) -> tuple[OutletView, ...]:
-    """Return the outlets that were read lately; all of them, or what they say is not known."""
-    return tuple(o for o in s.row.outlets if _is_fresh(s, o.at))
-
-
-def _port(s: Situation) -> PortView | None:
-    """Return the switch port where it was read lately."""
-    port = s.row.port
-    return port if port is not None and _is_fresh(s, port.at) else None
-
-
-def _are_on(s: Situation) -> bool:
-    outlets = _outlets(s)
-    return len(outlets) == len(s.miner.outlets) > 0 and all(o.state is OutletState.ON for o in outlets)
-
-
-def _draw_w(s: Situation) -> float | None:
-    """Return the watts over all its outlets; None where any of them is not metered or was not read lately."""
-    outlets = _outlets(s)
-    if len(outlets) < len(s.miner.outlets):
-        return None
-    total_w = 0.0
-    for o in outlets:
-        metered_w = o.power_w
-        if math.isnan(metered_w):
-            metered_w = o.current_a * s.row.view.site.pdu[o.outlet.pdu].voltage_v
-        if math.isnan(metered_w):
-            return None
-        total_w += metered_w
-    return total_w
 
 
 _UNFIT = (

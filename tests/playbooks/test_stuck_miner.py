@@ -1,5 +1,6 @@
 """The stuck playbook, decided on the bench: which evidence leads to which step, and what is never done."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -99,6 +100,16 @@ def test_its_own_word_is_enough_for_a_restart_and_for_nothing_harder(reach: Reac
     b.world.reply = reach
     b.run(LONG_S, lambda: closed(b))
     assert b.verbs == [Verb.RESTART]
+    assert b.incident.escalation_reason == "evidence_missing"
+
+
+@pytest.mark.parametrize("reach", [Reach.REFUSED, Reach.ERRORED])
+def test_of_a_miner_without_an_outlet_nothing_is_known_outside_it(reach: Reach) -> None:
+    b = Bench(site(tuple(replace(miner(k), outlets=()) for k in range(1, 5))))
+    b.world.reads_port = False
+    b.world.reply = reach
+    b.run(LONG_S, lambda: closed(b))
+    assert b.verbs == [Verb.RESTART], "no outlet draws nothing, and that says nothing"
     assert b.incident.escalation_reason == "evidence_missing"
 
 
