@@ -23,7 +23,8 @@ GATHER_S = 90.0
 """Longest wait for a fresh reading of the outlets and the port."""
 
 WORK_SHARE = 0.8
-"""Of its nominal power: who draws that much computes."""
+"""Of its nominal power: who draws that much computes. Who was derated never does, and its draw does not tell: boards
+that wait for work draw half of what they would."""
 
 WORK_LASTS_S = 240.0
 """Without a pool a miner has given it up and run out of work by then: 90 s and about a job's life, twice over."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from agent.model.action import Verb
 from agent.model.ids import IncidentId
-from agent.model.incident import Category, Incident, Outcome
+from agent.model.incident import Category, Incident, Outcome, Severity
 from simulators.matching import Matches, Sighting, match
 from simulators.truth import FaultTruth, Harm
 
@@ -220,6 +220,7 @@ def _remediation(faults: Sequence[FaultTruth], counted: Sequence[Incident], matc
             for category in _present(i.category for i in counted)
         },
         "mttr_s": _mttr(counted),
+        "mttr_auto_s": _mttr([i for i in counted if i.outcome is Outcome.AUTO_RESOLVED]),
         "ci95": wilson(hits, of) if of else None,
         "rate_inclusive": _ratio(hits + by_itself, len(counted)),
     }
@@ -272,6 +273,7 @@ def _mttr(counted: Sequence[Incident]) -> dict[str, Any]:
             category.value: _mean([s for i, s in took if i.category is category])
             for category in _present(i.category for i, _ in took)
         },
+        "severities_1_3": _mean([s for i, s in took if i.severity is not Severity.LOW]),
     }
 
 

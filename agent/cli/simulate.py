@@ -4,6 +4,7 @@ import io
 import sys
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from agent.config.errors import ConfigError, Problem
 from agent.config.scenario import Scenario, TierName
 from agent.config.wording import closest
 from agent.model.incident import Outcome
+from agent.report import summary
+from agent.report.kpis import kpis
 from agent.report.plots import Fault, SimulatedRun
 from agent.report.table import Table, printable, show, write_json
 from agent.report.text import NOTHING, duration, percent
@@ -78,7 +81,7 @@ def simulate_command(
         if html is not None:
             runs.append(simulated_run(played))
         if not as_json:
-            show(tables(played.board), sys.stdout)
+            show([*tables(played.board), *kpi_tables(played)], sys.stdout)
         _tell(played)
     if as_json:
         write_json(boards if is_folder else boards[0], sys.stdout)
@@ -104,6 +107,12 @@ def tables(board: dict[str, Any]) -> list[Table]:
     headers = ("group", "figure", "value")
     note = f"Simulated: {duration(board['site_s'])} of site time in {board['cost']['wall_s']:.1f} s."
     return [Table(title, headers, rows, frozenset(("value",)), (note,))]
+
+
+def kpi_tables(played: Played) -> list[Table]:
+    """Return the KPI reference's tables with this run's figures beside the targets, marked as simulated."""
+    told = summary.tables(kpis(played.incidents, now=EPOCH_S + played.scenario.duration_s))
+    return [replace(table, title=f"Simulated: {table.title}") for table in told]
 
 
 def simulated_run(played: Played) -> SimulatedRun:

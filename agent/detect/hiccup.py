@@ -90,7 +90,10 @@ class HiccupDetector:
             self._follow(view, rows[missing[rows] & ~self._gone[rows]])
             self._forget(view, rows[missing[rows]], now)
             back = rows[~missing[rows]]
-            for row in back[self._dark_at[back] >= 0.0].tolist():
+            fell = back[self._dark_at[back] >= 0.0]
+            is_new = view.elapsed_s.value[fell] < view.answered_at[fell] - self._dark_at[fell]
+            self._fell_at[fell[~is_new]] = -np.inf  # polls that were lost: on a large site some are at any time
+            for row in fell[is_new].tolist():
                 self._return(view, row, now)
             self._dark_at[back] = np.nan
             self._gone[rows] = missing[rows]
@@ -137,13 +140,12 @@ class HiccupDetector:
                 self._dark_at[row] = np.nan
 
     def _return(self, view: SiteView, row: int, now: float) -> None:
-        """Count a silence that has just ended, if it was a hiccup: short, its own, and ended by a new process."""
+        """Count a silence that a new process has just ended, if it was a hiccup: short, and its own."""
         dark_at = float(self._dark_at[row])
         gone_s = float(view.answered_at[row]) - dark_at
         least_s, most_s = self._t.gone_s
         together = int((np.abs(self._fell_at - dark_at) <= TOGETHER_S).sum())
-        is_new = float(view.elapsed_s.value[row]) < gone_s
-        if not (least_s <= gone_s <= most_s and is_new) or together >= TOGETHER:
+        if not least_s <= gone_s <= most_s or together >= TOGETHER:
             return
         events = self._events.setdefault(row, deque(maxlen=EVENTS_KEPT))
         events.append(Hiccup(now, gone_s, refused=bool(self._refused[row])))

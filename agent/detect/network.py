@@ -106,7 +106,7 @@ class NetworkDetector:
         """
         rows = missing.rows
         with np.errstate(invalid="ignore"):
-            full = missing.draw_w >= self._t.draw_share * view.nominal_w[rows]
+            full = missing.draw_w >= self._t.draw_share * view.work_w(rows)
             full &= missing.drawn_at >= view.missing_since[rows]
         worked = self._worked[rows] | full
         self._worked.fill(False)
@@ -164,7 +164,7 @@ def _look(view: SiteView, now: float, t: NetworkThresholds, missing: _Missing, w
     draw_w, drawn_at = missing.draw_w[silent], missing.drawn_at[silent]
     port = wires.port[rows]
     with np.errstate(invalid="ignore"):
-        drew = draw_w >= t.draw_share * view.nominal_w[rows]
+        drew = draw_w >= t.draw_share * view.work_w(rows)
         if worked is not None:
             drew |= worked[rows]
         draws = drew & (drawn_at >= since) & (now - drawn_at <= t.fresh_s)

@@ -299,6 +299,11 @@ class SiteView:
             np.minimum(target, self.nominal_th[rows] * self.derated[rows], out=target)
         return target
 
+    def work_w(self, rows: Places = EVERY) -> Floats:
+        """What those rows, or all, draw at work in W: their nominal power, of derated ones their share of it."""
+        power_w: Floats = self.nominal_w[rows] * self.derated[rows]
+        return power_w
+
     def watched(self) -> Bools:
         """Return the rows that are supposed to work, shape (n,): running, tuning, or derated."""
         watched: Bools = self.expected <= _DERATED

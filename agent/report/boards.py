@@ -69,7 +69,11 @@ def remediation(board: Mapping[str, Any]) -> Markup:
         sums = {key: sum(of[key] for of in group["by_category"].values()) for key in ("counted", "auto_resolved")}
         rows.append(_rate_row("all", {**group, **sums, "target": RATE_TARGET}))
     rows += [_rate_row(category, figures) for category, figures in group["by_category"].items()]
-    parts = [_plain("Remediation: what became of the incidents", group, besides=("by_category", "mttr_s", "ci95"))]
+    parts = [
+        _plain(
+            "Remediation: what became of the incidents", group, besides=("by_category", "mttr_s", "mttr_auto_s", "ci95")
+        )
+    ]
     if rows:
         headers = ("category", "counted", "auto", "rate", "Wilson 95 %", "0 to 100 %", "target", "")
         note = (
@@ -83,11 +87,13 @@ def remediation(board: Mapping[str, Any]) -> Markup:
 
 def repair_times(board: Mapping[str, Any]) -> Markup:
     """Return mean times to repair, of all and by severity, beside what is wanted."""
-    mttr = board["remediation"]["mttr_s"]
+    mttr, auto = board["remediation"]["mttr_s"], board["remediation"]["mttr_auto_s"]
     rows: list[Sequence[Cell]] = [
         ("all, mean", duration(mttr["all"]), f"< {duration(MTTR_TARGET_S)}"),
         ("all, median", duration(mttr["p50"]), ""),
         ("all, p95", duration(mttr["p95"]), ""),
+        ("severities 1 to 3, mean", duration(mttr["severities_1_3"]), ""),
+        ("resolved by the agent itself, mean", duration(auto["all"]), ""),
     ]
     for key, mean_s in mttr["by_severity"].items():
         severity = Severity(int(key))

@@ -41,7 +41,7 @@ DARK_W = 3.0
 """Less than any supply's standby: nothing is drawn."""
 
 WORK_SHARE = 0.8
-"""Of its nominal power: who draws that much works (facts "detection", section 7, D5)."""
+"""Of its power at the share that it runs at: who draws that much works (facts "detection", section 7, D5)."""
 
 QUIET_S = 20.0
 """A miner that works sends shares and chatter every few seconds."""
@@ -231,7 +231,7 @@ def _told_apart(view: SiteView, rows: NDArray[np.int64], now: float) -> tuple[Bo
         quiet = (octets_at >= missing) & (octets_at - heard_at >= QUIET_S)
         without = (read & (draw_w < DARK_W)) | switched_off(view, rows, missing)
         is_dark = wires.fed[rows] & (without | (mute & no_link))
-        may_be = ~(is_dark | (draw_w < WORK_SHARE * view.nominal_w[rows]) | no_link | damaged | quiet)
+        may_be = ~(is_dark | (draw_w < WORK_SHARE * view.work_w(rows)) | no_link | damaged | quiet)
     dark, cut_off = np.zeros((2, len(view.reach)), dtype=np.bool_)
     dark[rows], cut_off[rows] = is_dark, may_be
     return dark, cut_off

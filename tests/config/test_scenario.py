@@ -18,7 +18,7 @@ from agent.config.scenario.people import DEEDS
 from agent.config.scenario.plan import IncidentFilter
 from agent.model.action import Risk
 from agent.model.guard import Mode
-from agent.model.topology import Family, Outlet
+from agent.model.topology import Cooling, Family, Outlet
 from simulators.faults import FAULT_KINDS
 from simulators.people import Deed
 from tests.config.sites import TEN_LINES, TEN_LINES_CSV
@@ -195,6 +195,18 @@ def test_a_generated_site_passes_every_check_of_a_real_one(
     assert sum(m.family is Family.ANTMINER_STOCK for m in site.miners) == pytest.approx(stock * miners, abs=1)
     assert Counter(len(m.outlets) for m in site.miners) == {cords: miners}
     assert set(site.fed_by) == {Outlet(p.id, k) for p in site.pdus for k in range(1, p.outlet_count + 1)}
+
+
+def test_containers_are_cooled_by_shares_and_each_has_what_its_cooling_wants(tmp_path: Path) -> None:
+    made = scenario(
+        tmp_path, "duration: 1h\nsite: {generate: {miners: 30, containers: 5, cooling: {air: 0.6, hydro: 0.4}}}"
+    )
+    site = made.settings.site
+    assert [unit.loop for unit in site.cooling_units] == ["c2-loop", "c4-loop"]
+    assert Counter(m.cooling for m in site.miners) == {Cooling.AIR: 18, Cooling.HYDRO: 12}
+    assert {m.loop for m in site.miners} == {None, "c2-loop", "c4-loop"}
+    assert {pdu.id[:2]: pdu.voltage_v for pdu in site.pdus} == {"c1": 240, "c2": 415, "c3": 240, "c4": 415, "c5": 240}
+    assert all(any(image.may_be_for(m) for image in site.images) for m in site.miners)
 
 
 def test_the_seed_does_not_move_the_site(tmp_path: Path) -> None:

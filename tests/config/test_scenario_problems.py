@@ -215,6 +215,8 @@ SITES = [
     ("site: {generate: {miners: 3, racks_per_container: 4}}", "site.generate.miners", "3 miners in 4 racks"),
     ("site: {generate: {miners: 3, pdus: apc_rpdu3}}", "site.generate.pdus", "did you mean 'apc_rpdu"),
     ("site: {generate: {miners: 3, cooling: water}}", "site.generate.cooling", "air, hydro or immersion"),
+    ("site: {generate: {miners: 3, cooling: {air: 0.5}}}", "site.generate.cooling", "add up to 1"),
+    ("site: {generate: {miners: 3, cooling: {water: 1}}}", "site.generate.cooling.water", "air, hydro or immersion"),
     ("site: {generate: {miners: 3, families: {luxos: 0.5}}}", "site.generate.families", "add up to 1"),
     ("site: {generate: {miners: 3, families: {antminer: 1}}}", "site.generate.families.antminer", "antminer_stock"),
     ("site: {generate: {miners: 3, network: 10.0.0.0/30}}", "site.generate.network", "room for 3 miners"),

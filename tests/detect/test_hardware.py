@@ -309,6 +309,16 @@ def test_what_is_no_hiccup(why: str) -> None:
     assert Health.FIRING not in watch.health
 
 
+def test_polls_that_others_lose_meanwhile_hide_no_hiccup() -> None:
+    watch = Watch(HiccupDetector, miners=8)
+    watch.poll(60.0)
+    for _ in range(2):
+        watch.silent = {0, 1, 2, 3}
+        watch.poll(10.0)
+        hiccup(watch)
+    assert [health is Health.FIRING for health in watch.health] == [True] + [False] * 7
+
+
 def test_single_lost_polls_do_not_begin_the_clear_window_anew() -> None:
     watch = Watch(HiccupDetector)
     watch.poll(60.0)

@@ -73,6 +73,14 @@ def test_six_misses_without_a_link_at_full_draw_fire_and_five_do_not() -> None:
     assert (told["port"], told["port_up"], told["draw_w"], told["misses"]) == ("sw-1/1", False, NOMINAL_W, 6)
 
 
+@pytest.mark.parametrize(("share", "health"), [(0.5, Health.FIRING), (1.0, Health.HEALTHY)])
+def test_a_derated_miner_works_at_its_share_of_the_draw(share: float, health: Health) -> None:
+    watch = Watch()
+    watch.view.derated[0], watch.view.any_derated = share, share < 1.0
+    watch.silent[0], watch.power_w[0] = True, 0.5 * NOMINAL_W
+    assert watch.poll(6) is health
+
+
 def test_a_port_that_goes_on_receiving_is_cut_off_beyond_it() -> None:
     watch = Watch()
     watch.silent[0] = True

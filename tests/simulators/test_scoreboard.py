@@ -85,7 +85,8 @@ def test_the_keys_stand_as_documented() -> None:
     assert list(made["remediation"]["by_category"]["stuck"])[:5] == [
         *("counted", "auto_resolved", "rate", "ci95", "target"),
     ]
-    assert list(made["remediation"]["mttr_s"]) == ["all", "p50", "p95", "by_severity", "by_category"]
+    for name in ("mttr_s", "mttr_auto_s"):
+        assert list(made["remediation"][name])[:5] == ["all", "p50", "p95", "by_severity", "by_category"]
     assert list(made["harm"])[:6] == [
         *("actions_on_healthy", "useless_power_cycles", "outlets_left_off", "budget_breaches"),
         *("actions_during_hold", "miner_minutes_lost"),
@@ -114,6 +115,7 @@ def test_where_nothing_happened_there_is_no_figure() -> None:
         "p95": None,
         "by_severity": {},
         "by_category": {},
+        "severities_1_3": None,
     }
     assert made["expect"] == {"passed": 0, "failed": []}
     assert set(made["duty"]["actions"]) == {verb.value for verb in Verb}
@@ -258,7 +260,10 @@ def test_the_second_worked_table_of_the_kpi_reference() -> None:
         for severity, (count, took_s) in means.items()
         for k in range(count)
     ]
-    mttr = board([], incidents)["remediation"]["mttr_s"]
+    remediation = board([], incidents)["remediation"]
+    mttr = remediation["mttr_s"]
+    assert remediation["mttr_auto_s"] == mttr
+    assert mttr["severities_1_3"] == 97.5 * 60.0
     assert mttr["all"] == 588.75 * 60.0
     assert mttr["by_severity"] == {"1": 1080.0, "2": 1920.0, "3": 7920.0, "4": 64_800.0}
     assert mttr["by_category"] == {"stuck": 588.75 * 60.0}

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.config.models import ModelTable
 from agent.config.scenario.entry import Entry
@@ -19,6 +19,8 @@ from agent.config.wording import choice, closest, number_text, shown
 from agent.drivers.cooling.profile import profile_names as cooling_profiles
 from agent.drivers.pdus.profile import profile_names
 from agent.model.topology import Family
+
+Word = TypeVar("Word", bound=str)
 
 COOLING = ("air", "hydro", "immersion")
 MODELS: Mapping[str, Mapping[Family, str]] = {
@@ -80,7 +82,7 @@ KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A generated site's section with every default filled in."""
+    """A generated site's section with every default filled in; `cooling` is each container's."""
 
     miners: int
     containers: int
@@ -88,7 +90,7 @@ class Generated:
     miners_per_pdu: int
     outlets_per_miner: int
     pdus: str
-    cooling: str
+    cooling: tuple[str, ...]
     cdus: str
     families: Mapping[Family, float]
     pools: tuple[str, ...]
@@ -102,14 +104,15 @@ def read_generated(entry: Entry) -> Generated | None:
         return None
     miners = entry.whole("miners", 1, MAX_MINERS, default=1)
     pools = entry.whole("pools", 1, 8, default=1)
+    containers = entry.whole("containers", 1, 1000, default=1)
     made = Generated(
         miners=miners,
-        containers=entry.whole("containers", 1, 1000, default=1),
+        containers=containers,
         racks_per_container=entry.whole("racks_per_container", 1, 100, default=1),
         miners_per_pdu=entry.whole("miners_per_pdu", 1, 96, default=24),
         outlets_per_miner=entry.whole("outlets_per_miner", 1, 2, default=1),
         pdus=entry.choice("pdus", profile_names()) or "apc_rpdu2",
-        cooling=entry.choice("cooling", COOLING) or "air",
+        cooling=_cooling(entry, containers),
         cdus=entry.choice("cdus", cooling_profiles()) or "ocp_rpu2",
         families=_families(entry),
         pools=tuple(POOLS[k] if k < len(POOLS) else f"pool-{k + 1}" for k in range(pools)),
@@ -140,7 +143,12 @@ def configuration(made: Generated) -> dict[str, Any]:
         "cooling": [],
         "inventory": [],
     }
-    tree["images"] = [_image(family, MODELS[made.cooling][family]) for family, share in made.families.items() if share]
+    kinds = [kind for kind in COOLING if kind in made.cooling]
+    tree["images"] = [
+        _image(family, list(dict.fromkeys(MODELS[kind][family] for kind in kinds)))
+        for family, share in made.families.items()
+        if share
+    ]
     families = _dealt(made.families, made.miners)
     racks = _shared_out(made.miners, made.containers * made.racks_per_container)
     width = max(2, len(str(max(racks))))
@@ -153,7 +161,7 @@ def configuration(made: Generated) -> dict[str, Any]:
             rows += [
                 {"id": f"r{rack}-{p:0{width}}", "rack": f"r{rack}", "position": str(p)} for p in range(1, size + 1)
             ]
-        switch = f"c{container + 1}-sw"
+        switch, cooling = f"c{container + 1}-sw", made.cooling[container]
         tree["switches"].append(
             {
                 "id": switch,
@@ -168,15 +176,15 @@ def configuration(made: Generated) -> dict[str, Any]:
         watts = []
         for place, row in enumerate(rows):
             family = families[first + place]
-            model = MODELS[made.cooling][family]
+            model = MODELS[cooling][family]
             figures = table.get(model)
             watts.append(figures.power_w if figures is not None else 0.0)
             host = next(hosts)
             row.update(host=host, mac=_mac(host), model=model, family=family.value, port=f"{switch}/{place + 1}")
             row["pool_group"] = POOL_GROUP
-            if made.cooling != "air":
+            if cooling != "air":
                 row["loop"] = f"c{container + 1}-loop"
-        if made.cooling != "air":
+        if cooling != "air":
             tree["cooling"].append(_cooling_unit(made, container + 1, len(rows), next(hosts)))
         tree["pdus"] += _connected(made, container + 1, rows, watts, hosts)
         tree["inventory"] += rows
@@ -184,14 +192,14 @@ def configuration(made: Generated) -> dict[str, Any]:
     return tree
 
 
-def _image(family: Family, model: str) -> dict[str, Any]:
-    """Return a firmware image for that model, on whatever control board."""
+def _image(family: Family, models: list[str]) -> dict[str, Any]:
+    """Return a firmware image for these models, on whatever control board."""
     file = Path(__file__).parent / "images" / f"{family}.img"
     return {
         "file": str(file),
         "sha256": sha256(file.read_bytes()).hexdigest(),
         "family": family.value,
-        "models": [model],
+        "models": models,
         "control_boards": list(CONTROL_BOARDS[family]),
         "version": IMAGE_VERSION,
     }
@@ -208,17 +216,18 @@ def as_node(plain: Any, at: Node) -> Node:
 
 
 def _cooling_unit(made: Generated, container: int, miners: int, host: str) -> dict[str, Any]:
-    setpoint_c, least_c, most_c = SUPPLY_C[made.cooling]
+    kind = made.cooling[container - 1]
+    setpoint_c, least_c, most_c = SUPPLY_C[kind]
     return {
         "id": f"c{container}-cdu",
         "host": host,
         "model": made.cdus,
         "loop": f"c{container}-loop",
-        "kind": made.cooling,
+        "kind": kind,
         "setpoint_c": setpoint_c,
         "min_c": least_c,
         "max_c": most_c,
-        "design_flow_lpm": min(FLOW_LPM[made.cooling] * miners, MAX_FLOW_LPM),
+        "design_flow_lpm": min(FLOW_LPM[kind] * miners, MAX_FLOW_LPM),
     }
 
 
@@ -226,7 +235,7 @@ def _connected(
     made: Generated, container: int, rows: list[dict[str, Any]], watts: Sequence[float], hosts: Iterator[str]
 ) -> list[dict[str, Any]]:
     """Give each miner its outlets, and return the PDUs they are on."""
-    voltage_v = VOLTAGE_V[made.cooling]
+    voltage_v = VOLTAGE_V[made.cooling[container - 1]]
     pdus = []
     for number, start in enumerate(range(0, len(rows), made.miners_per_pdu), 1):
         name = f"c{container}-p{number}"
@@ -275,36 +284,52 @@ def _shared_out(whole: int, parts: int) -> list[int]:
     return [small + (k < larger) for k in range(parts)]
 
 
-def _dealt(families: Mapping[Family, float], miners: int) -> list[Family]:
-    """Return each miner's family: after any number of miners the shares are met as nearly as can be."""
-    given = dict.fromkeys(families, 0)
+def _dealt(shares: Mapping[Word, float], count: int) -> list[Word]:
+    """Return what each of so many gets: after any number of them the shares are met as nearly as can be."""
+    given = dict.fromkeys(shares, 0)
     dealt = []
-    for place in range(1, miners + 1):
-        family = max(families, key=lambda f: families[f] * place - given[f])
-        given[family] += 1
-        dealt.append(family)
+    for place in range(1, count + 1):
+        word = max(shares, key=lambda w: shares[w] * place - given[w])
+        given[word] += 1
+        dealt.append(word)
     return dealt
 
 
 def _families(entry: Entry) -> dict[Family, float]:
-    names = [family.value for family in Family]
     section = entry.mapping("families")
     if section is None:
         return dict.fromkeys(Family, 1 / len(Family))
-    shares: dict[Family, float] = {}
+    shares = _shares(section, [family.value for family in Family], "{antminer_stock: 0.5, whatsminer: 0.5}")
+    # In the order of the enumeration: how the section is sorted must not decide who gets what.
+    return {family: shares[family] for family in Family if shares.get(family)}
+
+
+def _cooling(entry: Entry, containers: int) -> tuple[str, ...]:
+    """Return how each container is cooled: all alike, or by shares."""
+    written = entry.node.child("cooling")
+    if written is None or not isinstance(written.value, dict):
+        return (entry.choice("cooling", COOLING) or "air",) * containers
+    section = entry.mapping("cooling")
+    shares = {} if section is None else _shares(section, COOLING, "{air: 0.6, hydro: 0.4}")
+    dealt = {kind: shares[kind] for kind in COOLING if shares.get(kind)}
+    return tuple(_dealt(dealt or {"air": 1.0}, containers))
+
+
+def _shares(section: Entry, names: Sequence[str], such_as: str) -> dict[str, float]:
+    """Return the share of each of these names that the section has; they add up to 1, or it is refused."""
+    shares: dict[str, float] = {}
     for key in section.keys:
         if key not in names:
             close = closest(key, names)
             remedy = f"did you mean {close!r}?" if close else "use one of these names"
             section.refuse(key, expected=choice(names), got=f"{key[:60]!r}", remedy=remedy)
         else:
-            shares[Family(key)] = section.number(key, 0, 1, default=0.0)
+            shares[key] = section.number(key, 0, 1, default=0.0)
     total = sum(shares.values())
     if len(shares) == len(section.keys) and abs(total - 1) > 1e-6:
-        remedy = "correct the shares, such as {antminer_stock: 0.5, whatsminer: 0.5}"
+        remedy = f"correct the shares, such as {such_as}"
         section.refuse(expected="shares that add up to 1", got=number_text(round(total, 9)), remedy=remedy)
-    # In the order of the enumeration: how the section is sorted must not decide who gets what.
-    return {family: shares[family] for family in Family if shares.get(family)}
+    return shares
 
 
 def _pool_host(pool: str, network: ipaddress.IPv4Network) -> str:
