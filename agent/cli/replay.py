@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.options import ledger_options
+from agent.cli.options import ledger_options, ledger_path, since_option
 from agent.cli.output import check_place, write_whole
-from agent.cli.replay_source import source_of
+from agent.cli.replay_source import is_archive, source_of
 
 if TYPE_CHECKING:
     from agent.ledger.episode import Episode
@@ -27,7 +27,7 @@ Pace = Callable[["Moment", "Moment"], bool]
 
 
 @click.command("replay", epilog="Example: terrahash replay inc-000001 -c config.yaml --speed 60")
-@click.argument("named", metavar="INCIDENT|FILE")
+@click.argument("named", metavar="INCIDENT|FILE", required=False)
 @ledger_options
 @click.option("--step", is_flag=True, help="Wait for a key after each moment.  [default: on a terminal]")
 @click.option(
@@ -39,11 +39,19 @@ Pace = Callable[["Moment", "Moment"], bool]
 @click.option("--at-once", is_flag=True, help="Print all of it.  [default: where the output is no terminal]")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write it there as one page instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; times in UTC seconds.")
+@click.option(
+    "--redecide",
+    is_flag=True,
+    help="Decide again from the recorded readings, as the software of today does, and show both side by side; "
+    "--config is then the configuration to decide by.  [default: the recorded one]",
+)
+@click.option("--all", "every", is_flag=True, help="With --redecide: every recorded incident.")
+@since_option
 @click.pass_context
 def replay_command(
     ctx: click.Context,
     *,
-    named: str,
+    named: str | None,
     ledger: Path | None,
     config: Path | None,
     step: bool,
@@ -51,28 +59,42 @@ def replay_command(
     at_once: bool,
     html: Path | None,
     as_json: bool,
+    redecide: bool,
+    every: bool,
+    since: float | None,
 ) -> None:
     """Play an incident once more: what was seen, weighed, decided, done and said, each at its moment.
 
     Below it are the signals that its evidence names, as plots over the same time. FILE is what `terrahash incidents
     export` wrote, here or elsewhere; it is checked, and refused where anything about it is not as it was written.
 
-    Exit codes: 0 shown; 1 there is none of that id; 2 usage, or it cannot be read; 3 a bug.
+    Exit codes: 0 shown; 1 there is none of that id, or something is decided otherwise today; 2 usage, or it cannot be
+    read; 3 a bug.
     """
+    if (every and not redecide) or (since is not None and not every):
+        raise click.UsageError("--all goes with --redecide, and --since with --all")
+    if every == (named is not None):
+        raise click.UsageError("name one incident, or give --all with --redecide for all that were recorded")
+    if redecide:
+        if step or speed is not None or at_once or html is not None:
+            raise click.UsageError(
+                "--redecide shows decisions, at once: leave --step, --speed, --at-once and --html out"
+            )
+        ctx.exit(int(_redecided(named, ledger, config, since, as_json=as_json)))
     if sum((step, speed is not None, at_once, html is not None, as_json)) > 1:
         raise click.UsageError("give one of --step, --speed, --at-once, --html and --json")
     if html is not None:
         check_place("--html", html)
     from agent.ledger.episode import episode  # noqa: PLC0415 - loads SQLite, and `--help` does without
 
-    source = source_of(named, ledger, config)
+    source = source_of(named or "", ledger, config)
     found = episode(source.rows, source.incident, source.path)
     if found is None:
         click.echo(f"no incident {named!r} in {source.path}: terrahash incidents list shows the ids", err=True)
         ctx.exit(1)
     from agent.report.replay import replay  # noqa: PLC0415 - as below
 
-    shown = replay(found.incident, found.records, found.started, _guide(found), source.recording)
+    shown = replay(found.incident, found.records, found.started, _guide(found))
     if as_json:
         from agent.report.table import write_json  # noqa: PLC0415 - as above
 
@@ -85,6 +107,20 @@ def replay_command(
         return
     alone = speed is None and not at_once and sys.stdin.isatty() and sys.stdout.isatty()
     _play(shown, _stepped() if step or alone else None if speed is None else _timed(speed))
+
+
+def _redecided(
+    named: str | None, ledger: Path | None, config: Path | None, since: float | None, *, as_json: bool
+) -> bool:
+    """Decide one incident again, or all; return whether anything is decided otherwise."""
+    from agent.cli.redecide import compare_all, compare_one  # noqa: PLC0415 - loads all that decides
+
+    if named is None:
+        return compare_all(ledger or ledger_path(None, config), config, since, as_json=as_json)
+    source = source_of(named, ledger, None if ledger is not None or is_archive(named) else config)
+    if source.recording is None:
+        raise click.UsageError(f"there is no recording of {named}: only what was recorded can be decided again")
+    return compare_one(source.recording, config, as_json=as_json)
 
 
 def _guide(found: "Episode") -> "Guide":

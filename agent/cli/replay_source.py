@@ -34,6 +34,11 @@ class Source:
     recording: "Recording | None"
 
 
+def is_archive(named: str) -> bool:
+    """Whether the command line names a file, and not an incident of a ledger."""
+    return named.endswith(SUFFIX) or Path(named).is_file()
+
+
 def source_of(named: str, ledger: Path | None, config: Path | None) -> Source:
     """Return where the incident comes from that the command line names: an archive by its file, another by its id.
 
@@ -42,7 +47,7 @@ def source_of(named: str, ledger: Path | None, config: Path | None) -> Source:
         ArchiveError, RecordingError, LedgerError: what was named cannot be used.
     """
     path = Path(named)
-    if named.endswith(SUFFIX) or path.is_file():
+    if is_archive(named):
         if ledger is not None or config is not None:
             raise click.UsageError("an archive has its own ledger: leave --ledger and --config out")
         from agent.ledger.archive import read_archive  # noqa: PLC0415 - only where one is read

@@ -40,6 +40,7 @@ GROUPS = ("truth", "detection", "remediation", "harm", "duty", "cost")
     metavar="FILE",
     help="Keep the ledger there; it must not exist yet.  [default: it is thrown away]",
 )
+@click.option("--record", is_flag=True, help="With --ledger: keep a flight recording of each incident beside it.")
 @click.option(
     "--html",
     type=click.Path(path_type=Path),
@@ -55,6 +56,7 @@ def simulate_command(
     seed: int | None,
     tier: str | None,
     ledger: Path | None,
+    record: bool,
     html: Path | None,
 ) -> None:
     """Run a scenario, or every scenario (*.yaml) of a folder, and print the scoreboard.
@@ -66,6 +68,8 @@ def simulate_command(
     paths, is_folder = _paths(source)
     if ledger is not None and is_folder:
         raise click.UsageError("--ledger keeps one run's ledger: name one scenario, not a folder")
+    if record and ledger is None:
+        raise click.UsageError("--record goes with --ledger: recordings lie beside it")
     if ledger is not None and ledger.exists():
         raise click.UsageError(f"{ledger} exists: name a file that does not, a simulation begins with an empty ledger")
     if html is not None:
@@ -76,7 +80,7 @@ def simulate_command(
     for number, scenario in enumerate(scenarios, 1):
         if watched and is_folder:
             click.echo(f"{number} of {len(scenarios)}: {printable(scenario.name)}", err=True)
-        played = _play(scenario, ledger, watched=watched)
+        played = _play(scenario, ledger, watched=watched, records=record)
         boards.append(played.board)
         if html is not None:
             runs.append(simulated_run(played))
@@ -180,10 +184,11 @@ def _all_read(paths: Iterable[Path], *, seed: int | None, tier: TierName | None)
     return scenarios
 
 
-def _play(scenario: Scenario, ledger: Path | None, *, watched: bool) -> Played:
+def _play(scenario: Scenario, ledger: Path | None, *, watched: bool, records: bool) -> Played:
     console = Console(stderr=True) if watched else Console(file=io.StringIO())
     with tempfile.TemporaryDirectory(prefix="terrahash-simulate-") as folder:
-        return play_scenario(scenario, ledger or Path(folder) / "ledger.sqlite3", console=console, log=_Nowhere())
+        kept = ledger or Path(folder) / "ledger.sqlite3"
+        return play_scenario(scenario, kept, console=console, log=_Nowhere(), records=records)
 
 
 class _Nowhere(io.StringIO):
