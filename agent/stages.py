@@ -119,12 +119,14 @@ class Stages:
         for incident in self._memory.open_incidents:
             if incident.is_own or incident.id in anew:
                 continue  # what it is now, the memory says from the next tick on
+            if incident.phase is Phase.ESCALATED and incident.run is not None and incident.id not in triaged.recovered:
+                continue  # a person has it, and its symptom stands
             if waits(self._view, self._memory, incident):
                 events.extend(self._excused(incident, tick, recovered=incident.id in triaged.recovered))
                 continue
             recovered = self._has_recovered(incident, triaged)
             if incident.phase is Phase.ESCALATED and incident.run is not None and not recovered:
-                continue  # a person has it, and its symptom stands
+                continue  # ... or is gone, and what was changed for it stands
             decision = self._decide(incident, now, recovered=recovered)
             events.extend(self._record(incident, decision, tick))
         events.extend(self._owed(tick, alone=False))

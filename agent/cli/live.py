@@ -150,10 +150,10 @@ class LiveView:
         self._seq = self._memory.seq
         still_open = {incident.id for incident in self._memory.open_incidents}
         known, self._known = self._known, len(self._memory.incidents)
-        for incident_id in sorted({*self._watched, *still_open, *islice(self._memory.incidents, known, None)}):
-            incident = self._memory.incidents[incident_id]
-            if self._shown.get(incident_id) is incident:
-                continue
+        incidents, shown = self._memory.incidents, self._shown
+        looked_at = {*self._watched, *still_open, *islice(incidents, known, None)}
+        for incident_id in sorted(name for name in looked_at if shown.get(name) is not incidents[name]):
+            incident = incidents[incident_id]
             self._shown[incident_id] = incident
             line = (
                 f"{incident.id}  {printable(', '.join(incident.members)):<14} {incident.cause:<13} "

@@ -362,7 +362,11 @@ def _recovered(tick: _Tick) -> frozenset[IncidentId]:
             return _shows(tick, incident, row) and not lingers(incident, tick.now)
         return (incident.category, row) in tick.firing if incident.domain else row in tick.claims
 
+    place = tick.view.site.rows.get
+
     def is_over(incident: Incident) -> bool:
+        if not incident.domain and incident.cause is not Reason.CURTAILED:
+            return not any(place(miner) in tick.claims for miner in incident.members)
         rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
         return not any(ails(incident, row) for row in _telling(tick, incident, rows))
 

@@ -200,11 +200,12 @@ class Surroundings:
 
     def _answered(self, asked: Bools, now: float) -> Bools:
         """Return the PDUs whose read is complete by `now`: those just asked, and slow ones asked a while ago."""
-        takes_s = REQUESTS * np.array([pdu.answers_in_s for pdu in self._pdu_plants])
-        for place in (asked & (takes_s > PROMPT_S)).nonzero()[0].tolist():
+        slow = [place for place, pdu in enumerate(self._pdu_plants) if not pdu.is_prompt(PROMPT_S / REQUESTS)]
+        for place in slow:
+            takes_s = REQUESTS * self._pdu_plants[place].answers_in_s
+            if asked[place] and takes_s < READ_S:
+                heapq.heappush(self._slow, (now + takes_s, place))
             asked[place] = False
-            if takes_s[place] < READ_S:
-                heapq.heappush(self._slow, (now + float(takes_s[place]), place))
         while self._slow and self._slow[0][0] <= now:
             asked[heapq.heappop(self._slow)[1]] = True
         return asked

@@ -109,6 +109,7 @@ class Coolant:
         self._watched: set[int] = set()
         self._endures_c: Floats = np.zeros(0)
         self._coldest_c = math.inf
+        self._hot_at_c, self._hot_places = math.nan, set[int]()
         self._beats = self._strides = False
 
     def supply_c(self, now: float) -> float:
@@ -145,6 +146,7 @@ class Coolant:
         """Hear that a member is cooled otherwise than before: it is looked at from now on."""
         self._endures_c[place] = self.members[place].endures_c()
         self._coldest_c = float(self._endures_c.min())
+        self._hot_at_c = math.nan
         self._watched.add(place)
         self.wake()
 
@@ -166,7 +168,11 @@ class Coolant:
     def _hot(self, now: float) -> set[int]:
         """Return the places of those for whom it is too hot, or will be."""
         supply_c = self.supply_c(now)
-        return set() if supply_c < self._coldest_c else set(np.flatnonzero(self._endures_c <= supply_c).tolist())
+        if supply_c < self._coldest_c:
+            return set()
+        if self._hot_at_c != supply_c:
+            self._hot_at_c, self._hot_places = supply_c, set(np.flatnonzero(self._endures_c <= supply_c).tolist())
+        return self._hot_places
 
     def _move(self, now: float) -> bool:
         """Let time pass up to `now`; return whether anything moves still."""

@@ -133,9 +133,8 @@ class MinerHeat:
         """Bring the heat up to `now` and return it: 1 at full rate with all well, 0 when cold."""
         if now > self._at:
             hashing = self._hashing
-            settled = self._heat == hashing.output(self._at) * self._carried * self.hindrance
-            if settled and hashing.ramp_end <= self._at and hashing.output(now) == hashing.output(self._at):
-                self._at = now
+            if hashing.ramp_end <= self._at and self._heat == hashing.output(now) * self._carried * self.hindrance:
+                self._at = now  # the rate does not change, and it is as warm as that makes it
                 return self._heat
             if self._at < hashing.ramp_end < now:
                 self._follow(hashing.ramp_end)
@@ -221,9 +220,9 @@ class MinerHeat:
             fans = (speed - self.fan_idle) / (1.0 - self.fan_idle) * run
         return Warmth(inlet_c, outlet_c, resistance * heat, fans)
 
-    def chip_c(self, now: float) -> float:
-        """Return the hottest chip sensor in °C."""
-        inlet_c, heat = self.coolant.supply_c(now), self.advance(now)
+    def chip_c(self, now: float, inlet_c: float) -> float:
+        """Return the hottest chip sensor in °C; `inlet_c`: what cools it comes in that warm."""
+        heat = self.advance(now)
         return inlet_c + self.rise_k * self.resistance(inlet_c, heat) * heat
 
     def safe_below_c(self, chip_c: float, share: float = 1.0) -> float:

@@ -65,6 +65,10 @@ class PduPlant:
         """Whether a request comes to anybody."""
         return not (self.dark or self.cut_off)
 
+    def is_prompt(self, within_s: float) -> bool:
+        """Whether a request takes no longer than that."""
+        return self.reply_delay_s <= within_s and not (self.dark or self.cut_off)
+
     def slow_down(self, *, reply_delay_s: float, relay_delay_s: float) -> None:
         """Answer and switch more slowly than usual."""
         self._usual = self._usual or (self.reply_delay_s, self.relay_delay_s)

@@ -77,10 +77,11 @@ class Protection:
 
     def margin_k(self, now: float) -> float:
         """Return how far the hottest chip, or the coolant that comes in, is below where it stops."""
-        return self._below(self._heat.chip_c(now), now)
+        inlet_c = self._heat.coolant.supply_c(now)
+        return self._below(self._heat.chip_c(now, inlet_c), inlet_c)
 
-    def _below(self, chip_c: float, now: float) -> float:
-        return min(self.stop_c - chip_c, self.limits.inlet_c - self._heat.coolant.supply_c(now))
+    def _below(self, chip_c: float, inlet_c: float) -> float:
+        return min(self.stop_c - chip_c, self.limits.inlet_c - inlet_c)
 
     def clog_for(self, now: float, over_k: float) -> float:
         """Return the clog with which the hottest chip comes to so much above where it stops, at full rate."""
@@ -115,8 +116,9 @@ class Protection:
             stays_off: having stopped, it does not begin again by itself.
         """
         dt, self._looked_at = now - self._looked_at, now
-        chip_c = self._heat.chip_c(now)
-        margin_k = self._below(chip_c, now)
+        inlet_c = self._heat.coolant.supply_c(now)
+        chip_c = self._heat.chip_c(now, inlet_c)
+        margin_k = self._below(chip_c, inlet_c)
         if dt <= LOOKS_APART_S:
             self.over_s += dt * (chip_c >= self.stop_c)
             self.dry_s += dt * (hashes and self._heat.is_stalled)
