@@ -28,9 +28,10 @@ class Signal:
 
     __slots__ = ("_at", "_value", "at", "value")
 
-    def __init__(self, n: int) -> None:
-        self.value: Floats = np.full(n, np.nan)
-        self.at: Floats = np.full(n, np.nan)
+    def __init__(self, n: int, *, value: Floats | None = None, at: Floats | None = None) -> None:
+        """Begin with nothing measured; `value`, `at`: memory to use, of NaN."""
+        self.value: Floats = np.full(n, np.nan) if value is None else value
+        self.at: Floats = np.full(n, np.nan) if at is None else at
         self._value, self._at = _cells(self.value), _cells(self.at)
 
     def put(self, row: int, value: float | None, now: float) -> None:
@@ -77,12 +78,16 @@ class Counter:
         "total",
     )
 
-    def __init__(self, n: int, *, history: bool = False) -> None:
-        self.total: Floats = np.full(n, np.nan)
-        self.at: Floats = np.full(n, np.nan)
-        self.grew_at: Floats = np.full(n, np.nan)
-        self.raw: Floats = np.zeros(n)
-        self._base: Floats = np.zeros(n)
+    def __init__(
+        self, n: int, *, history: bool = False, of: tuple[Floats, Floats, Floats, Floats, Floats] | None = None
+    ) -> None:
+        """Begin with nothing read; `of`: memory for total, at and grew_at, of NaN, and for raw and base, of 0."""
+        of = of or (*np.full((3, n), np.nan), *np.zeros((2, n)))
+        self.total: Floats
+        self.at: Floats
+        self.grew_at: Floats
+        self.raw: Floats
+        self.total, self.at, self.grew_at, self.raw, self._base = of
         self._times: Floats = np.full((HISTORY_SAMPLES if history else 0, n), np.nan)
         self._totals: Floats = np.full_like(self._times, np.nan)
         self._ring = _cells(self._times)
@@ -114,15 +119,21 @@ class Counter:
         None stands for what each of them read last.
         """
         raw = self.raw if raw is None else raw
-        if self._times.size and (overwritten := (self._uncopied & where).nonzero()[0]).size:
-            now = float(at[overwritten].max())
-            if now - self._copied_at >= HISTORY_SPACING_S:
-                self._copy(now)
+        self.remember(where, at)
         total = self._base + raw
         np.copyto(self.raw, raw, where=where)
         np.copyto(self.grew_at, at, where=where & ~(total <= self.total))
         np.copyto(self.total, total, where=where)
         np.copyto(self.at, at, where=where)
+
+    def remember(self, where: Bools, at: Floats) -> None:
+        """Copy the column into the history, if need be, before the rows `where` are read at those times."""
+        if not self._times.size:
+            return
+        if (overwritten := (self._uncopied & where).nonzero()[0]).size:
+            now = float(at[overwritten].max())
+            if now - self._copied_at >= HISTORY_SPACING_S:
+                self._copy(now)
         self._uncopied |= where
 
     def _copy(self, now: float) -> None:

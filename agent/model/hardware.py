@@ -54,10 +54,9 @@ class HardwareColumns:
         "protects",
     )
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, boards_up: Signal, chips_up: Signal) -> None:
         n = len(site.miners)
-        self.boards_up = Signal(n)
-        self.chips_up = Signal(n)
+        self.boards_up, self.chips_up = boards_up, chips_up
         self.boards_most: Floats = np.array([miner.boards or 0.0 for miner in site.miners], dtype=np.float64)
         self.chips_most: Floats = np.zeros(n)
         self.boards: list[tuple[BoardReading, ...]] = [()] * n

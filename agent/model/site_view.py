@@ -23,6 +23,7 @@ from agent.model.itself import Itself
 from agent.model.polling import Polling
 from agent.model.pool_book import POOL_FOREIGN, POOL_UNKNOWN, PoolBook
 from agent.model.probe import ProbeResult, Verdict
+from agent.model.round import Round
 from agent.model.telemetry import CoolingReading, OutletReading, OutletState, PortReading, Reach, Telemetry
 from agent.model.topology import Outlet, Pdu, Port, Site, Switch
 
@@ -32,6 +33,18 @@ EVERY = slice(None)
 
 ERROR_SPAN_S = (30.0, 120.0)
 """An error rate is taken over the shortest time within these that readings span."""
+
+SIGNALS = (
+    *("hashrate_th", "expected_th", "elapsed_s", "hw_errors", "chip_max_c"),
+    *("pool_alive", "pool_drops", "boards_up", "chips_up"),
+)
+COUNTERS = ("work_gh", "accepted", "rejected", "stale", "accepted_diff", "drops")
+"""What every whole reply tells: columns that a round of replies is stored in at once."""
+
+_TOLD_BY_ALL = frozenset((*SIGNALS, *COUNTERS))
+
+HISTORIES = frozenset({"work_gh", "accepted"})
+"""Counters with a history."""
 
 PEERS_MIN = 3
 """Fewer ports that agree on their VLAN say nothing about what is usual."""
@@ -87,30 +100,22 @@ class SiteView:
         self.asleep_since: Floats = np.full(n, np.nan)
         self.derated: Floats = np.ones(n)
         self.any_derated = False
-        self.hashrate_th, self.expected_th = Signal(n), Signal(n)
-        self.elapsed_s = Signal(n)
+        self._round = Round(n, signals=len(SIGNALS), histories=[name in HISTORIES for name in COUNTERS])
+        self.hashrate_th, self.expected_th, self.elapsed_s, self.hw_errors, self.chip_max_c = self._round.signals[:5]
+        self.pool_alive, self.pool_drops, self.boards_up, self.chips_up = self._round.signals[5:]
         self.share_diff = Signal(n)
-        self.hw_errors = Signal(n)
-        self.chip_max_c = Signal(n)
         self.board_max_c = Signal(n)
         self.inlet_c = Signal(n)
         self.outlet_c = Signal(n)
         self.fan_min_rpm = Signal(n)
-        self.hardware = HardwareColumns(site)
-        self.boards_up, self.chips_up = self.hardware.boards_up, self.hardware.chips_up
+        self.hardware = HardwareColumns(site, self.boards_up, self.chips_up)
         self.power_w = Signal(n)
-        self.pool_alive = Signal(n)
         self.pool: NDArray[np.int16] = np.full(n, POOL_UNKNOWN, dtype=np.int16)
         self.pool_at: Floats = np.full(n, np.nan)
         self.worker_ok = Signal(n)
         self.foreign_work: dict[int, tuple[str, str | None]] = {}
         self.suspended, self.tuned = Signal(n), Signal(n)
-        self.work_gh = Counter(n, history=True)
-        self.accepted = Counter(n, history=True)
-        self.rejected = Counter(n)
-        self.stale = Counter(n)
-        self.accepted_diff = Counter(n)
-        self.drops, self.pool_drops = Counter(n), Signal(n)
+        self.work_gh, self.accepted, self.rejected, self.stale, self.accepted_diff, self.drops = self._round.counters
         self._lay_out_surroundings(site)
         self.cooling = CoolingColumns(site)
         self.itself, self.polling = Itself(), Polling()
@@ -201,7 +206,13 @@ class SiteView:
             self.mute_since[row] = now
 
     def put_answers(
-        self, where: Bools, at: Floats, polls: NDArray[np.int32], told: Mapping[str, tuple[Bools, Floats | None]]
+        self,
+        where: Bools,
+        at: Floats,
+        polls: NDArray[np.int32],
+        told: Mapping[str, tuple[Bools, Floats | None]],
+        *,
+        lost: Mapping[str, NDArray[np.int64]] | None = None,
     ) -> None:
         """Store a whole round of replies as columns; arrays have shape (n,), and only the rows `where` count.
 
@@ -212,7 +223,10 @@ class SiteView:
             told: for each signal or counter by its attribute's name, which of those rows told it, and what; None where
                 all of them tell what they told last. A row whose process is another than at its reply before does not
                 belong here: `put_answer` joins the counters.
+            lost: for each signal those rows whose reply was cut before it came to that.
         """
+        cut = [(getattr(self, name), rows) for name, rows in (lost or {}).items()]
+        kept = [(signal, rows, signal.value[rows], signal.at[rows]) for signal, rows in cut]
         np.copyto(self.reach, np.int8(Reach.ANSWERED), where=where)
         np.copyto(self.polled_at, at, where=where)
         np.copyto(self.answered_at, at, where=where)
@@ -220,9 +234,15 @@ class SiteView:
         np.add(self.goods, polls, out=self.goods, where=where)
         np.copyto(self.missing_since, math.nan, where=where)
         np.copyto(self.mute_since, math.nan, where=where)
+        whole = all(name in told and told[name][0] is where for name in _TOLD_BY_ALL)
+        if whole:
+            self._round.put(where, at, [told[name][1] for name in SIGNALS], [told[name][1] for name in COUNTERS])
         for name, (said, values) in told.items():
-            column: Signal | Counter = getattr(self, name)
-            column.put_rows(said, values, at)
+            if not whole or name not in _TOLD_BY_ALL:
+                column: Signal | Counter = getattr(self, name)
+                column.put_rows(said, values, at)
+        for signal, rows, value, measured_at in kept:
+            signal.value[rows], signal.at[rows] = value, measured_at
         if told.get("boards_up", (where, None))[1] is not None:
             self.hardware.follow()
 

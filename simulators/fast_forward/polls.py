@@ -265,7 +265,7 @@ class MinerPolls:
             "rejected": totals["rejected"],
             "stale": totals["stale"],
             "accepted_diff": totals["accepted_diff"],
-            "drops": self._drops,
+            "drops": standing(self._drops),
             "pool_drops": standing(self._pool_drops),
         }
         said = self._families.said(heard, told)
@@ -274,11 +274,10 @@ class MinerPolls:
         said["inlet_c"] = (heard & self._warmth.tells_inlet, told["inlet_c"])
         said["fan_min_rpm"] = (heard & self._warmth.tells_fans, told["fan_min_rpm"])
         broken = self._broken(heard)
-        self._families.halve(broken, said)
         changed[broken] = False  # a later reply tells what this one leaves out
         self._untold ^= changed
         at = at_s + self._epoch_s
-        self._view.put_answers(heard, at, polls, said)
+        self._view.put_answers(heard, at, polls, said, lost=self._families.lost(broken))
         self._view.put_pools(heard & self._names_pool, at, self._pool, self._worker_ok)
 
     def _poll_one(self, row: int, now: float) -> None:

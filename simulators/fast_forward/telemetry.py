@@ -219,17 +219,14 @@ class Families:
         only = self._only
         return {name: (rows & only[name] if name in only else rows, values) for name, values in told.items()}
 
-    def halve(self, rows: NDArray[np.int64], said: dict[str, tuple[Bools, Floats | None]]) -> None:
-        """Leave out of what is said what the second half of these rows' replies tells."""
+    def lost(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """Return for each column the rows of these for which the second half of a reply tells it."""
         lost: dict[str, list[int]] = {}
         for row in rows.tolist():
             for name in _LOST_WITH_HALF[self._of[row]]:
                 for column in _COLUMNS.get(name, (name,)):
                     lost.setdefault(column, []).append(row)
-        for column in lost.keys() & said.keys():
-            where, values = said[column]
-            said[column] = (where.copy(), values)
-            said[column][0][lost[column]] = False
+        return {column: np.array(of, dtype=np.int64) for column, of in lost.items()}
 
     def work_gh(self, work_gh: Floats, elapsed_s: Floats) -> Floats:
         """Return the work as it is told: where that is an average, with the average's rounding."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model.columns import HISTORY_SPACING_S, Counter, Signal
-from agent.model.site_view import SiteView
+from agent.model.site_view import COUNTERS, SIGNALS, SiteView
 from agent.model.telemetry import Reach, Telemetry
 from tests import factory
 
@@ -82,6 +82,36 @@ def test_polls_written_by_rounds_are_polls_written_one_by_one(story: list[Reach 
         assert same(getattr(single, name), getattr(whole, name)), name
     assert same(single.hashrate_th.at, whole.hashrate_th.at)
     assert same(single.work_gh.total, whole.work_gh.total)
+
+
+@given(rounds)
+def test_a_whole_round_told_by_all_who_answer_is_the_same_reply_by_reply(story: list[Round]) -> None:
+    single, whole = SiteView(factory.site(ROWS)), SiteView(factory.site(ROWS))
+    raw = np.zeros(ROWS)
+    now, ones = EPOCH_S, np.ones(ROWS, dtype=np.int32)
+    for where, values, dt in story:
+        now += dt
+        raw = raw + np.array(values)
+        answered, at = np.array(where), now + np.arange(ROWS) * 0.01
+        cut = np.flatnonzero(answered & (raw > 30.0))
+        told = {name: raw if name in COUNTERS else np.array(values) for name in (*SIGNALS, *COUNTERS)}
+        for row in np.flatnonzero(answered).tolist():
+            for name, of in told.items():
+                column = getattr(single, name)
+                if name in COUNTERS:
+                    column.put(row, float(of[row]), float(at[row]), restarted=False)
+                elif not (name == "chip_max_c" and row in cut):
+                    column.put(row, float(of[row]), float(at[row]))
+        said = {name: (answered, of) for name, of in told.items()}
+        whole.put_answers(answered, at, ones, said, lost={"chip_max_c": cut})
+    for name in SIGNALS:
+        for part in ("value", "at"):
+            assert same(getattr(getattr(single, name), part), getattr(getattr(whole, name), part)), (name, part)
+    for name in COUNTERS:
+        for part in ("total", "at", "grew_at", "raw"):
+            assert same(getattr(getattr(single, name), part), getattr(getattr(whole, name), part)), (name, part)
+        for row in range(ROWS):
+            assert getattr(single, name).over(row, 10.0) == getattr(whole, name).over(row, 10.0)
 
 
 def test_several_polls_in_one_round_count_as_several() -> None:

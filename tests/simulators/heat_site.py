@@ -104,4 +104,5 @@ class HeatPlant:
 
     def chip_c(self, number: int) -> float:
         """Hottest chip of a miner now."""
-        return self.miner(number).warmth.chip_c(self.now)
+        warmth = self.miner(number).warmth
+        return warmth.chip_c(self.now, warmth.coolant.supply_c(self.now))
