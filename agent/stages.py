@@ -194,7 +194,8 @@ class Stages:
             return HandOver("no_playbook")
         if situation is None or _is_anothers(incident, table) or _was_interrupted(self._memory, incident):
             return Begin(table)
-        return reconcile(situation, self._tables.running(incident))
+        answer_by = self._memory.answer_by(incident)
+        return reconcile(situation, self._tables.running(incident), answer_by=answer_by)
 
     def _record(self, incident: Incident, decision: Decision, tick: _Tick) -> list[AnyEvent]:
         run = incident.run

@@ -25,9 +25,10 @@ from rich.console import Console
 
 from agent.cli.scenario_run import EPOCH_S, Played, play_scenario, read_scenario
 from agent.clock import Stopwatch
+from agent.guard.brake import brake
 from agent.ledger.reader import read
 from agent.model.action import Verb
-from agent.model.events import Intended
+from agent.model.events import Intended, Judged
 from agent.model.incident import Category, Incident, Outcome, Reason
 
 LEAST_RIGHT = 0.95
@@ -38,6 +39,8 @@ SITE = {"miners": 240, "containers": 2, "racks_per_container": 3, "miners_per_pd
 PDUS = [f"c{container}-p{number}" for container in (1, 2) for number in range(1, 6)]
 CURTAILABLE = ["site:generated", *(f"switch:c{k}-sw" for k in (1, 2)), *(f"rack:r{k}" for k in range(1, 7))]
 """As sites are curtailed: whole, a container, a rack."""
+
+LEDGER = "ledger.sqlite3"
 
 BACKGROUND = "1.0/miner/day"
 """Faults of single miners besides: fifty times what a bad site has (facts "detection", section 3)."""
@@ -199,7 +202,7 @@ def scenario(site: Mapping[str, object], seed: int, minutes: float, faults: list
 
 def run(text: str, folder: Path) -> tuple[Played, list[tuple[float, Verb, str]]]:
     """Play a scenario; return it and who was told what when, in site time."""
-    path, ledger = folder / "parents.yaml", folder / "ledger.sqlite3"
+    path, ledger = folder / "parents.yaml", folder / LEDGER
     path.write_text(text)
     ledger.unlink(missing_ok=True)
     played = play_scenario(read_scenario(path), ledger, console=Console(file=io.StringIO()), log=io.StringIO())
@@ -253,9 +256,9 @@ def try_cause(cause: Cause, seed: int, coverage: float, folder: Path) -> tuple[s
     return tuple(dict.fromkeys(wrongs(cause, domain, played, told)))
 
 
-def quiet_windows(windows: int, folder: Path) -> tuple[int, int]:
-    """Return how many windows of 120 s had nothing but single failures, and how many incidents with a domain."""
-    false, done, seed = 0, 0, 0
+def quiet_windows(windows: int, folder: Path) -> tuple[int, int, int]:
+    """Return how many windows of 120 s had nothing but single failures, and in them: false groups, actions braked."""
+    false, braked, done, seed = 0, 0, 0, 0
     while done < windows:
         together = min(windows - done, WINDOWS_A_RUN)
         played, _ = run(scenario({}, 1000 + seed, together * WINDOW_S / 60.0, []), folder)
@@ -263,9 +266,11 @@ def quiet_windows(windows: int, folder: Path) -> tuple[int, int]:
             if incident.domain and len(incident.members) != 1 and incident.outcome is not Outcome.SUPPRESSED:
                 print(f"  seed {1000 + seed}: {incident.category} {incident.cause} at {incident.domain}", flush=True)
                 false += 1
+        records = read(folder / LEDGER)
+        braked += sum(isinstance(record.event, Judged) and record.event.gate == brake.__name__ for record in records)
         done += together
         seed += 1
-    return done, false
+    return done, false, braked
 
 
 def main() -> int:
@@ -282,8 +287,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if given.quiet_windows:
-            done, false = quiet_windows(given.quiet_windows, folder)
-            print(f"{done} quiet windows of {WINDOW_S:g} s: {false} false groups")
+            done, false, braked = quiet_windows(given.quiet_windows, folder)
+            print(f"{done} quiet windows of {WINDOW_S:g} s: {false} false groups; the brake put off {braked} actions")
             return int(false > 0)
         for cause_name in given.only:
             for coverage in given.coverage:

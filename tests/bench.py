@@ -45,7 +45,7 @@ class World:
 class Bench:
     """Runs the stages tick by tick, 8 s apart, settling every intent one tick later."""
 
-    def __init__(self, site: Site, *, mode: Mode = Mode.AUTO) -> None:
+    def __init__(self, site: Site, *, mode: Mode = Mode.AUTO, guard: GuardLimits | None = None) -> None:
         self.world = World()
         self.view = SiteView(site)
         self.state = State()
@@ -55,7 +55,7 @@ class Bench:
             [StuckDetector(len(site.miners))],
             TABLES,
             modes={PLAYBOOK.name: dict.fromkeys(Risk, mode)},
-            guard=GuardLimits(),
+            guard=guard or GuardLimits(),
             limits=TriageLimits(),
         )
         self.now = EPOCH

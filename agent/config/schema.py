@@ -111,7 +111,7 @@ class GuardSection(Section):
     """Share of the site's miners with an incident, at least 20, from which on nothing new is done to single miners."""
     storm_calm_s: Number = Field(default=_GUARD.storm_calm_s, ge=0, le=DAY_S)
     """For so many seconds after fewer have one."""
-    approval_s: Number = Field(default=_GUARD.approval_s, ge=60, le=3000)
+    approval_s: Number = Field(default=_GUARD.approval_s, ge=60, le=43_200)
     """Seconds a person has to confirm an action in mode approve; then the incident is theirs."""
     flashes_at_once: Whole = Field(default=_GUARD.flashes_at_once, ge=1, le=64)
     """Most firmware flashes under way on the site."""

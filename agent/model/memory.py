@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent.model.action import Action, Result, Verb
-from agent.model.approval import Approval
+from agent.model.approval import Approval, Standing
 from agent.model.events import AgentStarted, Intended, Judged, OutletsDoubted, Rebound
 from agent.model.guard import GuardReason
 from agent.model.ids import ApprovalId, CoolingUnitId, ImageId, IncidentId, MinerId, NoticeId, PduId, PoolId, RunId
@@ -200,6 +200,13 @@ class Memory:
         judged = self.judged.get(incident.id)
         asked = incident.phase is Phase.ESCALATED and incident.escalation_reason == GuardReason.IMAGE_FROZEN
         return judged.action.image if asked and judged is not None else None
+
+    def answer_by(self, incident: Incident) -> float:
+        """Return until when (UTC s) an answer to what its run last asked a person is of use; -inf for no question."""
+        asked = self.asked.get(incident.id)
+        last = self.approvals[asked[-1]] if asked else None
+        open_to_answer = last is not None and last.standing in (Standing.ASKED, Standing.GIVEN)
+        return last.expires_at if last is not None and open_to_answer and last.is_wanted(incident) else -math.inf
 
     def is_mapped(self, outlet: Outlet, miner: MinerId) -> bool:
         """Whether a power cycle has shown that this outlet feeds this miner."""

@@ -3,6 +3,7 @@
 Level-based: it looks at what is, never at what just happened, and gives the same answer however often it is asked.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -79,12 +80,13 @@ def deferred_s(verb: Verb) -> float:
     return FLASH_DEFERRED_S if verb is Verb.FLASH else DEFERRED_S
 
 
-def reconcile(situation: Situation, table: Table | None) -> Decision:
+def reconcile(situation: Situation, table: Table | None, *, answer_by: float = -math.inf) -> Decision:
     """Return what the incident's run needs next.
 
     Args:
         situation: the incident with a run, its miner and what is seen of it now.
         table: the playbook the run was started with; None where that has changed since.
+        answer_by: UTC s until which a person may answer whether the present step may be done.
     """
     incident, run, now = situation.incident, situation.run, situation.now
     if incident.in_flight is not None:
@@ -98,15 +100,21 @@ def reconcile(situation: Situation, table: Table | None) -> Decision:
     trigger = table.playbook.on_recovered
     if situation.recovered and table.has(run.state, trigger):
         return Move(trigger, table.leads_to(run.state, trigger))
-    return _step(table.playbook.steps[run.state], situation, table)
+    return _step(table.playbook.steps[run.state], situation, table, answer_by)
 
 
 def outcome(incident: Incident) -> Outcome:
-    """Return how an incident ended whose symptom has just cleared."""
-    if incident.escalated_at is not None:
+    """Return how an incident ended whose symptom has just cleared.
+
+    What its present stretch ended by counts; but who relapsed after a person had mended it was never the agent's alone.
+    """
+    if incident.spells[-1].escalated_at is not None:
         return Outcome.ASSISTED if _was_helped(incident) else Outcome.HUMAN_RESOLVED
     # An action that was seen not to happen fixed nothing.
     acted = [a for a in incident.attempts if a.result in (Result.OK, Result.UNKNOWN)]
+    if any(spell.outcome is Outcome.HUMAN_RESOLVED for spell in incident.earlier):
+        mended = any(a.at >= incident.began for a in acted)
+        return Outcome.ASSISTED if mended else Outcome.HUMAN_RESOLVED
     if any(a.approved for a in acted):
         return Outcome.ASSISTED
     return Outcome.AUTO_RESOLVED if acted else Outcome.SELF_RECOVERED
@@ -131,14 +139,15 @@ def action_of(verb: Verb, miner: Miner) -> Action:
     return Action(verb=verb, miner=miner.id, outlets=outlets)
 
 
-def _step(step: Step, situation: Situation, table: Table) -> Decision:
+def _step(step: Step, situation: Situation, table: Table, answer_by: float) -> Decision:
     run = situation.run
     match step:
         case Act():
-            deferred_too_long = situation.in_state_s >= deferred_s(step.verb)
+            # What a person may still answer is not the guards' delay.
+            waited_s = min(situation.in_state_s, situation.now - answer_by)
             action = action_of(step.verb, situation.miner) if step.on is None else step.on(situation)
             perform = Perform(action, run.state)
-            return HandOver("deferred_too_long") if deferred_too_long else perform
+            return HandOver("deferred_too_long") if waited_s >= deferred_s(step.verb) else perform
         case Wait():
             return _after(step.duration_s, step.then, situation, table)
         case Check():

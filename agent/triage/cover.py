@@ -41,8 +41,13 @@ class Symptom(StrEnum):
     ASLEEP = "asleep"
     """It says that it was told to sleep, and nobody has announced it."""
     POOL = "pool"
+    """It answers, and no pool takes what it finds."""
     HOT = "hot"
+    """It answers, and is at its limit or slower for it."""
     REJECTS = "rejects"
+    """It answers, and too many of its shares are refused."""
+    IDLE = "idle"
+    """It answers and does not hash, and says nothing of why."""
 
 
 CAUSES: Mapping[Symptom, tuple[Kind, ...]] = {
@@ -52,6 +57,7 @@ CAUSES: Mapping[Symptom, tuple[Kind, ...]] = {
     Symptom.POOL: (Kind.POOL, Kind.SWITCH, Kind.SUBNET, Kind.SITE),
     Symptom.HOT: (Kind.LOOP, Kind.RACK, Kind.SITE),
     Symptom.REJECTS: (Kind.POOL, Kind.SWITCH),
+    Symptom.IDLE: (Kind.BREAKER, Kind.PDU, Kind.RACK, Kind.LOOP),
 }
 """Which domains can be behind which symptom."""
 

@@ -24,6 +24,7 @@ from agent.model.safety import DANGER
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Verdicts
+from agent.triage.brake import braked as brake
 from agent.triage.correlate import (
     BY_REPLIES,
     CLASSES,
@@ -154,8 +155,9 @@ def triage(
         correlator: what names shared causes.
     """
     tick = _Tick(view, memory, limits, now)
-    for verdict in verdicts:
-        for row in (verdict.health == _FIRING).nonzero()[0].tolist():
+    firing = [(verdict, (verdict.health == _FIRING).nonzero()[0]) for verdict in verdicts]
+    for verdict, fired in firing:
+        for row in fired.tolist():
             owns = tick.claims.setdefault(row, verdict)
             tick.firing.setdefault((verdict.category, row), verdict)
             if verdict.category in _OF_SILENCE and owns.category in BY_REPLIES and view.reach[row] == Reach.SILENT:
@@ -165,12 +167,11 @@ def triage(
     seen = correlator.look(view, memory, tick.claims, now)
     tick.shows, tick.waits = seen.shows, seen.waits
     tick.asleep = sleepers(view, memory)
-    braked = seen.braked
+    held = [seen.braked, brake(view, memory, correlator.cover, firing, now)]
     if tick.asleep is not None:
         events.extend(joined(view, memory, correlator, tick.asleep, now))
         seen.shared.extend(curtailed(view, memory, correlator, tick.asleep, now))
-        held = drowsy(view, correlator, tick.asleep, now)
-        braked = held if braked is None else braked | held
+        held.append(drowsy(view, correlator, tick.asleep, now))
     for shared in seen.shared:
         events.extend(_share(tick, shared))
     for row, verdict in tick.claims.items():
@@ -179,7 +180,8 @@ def triage(
     for (category, domain), rows in tick.groups.items():
         events.extend(_gather(tick, category, domain, rows, correlator))
     events.extend(_mitigated(tick))
-    return Triage(events, _recovered(tick), braked)
+    brakes = [rows for rows in held if rows is not None and rows.any()]
+    return Triage(events, _recovered(tick), np.logical_or.reduce(brakes) if brakes else None)
 
 
 def _share(tick: _Tick, shared: Shared) -> list[AnyEvent]:

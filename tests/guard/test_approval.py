@@ -15,6 +15,8 @@ from agent.model.events import ApprovalAsked, ApprovalDenied, ApprovalGiven, Int
 from agent.model.guard import Allow, Defer, GuardReason, Mode, Refuse
 from agent.model.ids import ApprovalId, MinerId, PoolId
 from agent.model.site_view import SiteView
+from agent.model.telemetry import Reach
+from tests.bench import Bench
 from tests.factory import EPOCH, put_outlets, site
 from tests.ledger.builder import INCIDENT, MINER, RUN, Story
 
@@ -178,3 +180,16 @@ def test_what_is_wanted_outside_a_run_is_asked_again_the_next_shift() -> None:
     assert approval.approval(denied) == Refuse(GuardReason.APPROVAL_DENIED)
     assert not approval.is_due(denied)
     assert approval.is_due(replace(home, now=EPOCH + 10 + AGAIN_S))
+
+
+@pytest.mark.parametrize(("answered", "reason"), [(True, ""), (False, "approval_expired")])
+def test_a_site_without_a_night_shift_is_waited_for_as_long_as_it_says(answered: bool, reason: str) -> None:
+    bench = Bench(site(2), mode=Mode.APPROVE, guard=GuardLimits(approval_s=1.5 * 3600.0))
+    bench.world.reply, bench.world.power_w = Reach.REFUSED, 60.0
+    bench.run(1.2 * 3600.0)
+    (question,) = bench.state.approvals.values()
+    assert question.is_pending(bench.now)
+    if answered:
+        bench._commit([ApprovalGiven(approval=question.id, incident=bench.incident.id)])
+    bench.run(1800.0, until=lambda: bool(bench.verbs) or bench.incident.escalated_at is not None)
+    assert (bool(bench.verbs), bench.incident.escalation_reason) == (answered, reason)

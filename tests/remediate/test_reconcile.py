@@ -36,6 +36,14 @@ def test_an_action_is_wanted_until_the_guards_have_put_it_off_for_an_hour() -> N
     assert reconcile(situation(story(), EPOCH + DEFERRED_S), TABLE) == HandOver("deferred_too_long")
 
 
+def test_while_a_person_may_answer_it_is_not_put_off_too_long() -> None:
+    waiting = situation(story(), EPOCH + 9.0 * DEFERRED_S)
+    assert isinstance(reconcile(waiting, TABLE, answer_by=EPOCH + 12.0 * DEFERRED_S), Perform)
+    expired = reconcile(waiting, TABLE, answer_by=EPOCH + 8.5 * DEFERRED_S)
+    assert isinstance(expired, Perform), "the guard says why it is refused"
+    assert reconcile(waiting, TABLE, answer_by=EPOCH + 8.0 * DEFERRED_S) == HandOver("deferred_too_long")
+
+
 def test_nothing_is_decided_while_an_action_is_in_flight() -> None:
     flying = story().intended(Verb.RESTART, EPOCH + 1.0)
     assert isinstance(reconcile(situation(flying, EPOCH + 9e4), TABLE), Hold)
@@ -104,3 +112,27 @@ def test_a_duty_is_retried_ever_more_slowly_and_never_given_up() -> None:
 def test_a_run_that_is_still_going_pays_its_own_debt() -> None:
     told = story("power_off").intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH)
     assert duty.owed(told.state, EPOCH + 1e6) == []
+
+
+def relapsed(outcome: Outcome, *, escalated: bool) -> Story:
+    told = story()
+    if escalated:
+        told.tell(Escalated(incident=INCIDENT, reason="x", tried=(), evidence={}), EPOCH + 1.0)
+    told.tell(Closed(incident=INCIDENT, outcome=outcome), EPOCH + 10.0)
+    again = IncidentRelapsed(incident=INCIDENT, cause=Reason.UNRESPONSIVE, detected_at=EPOCH + 20.0, evidence={})
+    return told.tell(again, EPOCH + 20.0)
+
+
+def test_what_a_person_mended_and_the_agent_mended_again_was_both_of_them() -> None:
+    again = relapsed(Outcome.HUMAN_RESOLVED, escalated=True)
+    assert outcome(again.state.incidents[INCIDENT]) is Outcome.HUMAN_RESOLVED, "nothing was done this time"
+    again.intended(Verb.RESTART, EPOCH + 30.0).settled(Verb.RESTART, EPOCH + 31.0)
+    assert outcome(again.state.incidents[INCIDENT]) is Outcome.ASSISTED
+    again.tell(Escalated(incident=INCIDENT, reason="x", tried=(), evidence={}), EPOCH + 40.0)
+    assert outcome(again.state.incidents[INCIDENT]) is Outcome.HUMAN_RESOLVED
+
+
+def test_what_the_agent_mended_twice_is_its_own() -> None:
+    again = relapsed(Outcome.AUTO_RESOLVED, escalated=False)
+    again.intended(Verb.RESTART, EPOCH + 30.0).settled(Verb.RESTART, EPOCH + 31.0)
+    assert outcome(again.state.incidents[INCIDENT]) is Outcome.AUTO_RESOLVED
