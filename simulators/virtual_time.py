@@ -8,14 +8,17 @@ here.
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import os
 import random
 import selectors
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Executor
+from heapq import heapify, heappop, heappush
 from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
@@ -29,6 +32,10 @@ COURIER_WAIT_S = 1.0
 """Longest real wait for one round; far more than any kernel needs."""
 REAL_WAIT_S = 0.01
 """Longest real wait in one go while a thread works, so that the guard gets its turn."""
+RESOLUTION_S = 1e-9
+"""What is due by so much later than now is due now, as with asyncio's own clock."""
+CANCELLED_LEAST = 100
+"""So many cancelled timers may wait for their time in any case."""
 COLLECT_AFTER = (50_000, 20, 50)
 """How many objects more than before, and how many younger collections, lead to each kind of collection."""
 CLEAN_UP_WALL_S = 5.0
@@ -123,12 +130,24 @@ class JumpingSelector(selectors.BaseSelector):
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """A selector loop whose `time()` starts at 0.0 and moves only when nothing else can happen.
 
+    Timers that fall due together are called in the order in which they were set. A simulated site sets millions of
+    them, so the heap compares numbers, where asyncio's own compares handles.
+
     Raises WallTimeoutError out of `run_until_complete` once `timeout_wall_s` of real time have gone by; every await on
     the way is then cancelled by `run`.
     """
 
+    _ready: deque[asyncio.Handle]
+    _stopping: bool
+    _selector: selectors.BaseSelector
+    _check_closed: Callable[[], None]
+    _process_events: Callable[[_Events], None]
+
     def __init__(self, *, timeout_wall_s: float) -> None:
         self._virtual_s = 0.0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers_set = 0
+        self._cancelled = 0
         self._threads_busy = 0
         self._timeout_wall_s = timeout_wall_s
         # The one real clock of a simulation: a guard against running for ever, never seen by what runs.
@@ -146,12 +165,60 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Let so much time go by in which nothing runs, as if what runs now had taken it."""
         self._virtual_s += for_s
 
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call back at `when`, after what was set for the same time before."""
+        self._check_closed()
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._timers_set += 1
+        heappush(self._timers, (when, self._timers_set, timer))
+        return timer
+
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Run `func` in a thread; the clock stands still until it is done."""
         future = super().run_in_executor(executor, func, *args)
         self._threads_busy += 1
         future.add_done_callback(self._thread_done)
         return future
+
+    def close(self) -> None:
+        """Close the loop; what was set is never called."""
+        super().close()
+        self._timers.clear()
+
+    # -- asyncio's own, done otherwise: it keeps timers elsewhere ------------------------------------------------------
+
+    def _timer_handle_cancelled(self, _: asyncio.TimerHandle) -> None:
+        """Clear out cancelled timers now and then; those that were called before count as well, and do no harm."""
+        self._cancelled += 1
+        if self._cancelled > max(CANCELLED_LEAST, len(self._timers) // 2):
+            self._cancelled = 0
+            self._timers[:] = [timer for timer in self._timers if not timer[-1].cancelled()]
+            heapify(self._timers)
+
+    def _run_once(self) -> None:
+        """Call what is ready and what is due; where nothing is, let the clock jump first."""
+        timers, ready = self._timers, self._ready
+        while timers and timers[0][-1].cancelled():
+            heappop(timers)
+        if ready or self._stopping:
+            self._look(0.0)
+        else:
+            self._look(max(0.0, timers[0][0] - self._virtual_s) if timers else None)
+        due_s = self._virtual_s + RESOLUTION_S
+        while timers and timers[0][0] < due_s:
+            ready.append(heappop(timers)[-1])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()  # noqa: SLF001 - nobody but the loop calls it
+
+    def _look(self, timeout: float | None) -> None:
+        """Take what comes in, for so long as the selector gives it."""
+        self._process_events(self._selector.select(timeout))
+
+    # -- time passes ---------------------------------------------------------------------------------------------------
 
     def _thread_done(self, _: asyncio.Future[Any]) -> None:
         self._threads_busy -= 1
