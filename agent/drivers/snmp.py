@@ -9,8 +9,8 @@ been carried out. One request is in flight per host. Source: facts "control", se
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal
@@ -40,6 +40,8 @@ VALUES_PER_BULK: Final = 96
 """Values asked for in one GETBULK; a device truncates to what fits it, and the walk goes on from there."""
 ROWS_LIMIT: Final = 4096
 """A longer column is no table of a PDU or a switch."""
+RUNS_REMEMBERED: Final = 1024
+"""Pieces of columns that are not looked through again: one for each column of each kind of device, or a few."""
 ROWS_REMEMBERED: Final = 16_384
 """Rows whose place in their column is not worked out again: those of every kind of PDU and switch a site has."""
 PASSPHRASE_MIN: Final = 8
@@ -82,8 +84,25 @@ class SnmpAccess:
 class _Turns:
     """Who speaks to one host; `wanted` counts the one who does and those who wait."""
 
+    host: str
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     wanted: int = 0
+
+    async def __aenter__(self) -> None:
+        self.wanted += 1
+        try:
+            # Who is alone does not wait, and a timer for it would be made in vain.
+            async with asyncio.timeout(TURN_WAIT_S) if self.wanted > 1 else nullcontext():
+                await self.lock.acquire()
+        except BaseException as error:
+            self.wanted -= 1
+            if not isinstance(error, TimeoutError):
+                raise
+            raise SilentError(f"{self.host}: waited {TURN_WAIT_S:g} s for earlier SNMP requests to this host") from None
+
+    async def __aexit__(self, *_: object) -> None:
+        self.lock.release()
+        self.wanted -= 1
 
 
 class SnmpClient:
@@ -197,23 +216,12 @@ class SnmpClient:
             raise DeviceError(f"{host}: SNMPv3 refused with {reply.complaint}: {_SECURITY[reply.complaint]}")
         return reply
 
-    @asynccontextmanager
-    async def _turn(self, host: str, port: int) -> AsyncIterator[None]:
-        turns = self._turns.setdefault((host, port), _Turns())
-        turns.wanted += 1
-        try:
-            try:
-                # Who is alone does not wait, and a timer for it would be made in vain.
-                async with asyncio.timeout(TURN_WAIT_S if turns.wanted > 1 else None):
-                    await turns.lock.acquire()
-            except TimeoutError:
-                raise SilentError(f"{host}: waited {TURN_WAIT_S:g} s for earlier SNMP requests to this host") from None
-            try:
-                yield
-            finally:
-                turns.lock.release()
-        finally:
-            turns.wanted -= 1
+    def _turn(self, host: str, port: int) -> _Turns:
+        """Return what to enter before anything is sent to a host, and to leave once it is answered."""
+        turns = self._turns.get((host, port))
+        if turns is None:
+            turns = self._turns[host, port] = _Turns(host)
+        return turns
 
     def _login(self, access: SnmpAccess, *, write: bool) -> Login:
         if access.version == "2c":
@@ -242,13 +250,12 @@ class _Column:
         rows_left: how many rows it still asks for at most; 0 when it is done.
     """
 
-    __slots__ = ("_host", "_last", "_missing", "_name", "_rows", "cursor", "rows_left")
+    __slots__ = ("_host", "_missing", "_name", "_rows", "cursor", "rows_left")
 
     def __init__(self, host: str, name: str, wanted: Collection[str] | None) -> None:
         self._host = host
         self._name = name
         self._missing = None if wanted is None else set(wanted)
-        self._last: tuple[int, ...] = ()
         self._rows = 0
         self.cursor = name
         self.rows_left = ROWS_LIMIT if self._missing is None else len(self._missing)
@@ -259,28 +266,54 @@ class _Column:
         Raises CodecError where the device's OIDs do not increase, since a walk over them would never end, and where the
         column is longer than any.
         """
-        taken: list[tuple[str, Value]] = []
-        has_ended = False
-        for oid, value in values:
-            row = _row(self._name, oid)
-            if value is None or row is None:
-                has_ended = True
-                break
-            index, key = row
-            if key <= self._last:
-                raise CodecError(f"{self._host}: expected an OID behind {self.cursor}, {oid} came")
-            self._last, self.cursor = key, oid
-            if self._missing is not None:
-                self._missing.discard(index)
-            taken.append((oid, value))
-        self._rows += len(taken)
+        if not values:
+            return []
+        oids, told = zip(*values, strict=True)
+        if None in told:
+            oids = oids[: told.index(None)]
+        try:
+            indices = _run(self._name, self.cursor, oids)
+        except CodecError as error:
+            raise CodecError(f"{self._host}: {error}") from None
+        rows = len(indices)
+        self._rows += rows
         if self._rows > ROWS_LIMIT:
             raise CodecError(f"{self._host}: {self._name} has more than {ROWS_LIMIT} rows: this is no table we know")
-        if has_ended:
+        self.cursor = oids[rows - 1] if rows else self.cursor
+        if self._missing is not None:
+            self._missing.difference_update(indices)
+        if rows < len(values):
             self.rows_left = 0
         elif self._missing is not None:
             self.rows_left = len(self._missing)
-        return taken
+        return [(oid, value) for oid, value in values[:rows] if value is not None]
+
+
+@lru_cache(RUNS_REMEMBERED)
+def _run(column: str, behind: str, oids: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the indices of the rows that a reply tells of, up to the first OID outside the column.
+
+    A device names the same OIDs at every read, and the devices of one model name the same ones.
+
+    Args:
+        column: its OID.
+        behind: where the walk had come to, or the column itself.
+        oids: as they came.
+
+    Raises:
+        CodecError: they do not increase.
+    """
+    indices: list[str] = []
+    before = _row(column, behind)
+    for oid in oids:
+        row = _row(column, oid)
+        if row is None:
+            break
+        if before is not None and row[1] <= before[1]:
+            raise CodecError(f"expected an OID behind {behind}, {oid} came")
+        before, behind = row, oid
+        indices.append(row[0])
+    return tuple(indices)
 
 
 @lru_cache(ROWS_REMEMBERED)
