@@ -89,7 +89,7 @@ class StockApi:
         return SUMMARY.fill(self._latest.of(r, when))
 
     def _stats(self, r: Readings, when: int) -> Reply:
-        return stats_form(r.parts.boards, len(r.fans_rpm), r.parts.chips).fill(self._latest.of(r, when))
+        return stats_form(r.parts.boards, len(r.build.fan_rpm), r.parts.chips).fill(self._latest.of(r, when))
 
     def _pools_reply(self, r: Readings, when: int) -> Reply:
         return self._pools_form.fill(r, self._latest.of(r, when))

@@ -93,7 +93,7 @@ class LuxosTelemetry:
         return self._pools_form.fill(r, self._latest.of(r, when))
 
     def _stats(self, r: Readings, when: int) -> Reply:
-        return stats_form(r.parts.boards, len(r.fans_rpm), r.parts.chips).fill(self._latest.of(r, when))
+        return stats_form(r.parts.boards, len(r.build.fan_rpm), r.parts.chips).fill(self._latest.of(r, when))
 
     def _power(self, r: Readings, when: int) -> Reply:
         return POWER.fill(self._latest.of(r, when))

@@ -31,7 +31,7 @@ class Figures:
     latch_w: float
     full_w: float
     build: Build
-    noise_key: str
+    noise_key: int
 
     @classmethod
     def drawn(cls, spec: Miner, profile: FamilyProfile, rng: random.Random) -> "Figures":
@@ -45,11 +45,12 @@ class Figures:
         weights = [rng.uniform(0.97, 1.03) for _ in range(profile.boards)]
         board_shares = tuple(w / sum(weights) for w in weights)
         build = build_of(spec, profile, chip_c, fan_rpm, board_shares)
-        return cls(idle_w, standby_w, latch_w, full_w, build, f"{spec.id}/{rng.random()}")
+        noise_key = zlib.crc32(f"{spec.id}/{rng.random()}/".encode())
+        return cls(idle_w, standby_w, latch_w, full_w, build, noise_key)
 
     def flicker(self, now: float) -> float:
         """Return a factor within 1 % of one that changes every second, the same whoever looks."""
-        return 0.99 + 0.02 * zlib.crc32(f"{self.noise_key}/{int(now)}".encode()) / 2**32
+        return 0.99 + 0.02 * zlib.crc32(b"%d" % int(now), self.noise_key) / 2**32
 
 
 class Hardware:

@@ -75,6 +75,7 @@ class Hashing:
 
     Attributes:
         full_gh: rate once the ramp is over, in GH/s; less than the whole one while parts are broken or it is told to.
+        pace: the share of a whole miner's full rate that its full rate is now.
         base_diff: share difficulty at its base. diff: the present one.
         cell_sigma: relative standard deviation of the work of 5 s in an average shift; over `dt` seconds it is
             cell_sigma · sqrt(5 / dt).
@@ -102,6 +103,7 @@ class Hashing:
         share_rng: np.random.Generator,
     ) -> None:
         self.full_gh = self._whole_gh = full_gh
+        self.pace = 1.0
         self.base_diff = self.diff = diff
         self.reject_share = reject_share
         self.stale_share = stale_share
@@ -157,11 +159,6 @@ class Hashing:
         self._ramp_from = ramp_from
         self._frozen_av = None
 
-    @property
-    def pace(self) -> float:
-        """The share of a whole miner's full rate that its full rate is now."""
-        return self.full_gh / self._whole_gh
-
     def set_pace(self, now: float, share: float, ramp_s: float = 0.0) -> None:
         """Have that share of a whole miner's full rate for its full rate, and get there evenly within `ramp_s`."""
         if share == self.pace:
@@ -169,6 +166,7 @@ class Hashing:
         self.advance(now)
         before_gh = self.level(now) * self.full_gh
         self.full_gh = self._whole_gh * share
+        self.pace = self.full_gh / self._whole_gh
         if self._begun_at is not None and ramp_s and self.full_gh:
             self._begun_at = self._cell_end = now
             self.ramp_end = now + ramp_s

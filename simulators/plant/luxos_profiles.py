@@ -4,6 +4,8 @@ Names and steps as in a capture of an S19k Pro (facts "miners", section 5): 25 M
 setting, which is called "default", to a few above.
 """
 
+from functools import lru_cache
+
 MHZ, STEP_MHZ = 590, 25
 STEPS = range(-16, 3)
 
@@ -23,6 +25,7 @@ def share_of(step: int) -> float:
     return clock_mhz(step) / MHZ
 
 
+@lru_cache(256)
 def step_of(share: float) -> int:
     """Return the step nearest to that share of the factory's rate."""
     return min(STEPS, key=lambda step: abs(share_of(step) - share))

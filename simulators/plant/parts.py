@@ -84,12 +84,13 @@ class MinerParts(MinerLife):
 
     def shown_parts(self, now: float) -> Parts:
         """Return what its displays show of its parts; no chip answers while the boards have no power."""
-        faults, chips = self.fault.parts, chips_per_board(self.spec, self.profile)
+        faults = self.fault.parts
         powered = now < self._hardware.boards_off_at and self.board is Board.UP
         codes = self._codes(now)
         if not faults.any():
             sound = self._whole if powered else self._mute
             return sound._replace(codes=codes) if codes else sound
+        chips = chips_per_board(self.spec, self.profile)
         answering = tuple(
             [
                 0 if not powered or board in faults.boards else chips - faults.chips.get(board, 0)
@@ -124,12 +125,14 @@ class MinerParts(MinerLife):
 
     def _codes(self, now: float) -> tuple[str, ...]:
         """Return the error codes on its display; of these families only the Whatsminer has any where it is polled."""
-        faults = self.fault.parts
         if self.spec.family is not Family.WHATSMINER:
             return ()
+        faults, from_system = self.fault.parts, tuple([code.code for code in self.system.codes(now)])
+        if not faults.any() and not self.protection.tripped:
+            return from_system
         codes = [f"11{fan}" for fan in sorted(faults.fans)]
         codes += ["350"] if self.protection.tripped else []
         codes += ["238"] if faults.cuts_every_s is not None else []
         codes += [f"{41 if error == 'eeprom' else 53}{board}" for board, error in sorted(faults.boards.items())]
         codes += [f"55{board}" for board in sorted(faults.chips)]
-        return (*codes, *(code.code for code in self.system.codes(now)))
+        return (*codes, *from_system)

@@ -110,8 +110,8 @@ class Relay:
         power_w = 0.0
         if self.closed and self.live:
             for miner in self.feeds:
-                if miner.live_feeds:
-                    power_w += miner.power_w() / miner.live_feeds
+                if feeds := miner.live_feeds:
+                    power_w += miner.power_w() / feeds
         return power_w
 
 
