@@ -30,7 +30,9 @@ from agent.detect.pool import PoolDetector
 from agent.detect.rejects import RejectDetector
 from agent.detect.stuck import StuckDetector
 from agent.detect.thermal import ThermalDetector
+from agent.detect.unit import UnitDetector
 from agent.detect.unsteady_pool import UnsteadyPoolDetector
+from agent.detect.witness import Witness
 from agent.guard.order import GATES
 from agent.ledger.fold import State
 from agent.ledger.store import Ledger
@@ -379,13 +381,15 @@ def detectors(settings: Settings) -> list[Detector]:
     network = NetworkDetector(rows)
     firmware = FirmwareDetector(settings.site, settings.firmware)
     heat = HeatWatch(rows, settings.heat)
-    loops = LoopDetector(rows, heat, settings.loop)
+    witness = Witness(heat, settings.loop.lie_k)
+    loops = LoopDetector(rows, heat, witness, settings.loop)
     return [
         ForeignPoolDetector(rows, settings.foreign_pool),
         PoolDetector(rows, settings.pool_loss),
         UnsteadyPoolDetector(rows, settings.unsteady_pool),
         network,
         firmware,
+        UnitDetector(rows, heat, witness, settings.loop, every_s=settings.poll.cooling_interval_s),
         loops,
         ThermalDetector(rows, heat, loops),
         RejectDetector(rows, settings.rejects),

@@ -1,9 +1,9 @@
 """Loop hot: more flow where it is low, else a colder supply in small steps; miners near their limits are derated first.
 
-The unit is left alone where it leaks, shows an alarm, is worked at by hand or was set by somebody else, and its supply
-is never lowered while the dew point around it is not known: then a person is asked, and miners near their limits are
-derated before. A moved setpoint goes back to its base by itself, a kelvin at a time, once the loop has recovered
-(agent.remediate.restore).
+The unit is left alone where it leaks, shows an alarm, is worked at by hand, was set by somebody else, does not answer,
+or has a sensor that its miners contradict, and its supply is never lowered while the dew point around it is not known:
+then a person is asked, and miners near their limits are derated before. A moved setpoint goes back to its base by
+itself, a kelvin at a time, once the loop has recovered (agent.remediate.restore).
 
 Times and steps: facts "detection", section 5 (control rule); facts "control", section 3; facts "failures", row 17.
 """
@@ -19,10 +19,12 @@ from agent.model.thermal import (
     dew_is_unknown,
     flow_can_rise,
     has_alarm,
+    is_doubted,
     is_local,
     is_near,
     is_no_better,
     is_read,
+    is_unheard,
     lacks_pumps,
     leaks,
     must_derate,
@@ -43,6 +45,7 @@ REASONS = {
     "pumps": "pump_failed",
     "local": "unit_in_local_mode",
     "moved": "setpoint_moved",
+    "lies": "sensor_contradicted",
     "unread": "unit_unread",
     "dew": "humidity_unknown",
     "floor": "no_step_left",
@@ -57,6 +60,7 @@ BLOCKED: tuple[tuple[str, Condition], ...] = (
     ("pumps", lacks_pumps),
     ("local", is_local),
     ("moved", was_moved),
+    ("lies", is_doubted),
 )
 """Why the unit is left alone, in the order in which a person should hear of it."""
 
@@ -74,7 +78,7 @@ def _judge(flow: bool) -> Check:
 
 
 _STEPS: dict[str, Step] = {
-    "gather": Check((Arm(is_read, "read"),), GATHER_S, "unread"),
+    "gather": Check((Arm(is_unheard, "unread"), Arm(is_read, "read")), GATHER_S, "unread"),
     "protect": Check((Arm(must_derate, "near"),), 0.0, "far"),
     "derate": Act(Verb.DERATE, "told", "refused", on=DerateNear()),
     "judge": _judge(flow=True),

@@ -7,7 +7,8 @@ beginning until the miner is really well again (a disturbance: until it ends), o
 1. A spell *fits* a fault if they share a miner, or both are the agent's own and have none, and the spell was detected
    between the fault's beginning and its end plus MATCH_SLACK_S, both included. What lingers, a broken pool or a clog,
    goes on fitting incidents of its category until it is itself again, though its miners are well by then, with another
-   pool or at less power: it is broken still.
+   pool or at less power: it is broken still. What is wrong with a device that serves miners, a cooling unit, is told
+   by incidents about that device and by no other; a disturbance of it may show in its miners besides.
 2. A spell *belongs* to one of the faults it fits: one that counts before a disturbance, then one of the incident's
    category, then the one that began last. A miner that breaks again within the hour is found by the relapse, and the
    delay counts from the second fault to that relapse.
@@ -84,9 +85,9 @@ def match(faults: Sequence[FaultTruth], incidents: Iterable[Incident], epoch_s: 
         incidents: what the ledger has, without suppressed ones; times are UTC s.
         epoch_s: UTC s of site time 0.
     """
-    at_miner: dict[MinerId, list[int]] = {}
+    at_miner: dict[str, list[int]] = {}
     for place, fault in enumerate(faults):
-        for miner in _concerned(fault.miners):
+        for miner in _befallen(fault):
             at_miner.setdefault(miner, []).append(place)
     spells = sorted(
         ((spell, incident) for incident in incidents for spell in incident.spells),
@@ -95,7 +96,7 @@ def match(faults: Sequence[FaultTruth], incidents: Iterable[Incident], epoch_s: 
     sightings = []
     own: dict[int, list[Sighting]] = {}
     for spell, incident in spells:
-        places = dict.fromkeys(place for miner in _concerned(incident.members) for place in at_miner.get(miner, ()))
+        places = dict.fromkeys(place for miner in _about(incident) for place in at_miner.get(miner, ()))
         sighting = Sighting(incident, spell, _best(faults, places, incident, spell.detected_at - epoch_s))
         sightings.append(sighting)
         if sighting.fault is not None:
@@ -112,9 +113,15 @@ def match(faults: Sequence[FaultTruth], incidents: Iterable[Incident], epoch_s: 
     return Matches(told, dict(sorted(finds.items())))
 
 
-def _concerned(miners: Sequence[MinerId]) -> Sequence[MinerId]:
-    """Return the miners; in place of none the agent's own machine."""
-    return miners or (OWN,)
+def _befallen(fault: FaultTruth) -> Sequence[str]:
+    """Return by whom it is told: its miners; in place of none the agent's own machine; the device that it befalls."""
+    device = (fault.target,) if fault.is_of_device else ()
+    return device if device and fault.counts else (*(fault.miners or (OWN,)), *device)
+
+
+def _about(incident: Incident) -> Sequence[str]:
+    """Return what an incident is about: its miners; in place of none the agent's own machine; or a device."""
+    return (incident.domain,) if incident.is_of_device else incident.members or (OWN,)
 
 
 def _best(faults: Sequence[FaultTruth], places: Iterable[int], incident: Incident, at: float) -> int | None:
@@ -133,13 +140,13 @@ def _carriers(
     """Return for each of those faults that was carried the index of the spell that carried it, the earliest one."""
     if not places:
         return {}
-    at_miner: dict[MinerId, list[int]] = {}
+    at_miner: dict[str, list[int]] = {}
     for index, sighting in enumerate(sightings):
-        for miner in _concerned(sighting.incident.members):
+        for miner in _about(sighting.incident):
             at_miner.setdefault(miner, []).append(index)
     found = {}
     for place in places:
-        near = sorted({index for miner in _concerned(faults[place].miners) for index in at_miner.get(miner, ())})
+        near = sorted({index for miner in _befallen(faults[place]) for index in at_miner.get(miner, ())})
         carrier = next((i for i in near if _carries(sightings[i], faults[place], epoch_s)), None)
         if carrier is not None:
             found[place] = carrier

@@ -33,6 +33,7 @@ class FaultTruth:
         over_at: its miners really healthy again, or the disturbance ended; None while it lasts.
         gone_at: when what is broken was itself again; that may be long after its miners were well. None before, and
             for all faults that do not linger.
+        target: what it was aimed at, e.g. `cdu:c1-cdu`.
         lingers: it is a pool or a loop that is broken, or something else that stays so though its miners are well.
     """
 
@@ -46,6 +47,12 @@ class FaultTruth:
     over_at: float | None
     gone_at: float | None = None
     lingers: bool = False
+    target: str = ""
+
+    @property
+    def is_of_device(self) -> bool:
+        """Whether it befalls a device that serves its miners."""
+        return self.target.startswith(f"{On.CDU}:")
 
     def lasted_at(self, at: float) -> bool:
         """Whether there was something broken at site time `at`."""
@@ -273,7 +280,7 @@ class Truth:
             entries = by_miner.get(injected.miners[0], ())
             befell = _is_felt(entries, kind.felt, injected.started_at, min(next_at, injected.ended_at or math.inf))
             over_at = _healed_at(entries, injected.started_at) if befell else injected.started_at
-        elif kind.counts:
+        elif kind.counts and On.CDU not in kind.on:
             of_miners = [by_miner.get(miner, ()) for miner in injected.miners]
             over_at = passed_at(of_miners, injected.started_at, injected.ended_at)
         return FaultTruth(
@@ -287,6 +294,7 @@ class Truth:
             over_at,
             gone_at=injected.ended_at if lingers else None,
             lingers=lingers,
+            target=injected.target,
         )
 
     def _telling(self, cycles: Sequence[_Cycle]) -> frozenset[int]:

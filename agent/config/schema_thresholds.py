@@ -202,6 +202,12 @@ class LoopSection(Section):
     """... by so many K a minute, or more."""
     clear_s: Number = Field(default=_LOOP.clear_s, ge=60, le=720)
     """Seconds for which all of it is well before it is over."""
+    silent_s: Number = Field(default=_LOOP.silent_s, ge=60, le=7200)
+    """Seconds without an answer of a cooling unit before a person is told."""
+    lie_k: Number = Field(default=_LOOP.lie_k, ge=2, le=20)
+    """K by which what a unit tells of its supply contradicts what its miners show ..."""
+    lie_s: Number = Field(default=_LOOP.lie_s, ge=60, le=3600)
+    """... for so many seconds before a person is told that its sensor lies."""
 
 
 class HardwareSection(Section):

@@ -46,6 +46,9 @@ RAMPED = 0.3
 LEARN_BELOW_K = 10.0
 """Nothing is learned from a miner that is closer to its limit."""
 
+FEW_LOOKS = 10
+"""After so many looks of many miners their middle is worth something."""
+
 PEERS_MIN = 3
 """Fewer neighbours have no middle."""
 
@@ -97,6 +100,7 @@ class HeatWatch:
         hot: the rows that are hot. cut_out: those of them that have stopped for it.
         cool_k: how far below its limits each row is cool.
         headroom_k: how far each row is below its limits, in K; NaN where nothing fresh tells.
+        disputed: the units whose readings nothing is to be learned from, shape (units,) or for all; a witness says so.
     """
 
     def __init__(self, rows: int, thresholds: HeatThresholds | None = None) -> None:
@@ -105,6 +109,7 @@ class HeatWatch:
         self.cut_out: Bools = np.zeros(rows, dtype=np.bool_)
         self.headroom_k: Floats = np.full(rows, np.nan)
         self.cool_k: Floats = np.full(rows, 10.0)
+        self.disputed: Bools = np.zeros(1, dtype=np.bool_)
         self._near_since: Floats = np.full(rows, np.nan)
         self._near_at: Floats = np.full(rows, np.nan)
         self._stopped_since: Floats = np.full(rows, np.nan)
@@ -186,14 +191,32 @@ class HeatWatch:
         )
         told_c = np.where(now - view.inlet_c.at <= self.t.fresh_s, view.inlet_c.value, np.nan)
         inlet_c = np.where(np.isnan(told_c), supply_c[unit], told_c)
-        with np.errstate(
-            invalid="ignore", divide="ignore", over="ignore"
-        ):  # a rate may have decayed to next to nothing
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: Floats = (view.chip_max_c.value - inlet_c) / self._heating_w(view, now)
+        return found
+
+    def inlets_c(self, view: SiteView, now: float, *, by_chips: bool) -> Floats:
+        """Return what each row shows of the temperature that it is given, in °C; NaN where it cannot tell.
+
+        As it says; else, `by_chips`, as its chips show whose resistance is known. One that does not hash shows nothing.
+        """
+        power_w = self._heating_w(view, now)
+        told = (now - view.inlet_c.at <= self.t.fresh_s) & ~np.isnan(power_w)
+        found: Floats = np.where(told, view.inlet_c.value, np.nan)
+        if by_chips:
+            known = np.isnan(found) & (self._looks >= FEW_LOOKS)
+            found = np.where(known, view.chip_max_c.value - self._resistance * power_w, found)
+        return found
+
+    def _heating_w(self, view: SiteView, now: float) -> Floats:
+        """Return the power that heats each row's chips, in W; NaN where it does not hash, or tells nothing fresh."""
+        # A rate may have decayed to next to nothing.
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             share = view.hashrate_th.value / np.where(self._best_th > 0.0, self._best_th, view.nominal_th)
             power_w = np.where(now - view.power_w.at <= self.t.fresh_s, view.power_w.value, view.nominal_w * share)
             fresh = now - view.chip_max_c.at <= self.t.fresh_s
-            found: Floats = np.where(fresh & (share > RAMPED), (view.chip_max_c.value - inlet_c) / power_w, np.nan)
-        return found
+            heating_w: Floats = np.where(fresh & (share > RAMPED), power_w, np.nan)
+        return heating_w
 
     def _know(self, view: SiteView) -> None:
         miners = view.site.miners
@@ -221,7 +244,8 @@ class HeatWatch:
                 return
             seen = self.resistance_now(view, now)
             well = liquid & (self.headroom_k > LEARN_BELOW_K) & (seen > 0.0) & (view.expected == Expected.RUNNING)
-            well &= np.append(~np.isnan(view.cooling.calm_since), False)[view.cooling.unit_of]
+            calm = ~np.isnan(view.cooling.calm_since) & ~view.cooling.doubted & ~self.disputed
+            well &= np.append(calm, False)[view.cooling.unit_of]
             well &= view.hashrate_th.value >= self.t.slow_ratio * 0.9 * view.target_th()
         self._looks[well] = np.minimum(self._looks[well] + 1.0, LEARNED_LOOKS)
         before = np.where(np.isnan(self._resistance), seen, self._resistance)

@@ -1,7 +1,8 @@
 """Hot loops: a supply that is too warm, a flow that is too small, or many miners hot at once; and cooling that is lost.
 
 Definitions and figures: facts "detection", section 7, D8, and section 5. What a cooling unit tells and what its miners
-show are two witnesses; each is enough. Every miner of the loop is a member: what is shared is the cause.
+show are two witnesses. Where the unit is silent its miners stand in for it; where both speak and contradict each other
+the miners are believed, who are many. Every miner of the loop is a member: what is shared is the cause.
 """
 
 from collections import deque
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from agent.detect.heat import HeatWatch
 from agent.detect.seen import rounded, said
+from agent.detect.witness import Witness
 from agent.model.columns import Bools, Floats
 from agent.model.incident import Category, Evidence, Health, Reason
 from agent.model.loops import DOMAIN, SAFE_K
@@ -21,6 +23,12 @@ from agent.model.verdicts import Verdicts
 
 FRESH_S = 60.0
 """An older reading of a unit says nothing: six of its turns."""
+
+TURN_S = 10.0
+"""How often what the miners of a silent unit tell is taken for a read of it."""
+
+CALM_K = 1.5
+"""Miners that tell a supply no further above what is wanted show a loop that is well."""
 
 JITTER_S = 0.5
 WELL, HOT, LOST = 0, 1, 2
@@ -42,6 +50,9 @@ class LoopThresholds:
         runaway_k_per_min: ... and rising so fast is not cooled any more.
         runaway_reads: ... in so many reads in a row.
         clear_s: all is well for so long before it is over.
+        silent_s: a unit that answers nothing for so long is silent, or in three of its turns where that is longer.
+        lie_k: what a unit tells of its supply and what its miners show contradict each other from so many K on ...
+        lie_s: ... for so long.
     """
 
     supply_k: float = 3.0
@@ -55,6 +66,9 @@ class LoopThresholds:
     runaway_k_per_min: float = 1.0
     runaway_reads: int = 3
     clear_s: float = 600.0
+    silent_s: float = 120.0
+    lie_k: float = 4.0
+    lie_s: float = 180.0
 
 
 @dataclass(slots=True)
@@ -65,6 +79,7 @@ class _Loop:
     since: float = np.nan
     high_since: float = np.nan
     low_since: float = np.nan
+    mild_since: float = np.nan
     still: int = 0
     cool_since: float = np.nan
     clear_since: float = np.nan
@@ -84,9 +99,10 @@ class LoopDetector:
 
     category = Category.THERMAL
 
-    def __init__(self, rows: int, heat: HeatWatch, thresholds: LoopThresholds | None = None) -> None:
+    def __init__(self, rows: int, heat: HeatWatch, witness: Witness, thresholds: LoopThresholds | None = None) -> None:
         self.claims: Bools = np.zeros(rows, dtype=np.bool_)
         self._heat = heat
+        self._witness = witness
         self._t = thresholds or LoopThresholds()
         self._loops: list[_Loop] = []
         self._supplies: list[deque[tuple[float, float]]] = []
@@ -99,11 +115,12 @@ class LoopDetector:
             np.zeros(rows, dtype=np.int8),
             np.full(rows, np.nan),
             np.full(rows, np.nan),
-            LoopEvidence(None, heat, np.zeros(rows, dtype=np.int64), 0.0),
+            LoopEvidence(None, heat, witness, np.zeros(rows, dtype=np.int64), 0.0),
         )
 
     def judge(self, view: SiteView, now: float) -> Verdicts:
         """Return this tick's verdict for every row; `now` is UTC s."""
+        self._witness.look(view, now)
         self._heat.look(view, now)
         units = len(view.site.cooling_units)
         if len(self._loops) != units:
@@ -115,6 +132,7 @@ class LoopDetector:
         self._note_reads(view)
         if self._is_quiet(view):
             return self._quiet
+        self._note_miners(view, now)
         for unit in range(units):
             self._judge(view, unit, now)
         self._restless = any(loop.is_restless for loop in self._loops)
@@ -124,7 +142,8 @@ class LoopDetector:
         times = np.array([(loop.since, loop.clear_since) for loop in self._loops] + [(np.nan, np.nan)])
         since, clear = times[view.cooling.unit_of].T
         health = np.where(self.claims, Health.FIRING, Health.HEALTHY).astype(np.int8)
-        return Verdicts(self.category, health, since, clear, LoopEvidence(view, self._heat, of_row, now))
+        evidence = LoopEvidence(view, self._heat, self._witness, of_row, now)
+        return Verdicts(self.category, health, since, clear, evidence)
 
     def _note_reads(self, view: SiteView) -> None:
         """Take in the units that were read since the last tick."""
@@ -138,13 +157,22 @@ class LoopDetector:
             loop.still = loop.still + 1 if still else 0
         self._read_at = columns.read_at.copy()
 
+    def _note_miners(self, view: SiteView, now: float) -> None:
+        """Take in what the miners of silent units tell of their supply, as often as these would be read."""
+        for unit in np.flatnonzero(~(now - self._read_at <= FRESH_S)).tolist():
+            supplies = self._supplies[unit]
+            if not supplies or now - supplies[-1][0] >= TURN_S:
+                supplies.append((now, self._witness.tells_c(view, unit, now)))
+
     def _is_quiet(self, view: SiteView) -> bool:
         """Whether nothing is amiss anywhere, nor was at the last tick."""
-        columns = view.cooling
+        columns, witness = view.cooling, self._witness
         if self._restless or self._heat.hot.any():
             return False
         with np.errstate(invalid="ignore"):
-            ill = columns.supply_c.value > _wanted_c(view) + self._t.supply_k
+            warmest_c = _wanted_c(view) + self._t.supply_k
+            ill = (columns.supply_c.value > warmest_c) | (witness.supply_c > warmest_c)
+            ill |= np.abs(witness.off_k) >= self._t.lie_k
             ill |= columns.flow_lpm.value < self._t.flow_share * self._design_lpm
             ill |= columns.pumps_ok.value == 0.0
         return not ill.any()
@@ -187,36 +215,49 @@ class LoopDetector:
         loop.cool_since = np.fmin(loop.cool_since, now) if cool else np.nan
         tells = not np.isnan(columns.supply_c.at[unit]) or not np.isnan(columns.flow_lpm.at[unit])
         calm_since = columns.calm_since[unit] if tells else loop.cool_since
-        if tells and now - columns.read_at[unit] > FRESH_S:
-            calm_since = np.nan
-        if loop.state == LOST and not tells:
+        if tells and (now - columns.read_at[unit] > FRESH_S or columns.doubted[unit]):
+            mild = self._witness.tells_c(view, unit, now) <= _wanted_c(view)[unit] + CALM_K
+            loop.mild_since = np.fmin(loop.mild_since, now) if mild else np.nan
+            calm_since = loop.mild_since
+        # That coolant flows again only its unit can tell.
+        if loop.state == LOST and (not tells or now - columns.read_at[unit] > FRESH_S):
             calm_since = np.nan
         loop.clear_since = max(calm_since, loop.cool_since) if not np.isnan(calm_since + loop.cool_since) else np.nan
         if now - loop.clear_since >= self._t.clear_s:
             self._loops[unit] = _Loop()
 
     def _reads_ill(self, view: SiteView, unit: int, now: float) -> bool:
-        """Whether the unit's readings have shown it too warm, or with too little flow or pumps, for long enough."""
+        """Whether unit or miners have shown it too warm, or the unit with too little flow or pumps, for long enough."""
         loop, columns, t = self._loops[unit], view.cooling, self._t
-        if not now - columns.read_at[unit] <= FRESH_S:
-            loop.high_since = loop.low_since = np.nan
-            return False
-        high = columns.supply_c.value[unit] > _wanted_c(view)[unit] + t.supply_k
-        low = columns.flow_lpm.value[unit] < t.flow_share * self._design_lpm[unit]
+        heard = now - columns.read_at[unit] <= FRESH_S
+        disputed = heard and self._witness.contradicts(view, unit, now)
+        tells = heard and not np.isnan(columns.supply_c.value[unit])
+        by_unit = tells and not disputed
+        supply_c = columns.supply_c.value[unit] if by_unit else self._witness.tells_c(view, unit, now)
+        high = supply_c > _wanted_c(view)[unit] + t.supply_k
+        low = heard and columns.flow_lpm.value[unit] < t.flow_share * self._design_lpm[unit]
         loop.high_since = np.fmin(loop.high_since, now) if high else np.nan
         loop.low_since = np.fmin(loop.low_since, now) if low else np.nan
-        too_warm = now - loop.high_since >= t.supply_s - JITTER_S
+        # As long as nobody knows which of the two is right, neither is acted upon.
+        settled = not disputed or columns.doubted[unit]
+        too_warm = settled and now - loop.high_since >= t.supply_s - JITTER_S
         too_little = now - loop.low_since >= t.flow_s - JITTER_S
-        return bool(too_warm or too_little or columns.pumps_ok.value[unit] == 0.0)
+        return bool(too_warm or too_little or (heard and columns.pumps_ok.value[unit] == 0.0))
 
     def _is_lost(self, view: SiteView, unit: int, now: float) -> bool:
         """Whether heat is not carried away any more: no pump, no flow, or a supply that runs away."""
         loop, columns, t = self._loops[unit], view.cooling, self._t
         if not now - columns.read_at[unit] <= FRESH_S:
-            return False
+            return self._runs_away(view, unit)
+        if self._runs_away(view, unit):
+            return not self._witness.contradicts(view, unit, now) or self._is_warm(view, unit, now)
         flow_share = columns.flow_lpm.value[unit] / self._design_lpm[unit]
         no_pump = columns.pumps_ok.value[unit] == 0.0 and not flow_share >= t.flow_share
-        return bool(no_pump or loop.still >= t.still_reads or self._runs_away(view, unit))
+        return bool(no_pump or loop.still >= t.still_reads)
+
+    def _is_warm(self, view: SiteView, unit: int, now: float) -> bool:
+        """Whether the miners show a warm supply too, though what they show lags behind one that runs away."""
+        return bool(self._witness.tells_c(view, unit, now) > _wanted_c(view)[unit] + self._t.supply_k)
 
     def _runs_away(self, view: SiteView, unit: int) -> bool:
         """Whether its last reads were all too warm, each warmer than the one before, and fast: a jump is a sensor's."""
@@ -231,13 +272,16 @@ class LoopDetector:
 class LoopEvidence:
     """Explains a verdict, for the few rows that need it."""
 
-    __slots__ = ("_heat", "_now", "_state", "_view")
+    __slots__ = ("_heat", "_now", "_state", "_view", "_witness")
 
     reasons = frozenset({Reason.COOLING_LOST, Reason.LOOP_HOT})
 
-    def __init__(self, view: SiteView | None, heat: HeatWatch, state: NDArray[np.int64], now: float) -> None:
+    def __init__(
+        self, view: SiteView | None, heat: HeatWatch, witness: Witness, state: NDArray[np.int64], now: float
+    ) -> None:
         self._view = view
         self._heat = heat
+        self._witness = witness
         self._state = state
         self._now = now
 
@@ -260,6 +304,7 @@ class LoopEvidence:
         return {
             "unit": view.site.cooling_units[unit].id,
             "supply_c": rounded(columns.supply_c.value[unit]),
+            "supply_by_miners_c": rounded(self._witness.tells_c(view, unit, self._now)),
             "setpoint_c": rounded(columns.setpoint_c.value[unit]),
             "return_c": rounded(columns.return_c.value[unit]),
             "flow_lpm": rounded(columns.flow_lpm.value[unit]),

@@ -1,4 +1,4 @@
-"""A cooling unit that must be left alone: one that leaks, shows an alarm, is worked at by hand, or is not heard of."""
+"""A cooling unit that must be left alone: it leaks, shows an alarm, is worked at by hand, is not heard of, or lies."""
 
 from agent.guard.request import Request
 from agent.model.guard import Allow, GuardReason, Refuse, Verdict
@@ -19,4 +19,4 @@ def unit(request: Request) -> Verdict:
         return Refuse(GuardReason.UNIT_ALARM)
     if columns.is_remote.value[row] != 1.0:
         return Refuse(GuardReason.LOCAL_MODE)
-    return Allow()
+    return Refuse(GuardReason.UNIT_DOUBTED) if columns.doubted[row] else Allow()

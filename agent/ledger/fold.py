@@ -179,6 +179,10 @@ class State(Memory):
         self._go_on(self.incidents[event.incident], at)
 
     def _take(self, incident: IncidentId, category: Category, members: tuple[MinerId, ...]) -> None:
+        told = self.incidents[incident]
+        if told.is_of_device:
+            self._of_device[told.domain, told.cause] = incident
+            return
         for miner in members:
             self._latest[(category, miner)] = incident
             self._owner[miner] = incident

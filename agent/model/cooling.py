@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.model.columns import Signal
+from agent.model.columns import Bools, Signal
 from agent.model.ids import CoolingUnitId
 from agent.model.telemetry import CoolingReading
 from agent.model.topology import Site
@@ -25,6 +25,7 @@ class CoolingColumns:
         alarms: the names of the alarms each unit showed then.
         base_c: what each unit is run at when all is well, in °C; a supply that is no warmer than that, whatever the
             setpoint, is well.
+        doubted: units whose supply sensor the miners on it contradict: a person has been asked to look at it.
         calm_since: UTC s since when each unit's reads have shown it well without a break, NaN while they do not.
     """
 
@@ -48,6 +49,7 @@ class CoolingColumns:
         self.humidity = Signal(units)
         self.read_at = np.full(units, np.nan)
         self.alarms: list[tuple[str, ...]] = [()] * units
+        self.doubted: Bools = np.zeros(units, dtype=np.bool_)
         self.calm_since = np.full(units, np.nan)
         self.base_c = np.array([unit.setpoint_c for unit in site.cooling_units])
         self._design_lpm = [unit.design_flow_lpm for unit in site.cooling_units]

@@ -60,6 +60,7 @@ class GuardReason(StrEnum):
     UNIT_ALARM = "unit_alarm"
     LOCAL_MODE = "local_mode"
     UNIT_UNREAD = "unit_unread"
+    UNIT_DOUBTED = "unit_doubted"
     SETPOINT_MOVED = "setpoint_moved"
     ANOTHERS_SETPOINT = "anothers_setpoint"
 

@@ -77,6 +77,12 @@ class Reason(StrEnum):
     """Its coolant is too warm or too little, and so is everybody's on that loop."""
     COOLING_LOST = "cooling_lost"
     """Its loop is not cooled any more: a pump gone, no flow, or a supply that runs away."""
+    UNIT_SILENT = "unit_silent"
+    """The cooling unit of its loop answers nothing: nobody watches that loop, or can do anything about it."""
+    UNIT_LEAKS = "unit_leaks"
+    """The cooling unit of its loop has found a leak."""
+    UNIT_SENSOR = "unit_sensor"
+    """What the cooling unit tells of its supply does not fit what the miners on it show."""
     OWN_NETWORK = "own_network"
     """The agent's own link or way out is gone: it sees nothing, and can do nothing."""
     OWN_LEDGER = "own_ledger"
@@ -87,6 +93,10 @@ class Reason(StrEnum):
     """The clock of the agent's machine was set, or jumped."""
     OWN_DNS = "own_dns"
     """The agent gets no answer from any nameserver."""
+
+
+OF_DEVICES = frozenset({Reason.UNIT_SILENT, Reason.UNIT_LEAKS, Reason.UNIT_SENSOR})
+"""Causes that lie in a device which serves miners; what these miners show besides is another incident's."""
 
 
 class Outcome(StrEnum):
@@ -191,7 +201,7 @@ class Incident:
     Attributes:
         runs: how many runs of playbooks it has had.
         domain: what its members share and the cause lies in, e.g. `pool:primary`; empty for a single device.
-        members: the miners it is about; none where it is about the agent itself.
+        members: the miners it is about; none where it is about the agent itself, those it serves where about a device.
         earlier: the stretches that relapses put an end to, oldest first.
         relapsed_at: detection of the present stretch's symptom where it is a relapse.
         answered_at: UTC s at which a person's word last let the agent go on with it after he was asked.
@@ -237,6 +247,11 @@ class Incident:
     def is_own(self) -> bool:
         """Whether it is the agent's own trouble, and about no device."""
         return not self.members
+
+    @property
+    def is_of_device(self) -> bool:
+        """Whether it is about a device that serves its members, and not about them: they may be well."""
+        return self.cause in OF_DEVICES
 
     @property
     def began(self) -> float:

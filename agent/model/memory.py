@@ -10,7 +10,7 @@ from agent.model.approval import Approval, Standing
 from agent.model.events import AgentStarted, Intended, Judged, OutletsDoubted, Rebound
 from agent.model.guard import GuardReason
 from agent.model.ids import ApprovalId, CoolingUnitId, ImageId, IncidentId, MinerId, NoticeId, PduId, PoolId, RunId
-from agent.model.incident import Category, Incident, Phase
+from agent.model.incident import Category, Incident, Phase, Reason
 from agent.model.notice import Notice
 from agent.model.safety import is_danger
 from agent.model.topology import Outlet
@@ -153,6 +153,7 @@ class Memory:
         self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
         self._open: dict[IncidentId, None] = {}
         self._own: IncidentId | None = None
+        self._of_device: dict[tuple[str, Reason], IncidentId] = {}
         self._owner: dict[MinerId, IncidentId] = {}
 
     @property
@@ -176,6 +177,11 @@ class Memory:
     def latest(self, category: Category, miner: MinerId) -> Incident | None:
         """Return the last incident of that category that has this miner as a member."""
         found = self._latest.get((category, miner))
+        return None if found is None else self.incidents[found]
+
+    def of_device(self, domain: str, cause: Reason) -> Incident | None:
+        """Return the last incident about that device for that cause."""
+        found = self._of_device.get((domain, cause))
         return None if found is None else self.incidents[found]
 
     def owner(self, miner: MinerId) -> Incident | None:

@@ -76,6 +76,18 @@ def is_read(s: Situation) -> bool:
     return unit is not None and bool(s.row.view.cooling.read_at[s.row.view.cooling.rows[unit.id]] >= s.run.entered_at)
 
 
+def is_unheard(s: Situation) -> bool:
+    """The loop's unit has not answered for so long that there is no reading to wait for."""
+    unit = unit_of(s)
+    return unit is not None and not _age_s(s, unit) <= FRESH_S
+
+
+def is_doubted(s: Situation) -> bool:
+    """The miners of the loop contradict its unit's supply sensor: what it shows is nothing to steer by."""
+    unit = unit_of(s)
+    return unit is not None and bool(s.row.view.cooling.doubted[s.row.view.cooling.rows[unit.id]])
+
+
 def room_k(s: Situation) -> float:
     """Return how far the incident's first miner is below its limits, in K; NaN where nothing fresh tells."""
     return float(headroom_k(s.row.view, np.array([s.row.index]), s.now)[0])
@@ -284,6 +296,10 @@ def all_sleep(s: Situation) -> bool:
     idle = (view.hashrate_th.value[rows] < 0.05 * view.nominal_th[rows]) & (view.hashrate_th.at[rows] >= since)
     silent = view.misses[rows] > 0
     return bool((told | idle | silent).all())
+
+
+def _age_s(s: Situation, unit: CoolingUnit) -> float:
+    return float(s.now - s.row.view.cooling.read_at[s.row.view.cooling.rows[unit.id]])
 
 
 def _flag(s: Situation, name: str) -> bool | None:

@@ -28,6 +28,24 @@ class Explains(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Ailing:
+    """What is wrong with a device that serves miners. They may all be well: it is an incident of its own.
+
+    Attributes:
+        domain: the device, e.g. `cdu:loop-1-cdu`.
+        rows: the miners that it serves.
+        since, clear_since: as of rows.
+    """
+
+    domain: str
+    cause: Reason
+    rows: tuple[int, ...]
+    since: float
+    clear_since: float
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
 class Verdicts:
     """One tick's verdicts of one detector; arrays have shape (n,).
 
@@ -35,6 +53,7 @@ class Verdicts:
         health: `Health` per row.
         since: UTC s at which a firing row began to fire; NaN elsewhere.
         clear_since: UTC s at which a firing row's clear condition began to hold; NaN while it does not.
+        devices: what is wrong with devices that serve miners.
     """
 
     category: Category
@@ -42,6 +61,7 @@ class Verdicts:
     since: Floats
     clear_since: Floats
     evidence: Explains
+    devices: tuple[Ailing, ...] = ()
 
 
 class Detector(Protocol):

@@ -21,9 +21,11 @@ def ended_by(windows: Windows, now: float) -> list[AnyEvent]:
 def waits(view: SiteView, memory: Memory, incident: Incident) -> bool:
     """Whether all that an incident is about are in a window, or only coming back from one.
 
-    Heat does not wait, nor does an outlet that is owed a switch-on, nor what is a window's own question.
+    Heat does not wait, nor does an outlet that is owed a switch-on, nor what is a window's own question or no miner's.
     """
     if is_heat(incident) or incident.cause is Reason.CURTAILED or owes(memory, incident):
+        return False
+    if incident.is_of_device:
         return False
     rows = [view.site.rows[miner] for miner in incident.members if miner in view.site.rows]
     return bool(rows) and bool(view.excused[rows].all())

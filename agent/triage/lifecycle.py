@@ -24,6 +24,7 @@ from agent.model.safety import DANGER
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Verdicts
+from agent.triage import devices
 from agent.triage.brake import braked as brake
 from agent.triage.correlate import (
     BY_REPLIES,
@@ -180,8 +181,10 @@ def triage(
     for (category, domain), rows in tick.groups.items():
         events.extend(_gather(tick, category, domain, rows, correlator))
     events.extend(_mitigated(tick))
+    events.extend(devices.changes(view, memory, verdicts, limits, now, next_id=tick.next_id))
     brakes = [rows for rows in held if rows is not None and rows.any()]
-    return Triage(events, _recovered(tick), np.logical_or.reduce(brakes) if brakes else None)
+    recovered = _recovered(tick) | devices.recovered(memory, verdicts)
+    return Triage(events, recovered, np.logical_or.reduce(brakes) if brakes else None)
 
 
 def _share(tick: _Tick, shared: Shared) -> list[AnyEvent]:
@@ -193,7 +196,7 @@ def _share(tick: _Tick, shared: Shared) -> list[AnyEvent]:
     again = latest is not None and latest.domain == domain and latest.cause is shared.cause
     alone = taken_over(map(tick.memory.owner, members))
     event: AnyEvent
-    if latest is not None and again and not _is_past(latest, tick.limits, tick.now):
+    if latest is not None and again and not tick.limits.is_past(latest, tick.now):
         parent = latest.id
         event = IncidentRelapsed(
             incident=parent, cause=shared.cause, detected_at=shared.since, evidence=shared.evidence
@@ -244,7 +247,7 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
         return [] if owner is None else _update(tick, owner, row, verdict)
     latest = tick.memory.latest(verdict.category, miner)
     cause = verdict.evidence.reason(row)
-    if latest is not None and _is_kindred(latest, cause) and not _is_past(latest, tick.limits, tick.now):
+    if latest is not None and _is_kindred(latest, cause) and not tick.limits.is_past(latest, tick.now):
         if latest.id in tick.reopened:
             return []
         tick.reopened.add(latest.id)
@@ -338,7 +341,7 @@ def _mitigated(tick: _Tick) -> list[AnyEvent]:
     """Return the incidents whose clear condition holds now for every member that fires, and did not before."""
     events: list[AnyEvent] = []
     for incident in tick.memory.open_incidents:
-        if incident.mitigated_at is not None:
+        if incident.mitigated_at is not None or incident.is_of_device:
             continue
         rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
         if explains_silence(incident) or incident.cause is Reason.CURTAILED:
@@ -372,7 +375,7 @@ def _recovered(tick: _Tick) -> frozenset[IncidentId]:
         rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
         return not any(ails(incident, row) for row in _telling(tick, incident, rows))
 
-    return frozenset(incident.id for incident in tick.memory.open_incidents if is_over(incident))
+    return frozenset(i.id for i in tick.memory.open_incidents if not i.is_of_device and is_over(i))
 
 
 def _telling(tick: _Tick, incident: Incident, rows: list[int]) -> list[int]:
@@ -416,10 +419,6 @@ def _is_kindred(incident: Incident, cause: Reason) -> bool:
     if incident.outcome is Outcome.SUPPRESSED:
         return False
     return incident.category is not Category.OTHER or incident.cause is cause
-
-
-def _is_past(incident: Incident, limits: TriageLimits, now: float) -> bool:
-    return incident.resolved_at is not None and now - incident.resolved_at >= limits.min_healthy_s
 
 
 def _severity(view: SiteView, members: Sequence[MinerId], cause: Reason, domain: str) -> Severity:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from agent.model.incident import Incident
+
 
 @dataclass(frozen=True, slots=True)
 class TriageLimits:
@@ -15,3 +17,7 @@ class TriageLimits:
 
     min_healthy_s: float = 3600.0
     restore_s: float = 600.0
+
+    def is_past(self, incident: Incident, now: float) -> bool:
+        """Whether an incident ended so long ago that the same symptom would be a new one; `now` is UTC s."""
+        return incident.resolved_at is not None and now - incident.resolved_at >= self.min_healthy_s

@@ -19,6 +19,7 @@ SETS_FLOW = frozenset({"ocp_rpu2", "cdu_plc_3000"})
 
 _HOT = frozenset({Reason.LOOP_HOT})
 _LOST = frozenset({Reason.COOLING_LOST, Reason.LOOP_HOT})
+_SILENT = frozenset({Reason.UNIT_SILENT})
 _ANY_HEAT = frozenset({Reason.LOOP_HOT, Reason.COOLING_LOST, Reason.OVERHEATED})
 
 Change = Callable[[SitePlant, Loop, float, Values], None]
@@ -46,11 +47,11 @@ def _is_liquid(site: Site, target: str, _: Values) -> Objection | None:
 
 
 def _settable(profiles: frozenset[str]) -> Callable[[SitePlant, str, Values], bool]:
-    """Return whether the loop of a target is driven by a unit of these profiles."""
+    """Return whether the loop of a target is driven by a unit of these profiles that is in order."""
 
     def curable(plant: SitePlant, target: str, _: Values) -> bool:
         unit = plant.site.unit_of_loop.get(target.partition(":")[2])
-        return unit is not None and unit.profile in profiles
+        return unit is not None and unit.profile in profiles and plant.units[unit.id].may_be_told
 
     return curable
 
@@ -174,13 +175,14 @@ def _unit_fault(
     does: str,
     signature: str,
     causes: frozenset[Reason] = frozenset(),
+    counts: bool = False,
     **knobs: Knob,
 ) -> FaultKind:
-    """Return a disturbance of one coolant unit."""
+    """Return what befalls one coolant unit: a disturbance, or, where somebody has to look at it for that, more."""
     return FaultKind(
         name=f"cdu.{name}",
-        category=Category.THERMAL,
-        counts=False,
+        category=Category.OTHER if counts else Category.THERMAL,
+        counts=counts,
         remedy=None,
         causes=causes,
         does=does,
@@ -238,6 +240,8 @@ UNIT_FAULTS = (
         "leak",
         begin=_begin(leak=True),
         end=_set(leak=False),
+        counts=True,
+        causes=frozenset({Reason.UNIT_LEAKS}),
         does="The unit has found a leak. Nobody may change anything.",
         signature="Its leak flags, or its general alarm where it has no other.",
     ),
@@ -253,6 +257,8 @@ UNIT_FAULTS = (
         "silent",
         begin=_begin(silent=True),
         end=_set(silent=False),
+        counts=True,
+        causes=_SILENT,
         does="The unit's network interface takes connections and answers nothing; the loop goes on.",
         signature="Reads run into their deadline.",
     ),
@@ -260,7 +266,8 @@ UNIT_FAULTS = (
         "slow",
         begin=_answer_late,
         end=_set(reply_s=0.05),
-        does="The unit takes its time for every reply.",
+        causes=_SILENT,
+        does="The unit takes its time for every reply; where a read takes too long for it, nobody hears it any more.",
         signature="Reads are late, or too late.",
         reply_s=Knob(2.0, "from a request to its reply, in s", span=(0.0, 60.0)),
     ),
@@ -279,7 +286,7 @@ UNIT_FAULTS = (
         end=_set(lie_k=0.0, stuck_c=None),
         does="The unit's sensor of the supply shows too much or too little, or is stuck; the loop is as it was.",
         signature="The supply it tells does not fit what miners tell of their inlet and their chips.",
-        causes=_ANY_HEAT,
+        causes=frozenset({Reason.UNIT_SENSOR}),
         how=Knob("offset", "whether it is off by that much, or stuck at what it shows", choices=("offset", "stuck")),
         by_k=Knob(6.0, "how much too much it shows, in K", span=(-30.0, 60.0)),
     ),

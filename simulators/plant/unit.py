@@ -104,6 +104,11 @@ class UnitPlant:
         self.moved: list[Written] = []
         self._weather = weather
 
+    @property
+    def may_be_told(self) -> bool:
+        """Whether anybody could lower or raise what it aims at from afar, and see what comes of it."""
+        return self.trouble == UnitTrouble() and self.loop.circuit.setpoint_c == self.spec.setpoint_c
+
     def reading(self, now: float) -> UnitReading:
         """Return what it shows."""
         loop, trouble, runs = self.loop, self.trouble, self.loop.pumps_run

@@ -1,108 +1,15 @@
 """Hot miners and hot loops as columns: near the limit and slow, alone or with the loop, and cooling that is lost."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace as replaced
 
-from agent.detect.heat import HeatWatch
-from agent.detect.loop import LoopDetector
-from agent.detect.thermal import ThermalDetector
-from agent.model.columns import Floats
-from agent.model.ids import CoolingUnitId
-from agent.model.incident import Health, Reason
-from agent.model.site_view import Expected, SiteView
-from agent.model.telemetry import CoolingReading, Reach, Telemetry
-from agent.model.topology import Cooling, CoolingUnit
-from agent.model.verdicts import Verdicts
-from tests.factory import EPOCH, NOMINAL_TH, miner, site
-
-POLL_S = 8.0
-UNIT = CoolingUnitId("cdu")
-WELL = CoolingReading(
-    supply_c=35.0,
-    return_c=43.0,
-    flow_lpm=180.0,
-    setpoint_c=35.0,
-    flow_setpoint_lpm=180.0,
-    is_remote=True,
-    pumps_ok=True,
-    leak=False,
-    ambient_c=30.0,
-    humidity=0.5,
-)
-
-
-class Loop:
-    """Twenty miners on one loop, or in air, that all read alike; change what one shows to make something happen.
-
-    Attributes:
-        chip_c, rate, rpm: what the next polls tell, by row. unit: what the next read of the unit tells; None for none.
-    """
-
-    def __init__(self, miners: int = 20, *, liquid: bool = True) -> None:
-        kind = Cooling.HYDRO if liquid else Cooling.AIR
-        loop = "loop-1" if liquid else None
-        all_miners = tuple(replace(miner(k, outlets=(1,)), loop=loop, cooling=kind) for k in range(1, miners + 1))
-        unit = CoolingUnit(UNIT, "10.0.3.1", "ocp_rpu2", "loop-1", Cooling.HYDRO, 35.0, 25.0, 40.0, 180.0, 153.0)
-        self.view = SiteView(replace(site(all_miners), cooling_units=(unit,) if liquid else ()))
-        self.heat = HeatWatch(miners)
-        self.loops = LoopDetector(miners, self.heat)
-        self.thermal = ThermalDetector(miners, self.heat, self.loops)
-        self.now = EPOCH
-        self.chip_c: Floats = np.full(miners, 62.0)
-        self.rate: Floats = np.ones(miners)
-        self.rpm: Floats = np.full(miners, 4000.0)
-        self.inlet_c: Floats | None = None
-        self.unit: CoolingReading | None = WELL if liquid else None
-        self._work: Floats = np.zeros(miners)
-        self._n = miners
-        self.run(600.0)
-
-    def run(self, seconds: float) -> tuple[Verdicts, Verdicts]:
-        """Poll and judge for that long; return the last verdicts of loops and of miners."""
-        everyone = np.ones(self._n, dtype=np.bool_)
-        for _ in range(round(seconds / POLL_S)):
-            self.now += POLL_S
-            at = np.full(self._n, self.now)
-            self._work += self.rate * NOMINAL_TH * 1e3 * POLL_S
-            told = {
-                "hashrate_th": self.rate * NOMINAL_TH,
-                "expected_th": np.full(self._n, NOMINAL_TH),
-                "work_gh": self._work,
-                "chip_max_c": self.chip_c,
-                "fan_min_rpm": self.rpm,
-                "elapsed_s": np.full(self._n, 90_000.0),
-            }
-            if self.inlet_c is not None:
-                told["inlet_c"] = self.inlet_c
-            known = {name: (~np.isnan(values), values) for name, values in told.items()}
-            self.view.put_answers(everyone, at, np.ones(self._n, dtype=np.int32), known)
-            if self.unit is not None:
-                self.view.put_cooling(UNIT, self.now, self.unit)
-            verdicts = self.loops.judge(self.view, self.now), self.thermal.judge(self.view, self.now)
-        return verdicts
-
-    def until(self, firing: str, limit_s: float) -> float:
-        """Run until the loop or a miner fires; return how long that took, or infinity."""
-        began = self.now
-        while self.now - began < limit_s:
-            loops, miners = self.run(POLL_S)
-            found = loops if firing == "loop" else miners
-            if (found.health == Health.FIRING).any():
-                return self.now - began
-        return float("inf")
-
-
-def firing(verdicts: Verdicts) -> list[int]:
-    return np.flatnonzero(verdicts.health == Health.FIRING).tolist()
-
-
-def reason(verdicts: Verdicts, row: int = 0) -> Reason:
-    return verdicts.evidence.reason(row)
+from agent.model.incident import Reason
+from agent.model.site_view import Expected
+from agent.model.telemetry import Reach, Telemetry
+from tests.detect.heat_bench import POLL_S, WELL, Loop, firing, reason, replace_reading
+from tests.factory import EPOCH, NOMINAL_TH
 
 
 def test_nothing_fires_where_all_is_well() -> None:
@@ -376,16 +283,6 @@ def test_a_loop_is_well_after_ten_minutes_of_readings_that_are() -> None:
     assert firing(loop.run(64.0)[0]) == []
 
 
-def test_a_loop_whose_unit_falls_silent_is_not_called_well() -> None:
-    loop = Loop()
-    loop.unit = replace_reading(WELL, supply_c=39.0)
-    loop.until("loop", 600.0)
-    loop.unit = WELL
-    loop.run(64.0)
-    loop.unit = None
-    assert firing(loop.run(1800.0)[0]) == list(range(20))
-
-
 def test_a_loop_is_taken_up_after_a_restart() -> None:
     loop = Loop()
     loop.loops.restore(4, EPOCH, Reason.COOLING_LOST)
@@ -417,7 +314,3 @@ def test_a_silent_site_is_not_hot() -> None:
     later = loop.now + 300.0
     assert firing(loop.loops.judge(loop.view, later)) == []
     assert firing(loop.thermal.judge(loop.view, later)) == []
-
-
-def replace_reading(reading: CoolingReading, **shows: object) -> CoolingReading:
-    return replaced(reading, **shows)

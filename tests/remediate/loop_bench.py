@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from agent.detect.heat import HeatWatch
-from agent.detect.loop import LoopDetector
+from agent.detect.loop import LoopDetector, LoopThresholds
 from agent.detect.thermal import ThermalDetector
+from agent.detect.witness import Witness
 from agent.guard.limits import GuardLimits
 from agent.ledger.fold import State
 from agent.model.action import Action, Result, Risk, Verb
@@ -137,7 +138,7 @@ class LoopBench:
 
     def _begin(self) -> None:
         heat = HeatWatch(self._n)
-        loops = LoopDetector(self._n, heat)
+        loops = LoopDetector(self._n, heat, Witness(heat, LoopThresholds().lie_k))
         self._stages = Stages(
             self.view,
             self.memory,

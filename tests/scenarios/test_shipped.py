@@ -32,6 +32,9 @@ ROWS = {
     "curtailed-unannounced": 10,
     "outage": 11,
     "psu-dead": 14,
+    "cooling-unit-leaks": 17,
+    "cooling-unit-silent": 17,
+    "cooling-sensor-lies": 18,
     "fan-lost": 19,
     "image-bad": 20,
     "flash-costs-a-board": 20,
@@ -68,6 +71,9 @@ QUICK = [
     "flash-costs-a-board",
     "ssh-locked",
     "approvals",
+    "cooling-unit-leaks",
+    "cooling-unit-silent",
+    "cooling-sensor-lies",
 ]
 """The others take longer, and are played by tests of what they are about."""
 
