@@ -167,9 +167,20 @@ class UnitDetector:
         return [(unit, cause) for unit, state in enumerate(self._units) for cause in CAUSES if cause in state.since]
 
     def _ailing(self, view: SiteView, unit: int, cause: Reason, now: float) -> Ailing:
-        state, columns, spec = self._units[unit], view.cooling, view.site.cooling_units[unit]
+        state, rows = self._units[unit], np.flatnonzero(view.cooling.unit_of == unit)
+        return Ailing(
+            f"cdu:{view.site.cooling_units[unit].id}",
+            cause,
+            tuple(rows.tolist()),
+            state.since[cause],
+            state.clear_since[cause],
+            lambda: self._seen(view, unit, now),
+        )
+
+    def _seen(self, view: SiteView, unit: int, now: float) -> Evidence:
+        columns, spec = view.cooling, view.site.cooling_units[unit]
         members: Bools = columns.unit_of == unit
-        evidence: Evidence = {
+        return {
             "unit": spec.id,
             "host": spec.host,
             "loop": spec.loop,
@@ -183,8 +194,6 @@ class UnitDetector:
             "miners_hot": int((members & self._heat.hot).sum()),
             "miners_silent": int((members & (view.misses > 0)).sum()),
         }
-        rows = tuple(np.flatnonzero(members).tolist())
-        return Ailing(f"cdu:{spec.id}", cause, rows, state.since[cause], state.clear_since[cause], evidence)
 
 
 class _Nothing:

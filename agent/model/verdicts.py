@@ -1,5 +1,6 @@
 """What every detector returns: one verdict per row, and a way to explain it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +36,7 @@ class Ailing:
         domain: the device, e.g. `cdu:loop-1-cdu`.
         rows: the miners that it serves.
         since, clear_since: as of rows.
+        evidence: tells what was seen of it, units in the keys.
     """
 
     domain: str
@@ -42,7 +44,7 @@ class Ailing:
     rows: tuple[int, ...]
     since: float
     clear_since: float
-    evidence: Evidence
+    evidence: Callable[[], Evidence]
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def changes(
         elif not latest.is_open:
             events.append(
                 IncidentRelapsed(
-                    incident=latest.id, cause=ailing.cause, detected_at=ailing.since, evidence=ailing.evidence
+                    incident=latest.id, cause=ailing.cause, detected_at=ailing.since, evidence=ailing.evidence()
                 )
             )
         elif latest.mitigated_at is None and not np.isnan(ailing.clear_since):
@@ -73,6 +73,6 @@ def _opened(view: SiteView, ailing: Ailing, incident: IncidentId) -> IncidentOpe
         severity=Severity.CRITICAL if ailing.cause is Reason.UNIT_LEAKS else Severity.HIGH,
         members=tuple(view.site.miners[row].id for row in ailing.rows),
         detected_at=ailing.since,
-        evidence=ailing.evidence,
+        evidence=ailing.evidence(),
         domain=ailing.domain,
     )

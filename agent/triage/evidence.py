@@ -22,7 +22,7 @@ def evidence_of(view: SiteView, incident: Incident, verdicts: Sequence[Verdicts]
     """
     if incident.is_of_device:
         told_now = (ailing for verdict in verdicts for ailing in verdict.devices)
-        same = (a.evidence for a in told_now if (a.domain, a.cause) == (incident.domain, incident.cause))
+        same = (a.evidence() for a in told_now if (a.domain, a.cause) == (incident.domain, incident.cause))
         return next(same, {})
     rows = [view.site.rows[miner] for miner in incident.members if miner in view.site.rows]
     own = [verdict for verdict in verdicts if verdict.category is incident.category]

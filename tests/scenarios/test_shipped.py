@@ -71,8 +71,6 @@ QUICK = [
     "flash-costs-a-board",
     "ssh-locked",
     "approvals",
-    "cooling-unit-leaks",
-    "cooling-unit-silent",
     "cooling-sensor-lies",
 ]
 """The others take longer, and are played by tests of what they are about."""
