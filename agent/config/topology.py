@@ -6,6 +6,7 @@ from pathlib import Path
 from agent.config.models import ModelTable, as_told
 from agent.config.schema import ConfigFile
 from agent.config.schema_devices import CoolingSection, MinerSection, PduSection
+from agent.drivers.cooling.profile import load_profile
 from agent.model.errors import InvariantError
 from agent.model.ids import CoolingUnitId, ImageId, MinerId, PduId, PoolGroupId, PoolId, SwitchId
 from agent.model.topology import (
@@ -100,7 +101,7 @@ def build_site(config: ConfigFile, table: ModelTable, folder: Path) -> Site:
 
 
 def _cooling_unit(section: CoolingSection) -> CoolingUnit:
-    least_lpm = section.min_flow_lpm
+    least_lpm, settable = section.min_flow_lpm, load_profile(section.model).writes.flow_lpm
     return CoolingUnit(
         id=CoolingUnitId(section.id),
         host=section.host,
@@ -114,6 +115,7 @@ def _cooling_unit(section: CoolingSection) -> CoolingUnit:
         min_flow_lpm=MIN_FLOW_SHARE * section.design_flow_lpm if least_lpm is None else least_lpm,
         port=section.port,
         device_id=section.device_id,
+        flow_step_lpm=1.0 if settable is None else settable.step,
     )
 
 

@@ -4,7 +4,7 @@ It judges devices and no miner: these may all be well. That somebody has to look
 own (docs/decisions/0029-units-that-are-out-of-order.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -103,14 +103,7 @@ class UnitDetector:
             if looked:
                 self._compare(unit, now)
         self._restless = any(unit.since or unit.leaks or not np.isnan(unit.off_since) for unit in self._units)
-        return Verdicts(
-            self.category,
-            self._well.health,
-            self._well.since,
-            self._well.clear_since,
-            self._well.evidence,
-            tuple(self._ailing(view, unit, cause, now) for unit, cause in self._ill()),
-        )
+        return replace(self._well, devices=tuple(self._ailing(view, *of, now) for of in self._ill()))
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
         """Take up what was wrong with a unit before a restart of the agent; `row` is any of its miners'."""

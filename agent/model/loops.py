@@ -49,6 +49,9 @@ LOW_FLOW = 0.95
 SAFE_K = 8.0
 """Chips so far below their limit are well."""
 
+EXACT = 1e-6
+"""Of a unit's step: what rounding leaves."""
+
 SAME = 0.05
 """Two setpoints closer than this are the same: less than any unit's step."""
 
@@ -104,12 +107,22 @@ def lower_c(view: SiteView, unit: CoolingUnit, now: float) -> float | None:
 
 
 def more_lpm(view: SiteView, unit: CoolingUnit, now: float) -> float | None:
-    """Return the next flow in L/min where it is low and may be raised; None otherwise."""
+    """Return the next flow in L/min where it is low and may be raised; None otherwise.
+
+    In whole L/min, as people set it, where the step leaves some; on a small loop in the unit's own steps, and by one of
+    them at the least.
+    """
     flow, aim = reading(view, unit.id, "flow_lpm", now), reading(view, unit.id, "flow_setpoint_lpm", now)
     if flow is None or aim is None or flow >= LOW_FLOW * unit.design_flow_lpm:
         return None
-    target_lpm = math.floor(min(aim * FLOW_STEP, MOST_FLOW * unit.design_flow_lpm))
-    return float(target_lpm) if target_lpm > aim + 1.0 else None
+    most_lpm = MOST_FLOW * unit.design_flow_lpm
+    target_lpm = float(math.floor(min(aim * FLOW_STEP, most_lpm)))
+    if target_lpm > aim + 1.0:
+        return target_lpm
+    step_lpm = unit.flow_step_lpm
+    steps = max(math.floor(min(aim * FLOW_STEP, most_lpm) / step_lpm + EXACT), round(aim / step_lpm) + 1)
+    target_lpm = round(steps * step_lpm, 6)
+    return target_lpm if target_lpm <= most_lpm else None
 
 
 def members(view: SiteView, unit: CoolingUnitId) -> Rows:

@@ -280,6 +280,7 @@ class CoolingUnit:
         min_c, max_c: no other supply temperature is ever asked for.
         design_flow_lpm: the coolant's flow when all is well, in L/min.
         min_flow_lpm: no smaller flow is ever asked for.
+        flow_step_lpm: the smallest change of a flow that its registers can tell, in L/min.
     """
 
     id: CoolingUnitId
@@ -294,6 +295,7 @@ class CoolingUnit:
     min_flow_lpm: float
     port: int = 502
     device_id: int = 1
+    flow_step_lpm: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from agent.model.events import Closed
 from agent.model.guard import Allow, Defer, GuardReason, Mode, Refuse, Verdict
 from agent.model.ids import CoolingUnitId, IncidentId, MinerId
 from agent.model.incident import Outcome
+from agent.model.loops import more_lpm
 from agent.model.site_view import SiteView
 from agent.model.telemetry import CoolingReading
 from agent.model.topology import Cooling, CoolingUnit, Site
@@ -119,6 +120,36 @@ def test_a_unit_that_must_be_left_alone(action: Action, shows: object, read_s: f
     reading = reading_of(shows)
     assert unit(ask(action, shows=reading, read_s=read_s)) == Refuse(reason)
     assert unit(ask(replaced(action, of=CoolingUnitId("another")))) == Refuse(GuardReason.UNIT_UNREAD)
+
+
+def test_a_unit_whose_sensor_lies_is_told_nothing() -> None:
+    asked = ask(supply(33.0))
+    asked.view.cooling.doubted[0] = True
+    assert unit(asked) == Refuse(GuardReason.UNIT_DOUBTED)
+
+
+@pytest.mark.parametrize(
+    ("design_lpm", "step_lpm", "aim", "wanted"),
+    [
+        (180.0, 0.1, 180.0, 198.0),
+        (18.0, 0.1, 18.0, 19.8),
+        (8.0, 0.1, 8.0, 8.8),
+        (0.8, 0.1, 0.8, None),
+        (9.0, 1.0, 9.0, None),
+        (12.0, 1.0, 12.0, 13.0),
+        (4.0, 0.1, 0.8, 0.9),
+        (18.0, 0.1, 19.8, None),
+    ],
+)
+def test_a_flow_is_raised_in_steps_that_the_unit_knows(
+    design_lpm: float, step_lpm: float, aim: float, wanted: float | None
+) -> None:
+    """A tenth at a time where that is a step at all, one step at the least, never beyond a tenth above the design."""
+    (spec,) = cooled(Cooling.HYDRO).cooling_units
+    small = replace(spec, design_flow_lpm=design_lpm, flow_step_lpm=step_lpm)
+    view = SiteView(replace(cooled(Cooling.HYDRO), cooling_units=(small,)))
+    view.put_cooling(UNIT, NOW - 5.0, reading_of({"flow_lpm": 0.8 * design_lpm, "flow_setpoint_lpm": aim}) or WELL)
+    assert more_lpm(view, small, NOW) == wanted
 
 
 def reading_of(shows: object) -> CoolingReading | None:
