@@ -92,9 +92,16 @@ def _outside_a_run(memory: Memory, incident: Incident) -> Outlook:
 
 
 def meanings(playbook: Playbook) -> dict[tuple[str, str], str]:
-    """Return what each condition says, by the state it is looked at in and the trigger it takes."""
-    checks = [(state, step) for state, step in playbook.steps.items() if isinstance(step, Check)]
-    return {(state, arm.trigger): _meaning(arm.when) for state, step in checks for arm in step.arms}
+    """Return what each condition says, by the state it is looked at in and the trigger it takes.
+
+    Where several take the same one, the record does not tell which of them held: all are said.
+    """
+    told: dict[tuple[str, str], str] = {}
+    for state, step in playbook.steps.items():
+        for arm in step.arms if isinstance(step, Check) else ():
+            before = told.get((state, arm.trigger))
+            told[state, arm.trigger] = _meaning(arm.when) if before is None else f"{before}; or: {_meaning(arm.when)}"
+    return told
 
 
 def waits(playbook: Playbook) -> dict[str, str]:

@@ -16,8 +16,9 @@ from agent.model.events import (
 from agent.model.ids import ApprovalId, IncidentId
 from agent.model.incident import Category, Outcome, Phase, Reason, Severity
 from agent.model.playbook import Act, Check, Escalate, Playbook, Resolve, Wait
-from agent.remediate.outlook import CLEARED, Outlook, outlook
+from agent.remediate.outlook import CLEARED, Outlook, meanings, outlook
 from agent.report.needed import needed
+from playbooks.hardware import PLAYBOOK as HARDWARE
 from tests.factory import EPOCH, miner
 from tests.ledger.builder import INCIDENT, MINER, RUN, Story
 
@@ -146,3 +147,9 @@ def test_while_the_agent_has_trouble_of_its_own_everything_stands_still() -> Non
     assert "holds everything else" in outlook(story.state, story.state.incidents[own], None, None).waits_for
     story.tell(Closed(incident=own, outcome=Outcome.SELF_RECOVERED), EPOCH + 2)
     assert ahead(story).until is not None
+
+
+def test_conditions_that_lead_the_same_way_are_all_said() -> None:
+    told = meanings(HARDWARE)
+    assert told["sort", "cycle"] == "A hashboard is lost; or: Its supply cuts out"
+    assert told["sort", "fan"].startswith("A fan stands still")
