@@ -300,7 +300,7 @@ class Agent:
         async with self._commit_lock:
             events, asked_at = decide(), self._clock.now()
             if self._notifier is not None:
-                events = [*events, *self._notifier.due(events, self.memory)]
+                events = [*events, *self._notifier.due(events, self.memory, asked_at)]
             for record in await self._ledger.append(events, actor) if events else ():
                 self.memory.apply(record)
                 self._anchors.follow(record)

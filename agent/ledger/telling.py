@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from agent.model.events import NoticeDue, NoticeSettled, StormBegan, StormOver
 from agent.model.memory import Memory
-from agent.model.notice import Notice
+from agent.model.notice import Notice, Topic
 
 
 def follow(memory: Memory, event: StormBegan | StormOver | NoticeDue | NoticeSettled, at: float) -> None:
@@ -21,6 +21,10 @@ def follow(memory: Memory, event: StormBegan | StormOver | NoticeDue | NoticeSet
 def _due(memory: Memory, event: NoticeDue, at: float) -> None:
     """Note that people are to be told."""
     memory.told += 1
+    if event.incident is not None and event.topic is Topic.OVER:
+        memory.told_of.pop(event.incident, None)
+    elif event.incident is not None:
+        memory.told_of[event.incident] = None
     memory.notices[event.notice] = Notice(
         id=event.notice,
         topic=event.topic,

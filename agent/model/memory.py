@@ -115,6 +115,7 @@ class Memory:
         judged: the last guard verdict of each incident, so that only changes are recorded.
         is_stormy: a storm has begun and is not over.
         notices: what people are to be told and some channel has not taken, the oldest first. told: how many there were.
+        told_of: the incidents that people were told of, and were not told yet that they are over.
     """
 
     def __init__(self) -> None:
@@ -150,6 +151,7 @@ class Memory:
         self.is_stormy = False
         self.notices: dict[NoticeId, Notice] = {}
         self.told = 0
+        self.told_of: dict[IncidentId, None] = {}
         self._latest: dict[tuple[Category, MinerId], IncidentId] = {}
         self._open: dict[IncidentId, None] = {}
         self._own: IncidentId | None = None

@@ -18,6 +18,8 @@ class Topic(StrEnum):
     """Much of the site is ill at once; nothing new is begun."""
     OWN = "own"
     """Something of the agent's own is wrong; it holds."""
+    OVER = "over"
+    """What was told before has ended: nobody is needed for it any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,14 @@ from typing import NamedTuple
 from agent.model.events import (
     AnyEvent,
     ApprovalAsked,
+    Closed,
     Escalated,
+    IncidentAbsorbed,
     IncidentOpened,
     IncidentRelapsed,
     NoticeDue,
     StormBegan,
+    StormOver,
 )
 from agent.model.ids import ApprovalId, IncidentId
 from agent.model.incident import LOGS, Evidence, Incident
@@ -19,7 +22,8 @@ from agent.model.notice import Topic
 from agent.notify.settings import Channel
 
 FLICKERS_S = 600.0
-"""Trouble of the agent's own that comes back sooner is the same that was told already."""
+"""Trouble of the agent's own that comes back sooner is the same that was told already; nor is it told before that it is
+over."""
 
 
 class _Told(NamedTuple):
@@ -30,16 +34,17 @@ class _Told(NamedTuple):
     ill: int = 0
 
 
-def due(events: Sequence[AnyEvent], memory: Memory, channels: Sequence[Channel]) -> list[NoticeDue]:
+def due(events: Sequence[AnyEvent], memory: Memory, channels: Sequence[Channel], now: float) -> list[NoticeDue]:
     """Return the notices that go with events which are about to be committed, to be committed with them.
 
     Args:
         events: in their order.
         memory: what is remembered before them.
         channels: through which people can be told; each says of what.
+        now: UTC s.
     """
     notices: list[NoticeDue] = []
-    for told in _told(events, memory):
+    for told in (*_calm(memory, now), *_told(events, memory)):
         named = tuple(channel.id for channel in channels if told.topic in channel.about)
         if named:
             notices.append(
@@ -66,12 +71,30 @@ def _told(events: Sequence[AnyEvent], memory: Memory) -> Iterator[_Told]:
                 yield _Told(Topic.APPROVAL, event.incident, event.evidence, approval=event.approval)
             case StormBegan():
                 yield _Told(Topic.STORM, None, {}, ill=event.ill)
+            case StormOver() if memory.is_stormy:
+                yield _Told(Topic.OVER, None, {})
+            case Closed() | IncidentAbsorbed() if event.incident in memory.told_of and not _is_own(
+                memory, event.incident
+            ):
+                yield _Told(Topic.OVER, event.incident, {})
             case IncidentOpened() if not event.members:
                 yield _Told(Topic.OWN, event.incident, event.evidence)
             case IncidentRelapsed() if own is not None and event.incident == own.id and not _flickers(own, event):
                 yield _Told(Topic.OWN, event.incident, event.evidence)
             case _:
                 pass
+
+
+def _calm(memory: Memory, now: float) -> Iterator[_Told]:
+    """Yield the ends of the agent's own trouble: once it is over for so long that it does not flicker."""
+    for number in memory.told_of:
+        own = memory.incidents[number]
+        if own.is_own and own.resolved_at is not None and now - own.resolved_at >= FLICKERS_S:
+            yield _Told(Topic.OVER, number, {})
+
+
+def _is_own(memory: Memory, number: IncidentId) -> bool:
+    return memory.incidents[number].is_own
 
 
 def _flickers(own: Incident, event: IncidentRelapsed) -> bool:

@@ -50,6 +50,7 @@ def compose(site: str, notices: Sequence[Notice], memory: Memory, now: float, sc
         now: UTC s.
         scrub: what secrets are taken out with.
     """
+    notices = _last_words(notices)
     shown = notices[:LISTED]
     titles = [_title(notice, memory) for notice in shown]
     blocks = ["\n".join(_lines(notice, memory, now)) for notice in shown]
@@ -76,6 +77,12 @@ def compose(site: str, notices: Sequence[Notice], memory: Memory, now: float, sc
     )
 
 
+def _last_words(notices: Sequence[Notice]) -> Sequence[Notice]:
+    """Return the notices without those of incidents of which a later one says that they are over."""
+    over = {n.incident: place for place, n in enumerate(notices) if n.topic is Topic.OVER}
+    return [n for place, n in enumerate(notices) if n.incident is None or place >= over.get(n.incident, 0)]
+
+
 def trial(site: str) -> Message:
     """Return the message by which a channel is tried."""
     body = "This is a trial of the agent's notices. Nothing has happened, and nothing is needed."
@@ -89,6 +96,8 @@ def _title(notice: Notice, memory: Memory) -> str:
     match notice.topic:
         case Topic.STORM:
             return f"storm: {notice.ill} miners are ill"
+        case Topic.OVER:
+            return f"over: {_about(incident)}" if incident else "over: the storm"
         case Topic.OWN:
             return f"the agent holds: {_words(incident.cause) if incident else 'its own trouble'}"
         case Topic.APPROVAL:
@@ -99,6 +108,8 @@ def _title(notice: Notice, memory: Memory) -> str:
 
 def _lines(notice: Notice, memory: Memory, now: float) -> list[str]:
     incident = None if notice.incident is None else memory.incidents.get(notice.incident)
+    if incident is None and notice.topic is Topic.OVER:
+        return [f"The storm is over since {instant(notice.at)}: fewer miners are ill, and the agent mends as ever."]
     if incident is None:
         return [
             f"Since {instant(notice.at)} much of the site is ill at once ({notice.ill} miners have an incident).",
@@ -106,9 +117,11 @@ def _lines(notice: Notice, memory: Memory, now: float) -> list[str]:
             "Look: terrahash status; terrahash incidents list --open",
         ]
     lines = [f"{incident.id}: {_about(incident)}, severity {int(incident.severity)}, since {instant(incident.began)}"]
+    is_end = notice.topic is Topic.OVER
     if not incident.is_open:
-        lines.append(f"It is over by now: {_words(incident.outcome)}, {instant(incident.resolved_at)}.")
-    if seen := pairs(_open_to_all(notice.evidence or incident.evidence)):
+        by_now = "" if is_end else " by now"
+        lines.append(f"It is over{by_now}: {_words(incident.outcome)}, {instant(incident.resolved_at)}.")
+    if not is_end and (seen := pairs(_open_to_all(notice.evidence or incident.evidence))):
         lines.append(f"Seen: {seen}")
     lines += [f"Tried: {_words(a.verb)}, {a.result or 'in flight'} {a.detail}".rstrip() for a in incident.attempts]
     return [*lines, *_wants(notice, incident, memory, now)]
@@ -118,6 +131,11 @@ def _wants(notice: Notice, incident: Incident, memory: Memory, now: float) -> li
     """Return what is needed of a person, and the commands."""
     look = f"Look: terrahash explain {incident.id}"
     match notice.topic:
+        case Topic.OVER if incident.is_open:
+            return ["It has come back since.", look]
+        case Topic.OVER:
+            left = f"Left to do, in your own time: {_words(incident.leaves)}" if incident.leaves else "Needed: nothing"
+            return [left, look]
         case Topic.APPROVAL if (approval := _approval(memory, notice)) is not None:
             if not approval.is_pending(now):
                 return [f"{approval.id} waits for no answer any more.", look]

@@ -99,9 +99,9 @@ class Notifier:
         self._tasks: list[asyncio.Task[None]] = []
         self._threads: list[ThreadPoolExecutor] = []
 
-    def due(self, events: Sequence[AnyEvent], memory: Memory) -> list[NoticeDue]:
-        """Return the notices that go with events which are about to be committed."""
-        return due(events, memory, self._channels)
+    def due(self, events: Sequence[AnyEvent], memory: Memory, now: float) -> list[NoticeDue]:
+        """Return the notices that go with events which are about to be committed; `now` is UTC s."""
+        return due(events, memory, self._channels, now)
 
     def wake(self) -> None:
         """Look for what has become due."""

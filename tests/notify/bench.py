@@ -122,7 +122,7 @@ class Desk:
 
     async def change(self, wanted: Callable[[Memory, float], Sequence[AnyEvent]], actor: Actor) -> None:
         events = wanted(self.memory, self.now())
-        events = [*events, *self.notifier.due(events, self.memory)]
+        events = [*events, *self.notifier.due(events, self.memory, self._clock.now())]
         for record in await self._ledger.append(events, actor):
             self.memory.apply(record)
         self.notifier.wake()

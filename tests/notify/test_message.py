@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from agent.model.events import (
 )
 from agent.model.ids import ApprovalId, ChannelId, IncidentId, MinerId
 from agent.model.incident import Category, Outcome, Reason, Severity
+from agent.model.notice import Topic
 from agent.notify.due import FLICKERS_S, due
 from agent.notify.message import BODY_CHARS, TITLE_CHARS, Message, compose
 from tests.factory import EPOCH
@@ -54,7 +56,7 @@ def told(*events: AnyEvent, story: Story | None = None) -> Story:
     """Return the story after these events, each with the notices that go with it."""
     story = story or Story()
     for event in events:
-        notices = due([event], story.state, [HOOK, APPRISE])
+        notices = due([event], story.state, [HOOK, APPRISE], EPOCH)
         for one in (event, *notices):
             story.tell(one, EPOCH)
     return story
@@ -129,6 +131,45 @@ def test_each_state_is_told_once() -> None:
     assert story.state.notices == {}
     story.tell(NoticeSettled(notices=(), channel=ChannelId("hook"), delivered=True, tries=1), EPOCH + 61.0)
     assert list(told(asked(), story=story).state.notices) == ["no-000003"]
+
+
+def test_whoever_was_told_is_told_once_that_it_is_over_and_nobody_else() -> None:
+    closed = Closed(incident=IncidentId("inc-000001"), outcome=Outcome.HUMAN_RESOLVED)
+    untold = told(escalation(1)[0], closed)
+    assert untold.state.notices == {}, "nobody had heard of it"
+    story = told(*escalation(1), closed)
+    assert [n.topic for n in story.state.notices.values()] == [Topic.ESCALATION, Topic.OVER]
+    said = message(story)
+    assert said.title == "[north] over: m1: stuck, unresponsive", (
+        "what is over asks for nobody, however late it goes out"
+    )
+    for part in ("human resolved", "Needed: nothing", "terrahash explain inc-000001"):
+        assert part in said.body
+    assert len(said.facts["notices"]) == 1
+    assert story.state.told_of == {}
+    again = IncidentRelapsed(
+        incident=IncidentId("inc-000001"), cause=Reason.UNRESPONSIVE, detected_at=EPOCH, evidence={}
+    )
+    assert len(told(again, closed, story=story).state.notices) == 2, "it came back and went, and nobody was asked"
+    left = msgspec.structs.replace(closed, leaves="find_what_made_it_hot")
+    assert "find what made it hot" in message(told(*escalation(1), left)).body
+
+
+def test_what_a_person_allowed_is_told_to_be_over_and_a_storm_too() -> None:
+    closed = Closed(incident=IncidentId("inc-000001"), outcome=Outcome.ASSISTED)
+    story = told(*escalation(1)[:1], asked(), closed)
+    assert "It is over: assisted" in message(story).body
+    storm = told(StormBegan(ill=200), StormOver())
+    assert [n.topic for n in storm.state.notices.values()] == [Topic.STORM, Topic.OVER]
+    assert "2 notices" in message(storm).title
+
+
+def test_the_agents_own_trouble_is_over_when_it_has_not_come_back_for_a_while() -> None:
+    story = told(OWN, Closed(incident=OWN.incident, outcome=Outcome.SELF_RECOVERED))
+    assert due([], story.state, [HOOK], EPOCH + FLICKERS_S - 1.0) == []
+    (over,) = due([], story.state, [HOOK], EPOCH + FLICKERS_S)
+    assert (over.topic, over.incident) == (Topic.OVER, OWN.incident)
+    assert due([], story.tell(over, EPOCH + FLICKERS_S).state, [HOOK], EPOCH + 2 * FLICKERS_S) == []
 
 
 @settings(deadline=None, max_examples=50)
