@@ -94,7 +94,7 @@ def replay_command(
         ctx.exit(1)
     from agent.report.replay import replay  # noqa: PLC0415 - as below
 
-    shown = replay(found.incident, found.records, found.started, _guide(found))
+    shown = replay(found.incident, found.records, found.started, _guide(found), source.recording)
     if as_json:
         from agent.report.table import write_json  # noqa: PLC0415 - as above
 

@@ -6,7 +6,9 @@ import msgspec
 
 from agent.model.events import Record
 from agent.model.incident import Incident
-from agent.report.signals import Signal, Window, named_signals, told_signals
+from agent.model.recording import Recording
+from agent.report.recorded import recorded_signals
+from agent.report.signals import MOST_SIGNALS, Signal, Window, named_signals, told_signals
 from agent.report.story import Guide, Story, story
 
 
@@ -23,9 +25,19 @@ class Replay(msgspec.Struct, frozen=True):
     window: Window
 
 
-def replay(incident: Incident, records: Sequence[Record], started: Record | None, guide: Guide) -> Replay:
-    """Return what a replay shows of an incident; arguments as of `story`."""
+def replay(
+    incident: Incident,
+    records: Sequence[Record],
+    started: Record | None,
+    guide: Guide,
+    recording: Recording | None = None,
+) -> Replay:
+    """Return what a replay shows of an incident; arguments as of `story`, and its recording where there is one."""
     told = story(incident, records, started, guide)
-    signals = tuple(told_signals(records, named_signals(records)))
-    times = [moment.at for moment in told.moments]
-    return Replay(told, signals, Window(min(times), max(*times, min(times) + 1.0)))
+    names = named_signals(records)
+    read, covered = ([], frozenset[str]()) if recording is None else recorded_signals(recording, told.miners, names)
+    signals = [*read, *told_signals(records, [name for name in names if name not in covered])]
+    times = [moment.at for moment in told.moments] + [
+        at for signal in read for trace in signal.traces for at in (trace.points[0][0], trace.points[-1][0])
+    ]
+    return Replay(told, tuple(signals[:MOST_SIGNALS]), Window(min(times), max(*times, min(times) + 1.0)))

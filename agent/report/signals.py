@@ -7,16 +7,19 @@ moment at which something was decided.
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from math import ceil, floor
-from statistics import median
 
 import msgspec
 
 from agent.model.events import IncidentOpened, Record
+from agent.report.figures import quantile
 
 LEAST_SPAN_C = 10.0
 
-GAP = 4.0
-"""Readings that are missing for so many times the usual distance leave a gap in the line."""
+LEAST_GAP_S = 60.0
+"""Devices are read less often while nobody looks at them closely; that is no gap."""
+
+GAP = 3.0
+"""Readings that are missing for so many times the distance that nine in ten keep leave a gap in the line."""
 
 MOST_SIGNALS = 8
 MOST_TRACES = 4
@@ -114,10 +117,11 @@ class Window(msgspec.Struct, frozen=True):
         return (at - self.start) / (self.end - self.start)
 
 
-def line(device: str, points: Iterable[tuple[float, float]]) -> Trace:
-    """Return the line through these readings, broken where some are missing."""
+def line(device: str, points: Iterable[tuple[float, float]], least_gap_s: float = LEAST_GAP_S) -> Trace:
+    """Return the line through these readings, broken where some are missing, for `least_gap_s` at least."""
     kept = tuple(points)
-    return Trace(device, kept, GAP * median([after[0] - before[0] for before, after in pairwise(kept)] or [0.0]))
+    steps = sorted(after[0] - before[0] for before, after in pairwise(kept))
+    return Trace(device, kept, max(least_gap_s, GAP * quantile(steps, 0.9)) if steps else 0.0)
 
 
 def named_signals(records: Sequence[Record]) -> list[str]:
@@ -143,7 +147,7 @@ def told_signals(records: Sequence[Record], names: Iterable[str]) -> list[Signal
         title, unit = _spelt_name(name)
         if len({value for _, value in points}) > 1 and name not in _BOOKKEEPING and not name.endswith(_AGES):
             found.append(Signal(title, unit, (Trace(device, points, 0.0),)))
-    return found[:MOST_SIGNALS]
+    return found
 
 
 def _subject(event: IncidentOpened) -> str:

@@ -207,11 +207,11 @@ def test_figures_of_the_evidence_are_plotted_where_they_were_measured_and_change
 
 
 def test_missing_readings_are_blank_and_nothing_is_shown_before_its_time() -> None:
-    readings = line("m", [(float(at), 1.0) for at in (*range(0, 40, 10), *range(80, 101, 10))])
-    assert [len(run) for run in readings.runs] == [4, 3]
-    window = Window(0.0, 100.0)
-    assert columns(readings, window, 10, until=100.0) == [1.0] * 6 + [None] + [1.0] * 3
-    assert columns(readings, window, 10, until=25.0) == [1.0, 1.0] + [None] * 8
+    readings = line("m", [(float(at), 1.0) for at in (*range(0, 400, 10), *range(800, 1001, 10))])
+    assert [len(run) for run in readings.runs] == [40, 21]
+    window = Window(0.0, 1000.0)
+    assert columns(readings, window, 10, until=1000.0) == [1.0] * 4 + [None] * 3 + [1.0] * 3
+    assert columns(readings, window, 10, until=250.0) == [1.0, 1.0, 1.0] + [None] * 7
 
 
 @given(st.lists(st.floats(-1e9, 1e9) | st.none(), max_size=60), st.integers(1, 4))
