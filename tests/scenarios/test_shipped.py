@@ -20,6 +20,7 @@ ROWS = {
     "own-link-lost": 2,
     "own-machine-ails": 2,
     "own-clock-stepped": 26,
+    "boot-and-tuning": 3,
     "boot-loop": 4,
     "dead-hashboard": 5,
     "pool-lost": 6,
@@ -32,8 +33,11 @@ ROWS = {
     "curtailed-unannounced": 10,
     "outage": 11,
     "psu-dead": 14,
+    "one-miner-hot": 16,
+    "loop-hot": 17,
     "cooling-unit-leaks": 17,
     "cooling-unit-silent": 17,
+    "cooling-lost": 18,
     "cooling-sensor-lies": 18,
     "fan-lost": 19,
     "image-bad": 20,
@@ -71,6 +75,7 @@ QUICK = [
     "flash-costs-a-board",
     "ssh-locked",
     "approvals",
+    "boot-and-tuning",
     "cooling-sensor-lies",
 ]
 """The others take longer, and are played by tests of what they are about."""
