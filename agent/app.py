@@ -130,6 +130,7 @@ class Agent:
         self._modes = modes_of(settings, on_auto=self._on_auto)
         self._stages = stages(settings, self.view, self.memory, self.tables, self._modes)
         self._recorder = None if record is None else record(self.view, self.memory, self._stages, self._head)
+        touch.ear.listener = self._recorder
         self._anchors = Anchors()
         self._past = Resume(self.view, self.memory, self.tables)
         self._timetable = Timetable(settings.schedules)

@@ -156,7 +156,7 @@ class _Playback:
 
     def _look_anew(self) -> None:
         self.view = SiteView(self._recording.head.site)
-        self._pieces = {place.path: place for place in places(self.view)}
+        self._pieces = {place.path: place for place in places(self.view, len(self.view.reach))}
         self._opened = None
 
     def ticks(self) -> Iterator[_Tick]:
@@ -192,12 +192,12 @@ class _Playback:
         self._put(frames, self._pieces)
         stages = self._make(self.view, state)
         stages.tick(frames[0].tick)  # makes what is made at the first look; what it decides is nobody's business
-        self._put(frames, self._pieces | _by_path(stages))
+        self._put(frames, self._pieces | _by_path(stages, len(self.view.reach)))
         return stages
 
     def join(self, frame: Frame, stages: Stages) -> None:
         """Take in the state of miners that are followed from that tick on."""
-        self._put([frame], self._pieces | _by_path(stages))
+        self._put([frame], self._pieces | _by_path(stages, len(self.view.reach)))
         rows = frame.rows.unpacked().astype(np.int64)
         for name, counter in self._counters():
             at, total = frame.state.get(f"{name}/at"), frame.state.get(f"{name}/total")
@@ -236,8 +236,8 @@ class _Playback:
                 self._copies += [(int(k), counter, rows, at, total) for k, at, total in zip(*told, strict=True)]
 
 
-def _by_path(stages: Stages) -> dict[str, Place]:
-    return {place.path: place for place in places(stages)}
+def _by_path(stages: Stages, miners: int) -> dict[str, Place]:
+    return {place.path: place for place in places(stages, miners)}
 
 
 class _Comparison:

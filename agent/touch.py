@@ -27,6 +27,7 @@ from agent.model.site_view import SiteView
 from agent.model.topology import Miner
 from agent.observe.itself import AnswersNames, OwnHost
 from agent.observe.observer import Observer
+from agent.observe.overhear import Ear
 from agent.observe.pools import ProbesPools
 
 
@@ -68,6 +69,10 @@ class Touch(Protocol):
     def rebind(self, miner: Miner, host: str) -> None:
         """Look for a miner at another address than the inventory's from now on, whoever reads it or acts on it."""
 
+    @property
+    def ear(self) -> Ear:
+        """Return what its drivers are heard by."""
+
     async def warm_up(self, *, acting: bool) -> None:
         """Load what is heavy before the first tick; `acting`: this agent may act at all."""
 
@@ -101,14 +106,22 @@ class Wired:
         self.view = SiteView(site)
         self._snmp = SnmpClient(dialer, credentials)
         self._addresses = Addresses(dialer)
-        miners = miner_drivers(self._addresses, credentials, settings.logins)
+        self.ear = Ear(clock)
+        heard = self.ear.heard
+        families = miner_drivers(self._addresses, credentials, settings.logins)
+        miners = {family: heard(driver, "api") for family, driver in families.items()}
         finder = MinerFinder(site, dialer, miner_drivers(dialer, credentials, settings.logins))
-        pdus = {pdu.id: pdu_driver(pdu, settings.pdu_access[pdu.id], self._snmp) for pdu in site.pdus}
+        pdus = {
+            pdu.id: heard(pdu_driver(pdu, settings.pdu_access[pdu.id], self._snmp), "snmp", pdu.host)
+            for pdu in site.pdus
+        }
         switches = {
-            s.id: switch_driver(s, settings.switch_access[s.id], self._snmp, site.bounceable[s.id])
+            s.id: heard(
+                switch_driver(s, settings.switch_access[s.id], self._snmp, site.bounceable[s.id]), "snmp", s.host
+            )
             for s in site.switches
         }
-        cooling = {unit.id: cooling_driver(unit, dialer) for unit in site.cooling_units}
+        cooling = {unit.id: heard(cooling_driver(unit, dialer), "modbus", unit.host) for unit in site.cooling_units}
         self.observer = Observer(
             self.view,
             clock,
@@ -120,7 +133,8 @@ class Wired:
             host=host or ThisHost(clock, site.hosts, settings.own.gateways),
             names=_names(settings, dialer, nameservers),
             cooling_drivers=cooling,
-            pool_prober=_prober(dialer, clock, nameservers, trust) if site.pools else None,
+            pool_prober=heard(_prober(dialer, clock, nameservers, trust), "stratum") if site.pools else None,
+            ear=self.ear,
         )
         self.actor = Actor(
             site,
@@ -129,8 +143,13 @@ class Wired:
             switches,
             settings.guard.on_spacing_s,
             cooling_drivers=cooling,
-            firmware=firmware_drivers(self._addresses, credentials, settings.logins, settings.ssh),
-            finder=finder,
+            firmware={
+                family: heard(driver, "firmware")
+                for family, driver in firmware_drivers(
+                    self._addresses, credentials, settings.logins, settings.ssh
+                ).items()
+            },
+            finder=heard(finder, "api"),
         )
 
     def rebind(self, miner: Miner, host: str) -> None:

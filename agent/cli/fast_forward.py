@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from agent.act import Actor
 from agent.cli.simulated import Staged
@@ -10,6 +11,7 @@ from agent.clock import Clock
 from agent.config import Settings
 from agent.model.site_view import SiteView
 from agent.model.topology import Miner
+from agent.observe.overhear import Driver, Ear
 from agent.observe.timetable import phase
 from simulators.fast_forward.site import ColumnFeed, FastForwardSite
 from simulators.plant.history import HistorySettings
@@ -34,15 +36,23 @@ class PlantTouch:
             phase=phase,
         )
         self._addresses = site.addresses
+        self.ear = Ear(clock)
+        hosts: dict[Any, str] = {pdu.id: pdu.host for pdu in settings.site.pdus}
+        hosts |= {switch.id: switch.host for switch in settings.site.switches}
+        hosts |= {unit.id: unit.host for unit in settings.site.cooling_units}
+
+        def heard(drivers: Mapping[Any, Driver]) -> dict[Any, Driver]:
+            return {name: self.ear.heard(driver, "plant", hosts.get(name, "")) for name, driver in drivers.items()}
+
         self.actor = Actor(
             settings.site,
-            site.miners,
-            site.pdus,
-            site.switches,
+            heard(site.miners),
+            heard(site.pdus),
+            heard(site.switches),
             settings.guard.on_spacing_s,
-            firmware=site.firmware,
-            finder=site.finder,
-            cooling_drivers=site.cooling,
+            firmware=heard(site.firmware),
+            finder=self.ear.heard(site.finder, "plant"),
+            cooling_drivers=heard(site.cooling),
         )
 
     def rebind(self, miner: Miner, host: str) -> None:

@@ -43,7 +43,8 @@ class _Register:
 def _written_forms(secret: str) -> set[str]:
     """The secret as it stands in plain text, in JSON, in a Python repr of text or bytes, and in a URL."""
     raw = secret.encode(errors="surrogatepass")
-    return {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], repr(raw)[2:-1], quote(raw, safe="")}
+    as_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    return as_json | {secret, repr(secret)[1:-1], repr(raw)[2:-1], quote(raw, safe="")}
 
 
 def _as_pattern(form: str) -> str:

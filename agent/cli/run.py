@@ -115,7 +115,7 @@ async def _serve(
                 on_auto=on_auto,
                 hold=hold,
                 notifier=notifier,
-                record=recording_beside(path, threaded=True),
+                record=recording_beside(path, scrub, threaded=True),
             )
             _log.info(
                 "agent_starting",

@@ -21,6 +21,7 @@ from agent.app import Agent
 from agent.cli import logs
 from agent.cli.expectations import Evidence, flattened, judge
 from agent.cli.live import LiveView, site_rate
+from agent.cli.redact import scrub
 from agent.cli.service import Service
 from agent.cli.simulated import SimulatedDisk, Staged, with_logins
 from agent.cli.tiers import TIERS, Tier
@@ -178,7 +179,7 @@ async def _run(
             return ledger
 
         def make(ledger: Ledger) -> Agent:
-            record = recording_beside(path, threaded=False) if records else None
+            record = recording_beside(path, scrub, threaded=False) if records else None
             return Agent(settings, ledger, clock, touch=staged.touch(), simulated=True, on_auto=False, record=record)
 
         service = Service(open_ledger, make, staged.plant.host)

@@ -105,11 +105,13 @@ class Place:
     Attributes:
         path: its name in a recording.
         owner, name: the object and its attribute.
+        miners: how many miners the site has.
     """
 
     path: str
     owner: Any
     name: str
+    miners: int
 
     @property
     def value(self) -> Any:
@@ -130,7 +132,10 @@ class Place:
     @property
     def is_of_miners(self) -> bool:
         """Whether it has one cell, or one entry, for each miner."""
-        return self.name in _OF_ROWS or (isinstance(self.value, np.ndarray) and self.group == "miners")
+        if self.name in _OF_ROWS:
+            return True
+        # What is of another length is something else's, even where nobody has said of what.
+        return isinstance(self.value, np.ndarray) and self.group == "miners" and self.value.shape[-1:] == (self.miners,)
 
     @property
     def is_plain(self) -> bool:
@@ -138,10 +143,15 @@ class Place:
         return not isinstance(self.value, np.ndarray)
 
 
-def places(root: object) -> list[Place]:
-    """Return every piece that an object keeps, and those it keeps within; each once, the paths all different."""
+def places(root: object, miners: int) -> list[Place]:
+    """Return every piece that an object keeps, and those it keeps within; each once, the paths all different.
+
+    Args:
+        root: a site view, or the stages that judge it.
+        miners: how many miners the site has.
+    """
     prefix = "" if isinstance(root, SiteView) else f"{type(root).__name__}."
-    return list(_walk(root, prefix, set()))
+    return [Place(path, owner, name, miners) for path, owner, name in _walk(root, prefix, set())]
 
 
 def taken(place: Place, rows: Rows | None) -> Leaf:
@@ -152,7 +162,7 @@ def taken(place: Place, rows: Rows | None) -> Leaf:
         chosen = value if rows is None or place.name not in _OF_ROWS else [value[row] for row in rows.tolist()]
         return Leaf(plain=msgspec.msgpack.encode(plain.out(chosen), enc_hook=_number))
     if isinstance(value, np.ndarray):
-        of_rows = rows is not None and place.group == "miners"
+        of_rows = rows is not None and place.is_of_miners
         return Leaf(Array.of(value[..., rows] if of_rows else value))
     return Leaf(plain=msgspec.msgpack.encode(value, enc_hook=_number))
 
@@ -178,7 +188,7 @@ def _put_array(place: Place, found: NDArray[Any], rows: Rows) -> None:
         setattr(place.owner, place.name, found.copy())
     elif not isinstance(now, np.ndarray):
         raise TypeError("an array")
-    elif place.group == "miners":
+    elif place.is_of_miners and found.shape[-1:] == rows.shape:
         now[..., rows] = found
     elif now.shape == found.shape:
         np.copyto(now, found)
@@ -208,7 +218,8 @@ def _put_plain(place: Place, data: bytes, rows: Rows) -> None:
     setattr(place.owner, place.name, plain.back(found))
 
 
-def _walk(thing: Any, prefix: str, seen: set[int]) -> Iterator[Place]:
+def _walk(thing: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any, str]]:
+    """Yield the path, the owner and the attribute of each piece."""
     if id(thing) in seen:
         return
     seen.add(id(thing))
@@ -218,7 +229,7 @@ def _walk(thing: Any, prefix: str, seen: set[int]) -> Iterator[Place]:
             continue
         path = f"{prefix}{name}"
         if name in _PLAIN or value is None or isinstance(value, np.ndarray | bool | int | float):
-            yield Place(path, thing, name)
+            yield path, thing, name
             continue
         if isinstance(value, Mapping):
             within = list(value.items())

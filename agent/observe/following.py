@@ -16,6 +16,9 @@ from agent.observe.tape import Selection
 
 Rows = NDArray[np.int64]
 
+HEARD = 32
+"""Of so many members of an incident, exchanges are kept: of those of a whole site the readings say enough."""
+
 NEAR = frozenset({Kind.BREAKER, Kind.PDU, Kind.SWITCH, Kind.RACK})
 """The domains whose miners go with a member."""
 
@@ -89,7 +92,7 @@ class Company:
         if len(rows) > members.size:
             self.notes += (Note(at=now, loss=Loss.OTHERS, count=len(rows) - int(members.size)),)
         self._near = np.union1d(members, near[: settings.most_peers])
-        self.devices = frozenset(_devices(view, [site.miners[row] for row in members.tolist()]))
+        self.devices = frozenset(_devices(view, [site.miners[row] for row in members[:HEARD].tolist()]))
 
     def _peers(self, incident: Incident, rows: Iterable[int]) -> Rows:
         """Return who shares something with a member, the narrowest domains first; few more than are wanted."""

@@ -12,6 +12,7 @@ from agent.model.site_view import SiteView
 from agent.model.topology import Family
 from agent.observe.infrastructure import InfrastructureReader
 from agent.observe.itself import AnswersNames, OwnHost, SelfWatch
+from agent.observe.overhear import Ear
 from agent.observe.poller import MinerPoller
 from agent.observe.pools import PoolWatch, ProbesPools
 from agent.observe.settings import PollSettings
@@ -32,6 +33,7 @@ class Observer:
         pdu_drivers, switch_drivers, cooling_drivers: devices without a driver are not read.
         pool_prober: looks at pools; None where nobody is to.
         host: the machine the agent runs on. names: asks its nameservers; None where nobody needs one.
+        ear: told of every poll of a miner; None where nobody is.
     """
 
     def __init__(
@@ -48,10 +50,11 @@ class Observer:
         names: AnswersNames | None = None,
         pool_prober: ProbesPools | None = None,
         cooling_drivers: Mapping[CoolingUnitId, CoolingSource] | None = None,
+        ear: Ear | None = None,
     ) -> None:
         self._site = view.site
         self._settings = settings
-        self._miners = MinerPoller(view, clock, dialer, miner_drivers, settings)
+        self._miners = MinerPoller(view, clock, dialer, miner_drivers, settings, ear=ear)
         self._infrastructure = InfrastructureReader(
             view, clock, pdu_drivers, switch_drivers, settings, cooling_drivers=cooling_drivers
         )

@@ -19,6 +19,7 @@ from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.topology import Family
 from agent.observe.lanes import Flight, Lane
+from agent.observe.overhear import Ear
 from agent.observe.settings import PollSettings
 from agent.observe.sources import MinerSource
 from agent.observe.timetable import Timetable
@@ -53,6 +54,7 @@ class MinerPoller:
     Args:
         view: what is written, and whose inventory is polled.
         drivers: one for every family on the site.
+        ear: told of every poll; None where nobody is.
     """
 
     def __init__(
@@ -62,7 +64,10 @@ class MinerPoller:
         dialer: Dialer,
         drivers: Mapping[Family, MinerSource],
         settings: PollSettings,
+        *,
+        ear: Ear | None = None,
     ) -> None:
+        self._ear = ear
         self._view = view
         self._clock = clock
         self._settings = settings
@@ -209,19 +214,20 @@ class MinerPoller:
 
     async def _poll(self, row: int, exchange: Exchange) -> None:
         """Ask one miner, decode, and write the columns; every outcome of the wire is a value of Reach."""
+        reply, failed, at = b"", "", self._clock.now()
         try:
             reply = await exchange.reply()
             received_at = self._clock.now()
             telemetry = self._targets[row].driver.decode(reply)
         except CodecError as error:
-            self._miss(row, Reach.FAULTY, error)
+            failed = self._miss(row, Reach.FAULTY, error)
         except DeviceError as error:
-            self._miss(row, Reach.ERRORED, error)
+            failed = self._miss(row, Reach.ERRORED, error)
         except (RefusedError, ResetError) as error:
-            self._miss(row, Reach.REFUSED, error)
+            failed = self._miss(row, Reach.REFUSED, error)
         except SilentError as error:
             if not self._view.itself.blind:  # else it says nothing about the miner
-                self._miss(row, Reach.SILENT, error)
+                failed = self._miss(row, Reach.SILENT, error)
         except TransportError as error:  # this host's own limits: nothing was learnt, so nothing is written
             self._report_own_fault(error)
         else:
@@ -229,12 +235,17 @@ class MinerPoller:
             self._view.polling.latency.add(self._clock.now() - received_at)
             self._view.polling.answered += 1
             self._recovered(row)
+        if self._ear is not None and self._ear.listener is not None:
+            driver = self._targets[row].driver
+            where = self._view.site.miners[row].host, driver.port
+            self._ear.poll(where, at, driver.request, reply, failed)
 
-    def _miss(self, row: int, reach: Reach, error: Exception) -> None:
+    def _miss(self, row: int, reach: Reach, error: Exception) -> str:
         self._view.put_miss(row, self._clock.now(), reach)
         if self._view.misses[row] >= LOSS_MISSES and row not in self._lost:
             self._lost.add(row)
             _log.warning("miner_lost", miner=self._name(row), reach=reach.name.lower(), why=str(error))
+        return f"{reach.name.lower()}: {error}"
 
     def _recovered(self, row: int) -> None:
         self._broken.discard(row)

@@ -47,6 +47,9 @@ class Records(Protocol):
     def see(self, now: float) -> None:
         """Take in what a tick is about to see; `now` is UTC s."""
 
+    def wants(self, device: str) -> bool:
+        """Whether polls of that device are of interest."""
+
     def note(self, exchange: Exchange) -> None:
         """Take in one exchange with a device."""
 
@@ -62,6 +65,7 @@ class Recorder:
         head: what a recording of an incident begins with.
         folder: where the recordings lie.
         threaded: write in a thread of its own (real time), or at once (virtual time).
+        scrub: returns a text without secrets.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Recorder:
         folder: Path,
         threaded: bool,
         settings: RecordSettings | None = None,
+        scrub: Callable[[str], str] = str,
     ) -> None:
         self._view = view
         self._memory = memory
@@ -81,16 +86,18 @@ class Recorder:
         self._head = head
         self._settings = settings or RecordSettings()
         self._tape = Tape(view)
-        self._columns = places(view)
+        self._columns = places(view, len(view.reach))
         self._followed: dict[IncidentId, Company] = {}
         self._everything = Selection({group: np.ones(n, dtype=np.bool_) for group, n in sizes(view).items()})
         self._parts_of: Rows = NOBODY
         self._others: Rows = NOBODY
         self._lost_at: float | None = None
-        self._exchanges: deque[Exchange] = deque(maxlen=self._settings.most_exchanges)
+        self._exchanges: deque[Exchange] = deque(maxlen=self._settings.most_exchanges_at_once)
+        self._heard: frozenset[str] = frozenset()
+        self._missed = 0
         self._cut_at = self._frame_at = -np.inf
-        of_miners = {place.path for place in (*self._columns, *places(judges)) if place.is_of_miners}
-        self._shelf = Shelf(folder, self._settings, frozenset(of_miners))
+        of_miners = {place.path for place in (*self._columns, *places(judges, len(view.reach))) if place.is_of_miners}
+        self._shelf = Shelf(folder, self._settings, frozenset(of_miners), scrub)
         self._jobs: queue.Queue[Job | None] | None = queue.Queue(WAITING_JOBS) if threaded else None
         self._thread: threading.Thread | None = None
 
@@ -103,8 +110,13 @@ class Recorder:
             self._cut_at = now
             self._hand_over(job)
 
+    def wants(self, device: str) -> bool:
+        """Whether polls of that device are of interest: those of members of incidents that are recorded."""
+        return device in self._heard
+
     def note(self, exchange: Exchange) -> None:
-        """Take in one exchange with a device."""
+        """Take in one exchange with a device; of too many at a time the oldest are lost."""
+        self._missed += len(self._exchanges) == self._exchanges.maxlen
         self._exchanges.append(exchange)
 
     def close(self) -> None:
@@ -142,8 +154,10 @@ class Recorder:
         ]
         for incident_id in ends:
             del self._followed[incident_id]
-        exchanges = tuple(self._exchanges)
+        exchanges, missed = tuple(self._exchanges), self._missed
         self._exchanges.clear()
+        self._missed = 0
+        self._heard = frozenset().union(*devices.values())
         lost_at, self._lost_at = self._lost_at, None
         return Job(
             now=now,
@@ -157,6 +171,7 @@ class Recorder:
             ends=ends,
             devices=devices,
             lost_at=lost_at,
+            missed=missed,
         )
 
     def _is_due(self, incident: Incident) -> bool:
@@ -183,7 +198,11 @@ class Recorder:
             return None
         self._frame_at = now
         everybody = np.arange(len(self._view.reach))
-        return self._frame(now, self._columns, everybody), self._frame(now, places(self._judges), everybody)
+        return self._frame(now, self._columns, everybody), self._frame(now, self._state(), everybody)
+
+    def _state(self) -> list[Place]:
+        """Return what is kept by whoever decides: looked up anew, as some of it is made when it is first needed."""
+        return places(self._judges, len(self._view.reach))
 
     def _frame(self, now: float, pieces: list[Place], rows: Rows) -> Frame:
         state = {place.path: taken(place, None) for place in pieces}
@@ -192,7 +211,7 @@ class Recorder:
 
     def _late(self, now: float, rows: Rows) -> Frame:
         """Return the state of miners that are followed from now on, the histories of their counters too."""
-        pieces = [place for place in (*self._columns, *places(self._judges)) if place.is_of_miners]
+        pieces = [place for place in (*self._columns, *self._state()) if place.is_of_miners]
         state = {place.path: taken(place, rows) for place in pieces}
         for name, group in HISTORIES.items():
             if group == MINERS:
@@ -224,13 +243,13 @@ class Recorder:
         while jobs is not None and (job := jobs.get()) is not None:
             try:
                 self._shelf.do(job)
-            except Exception:  # whatever it is, the agent does not depend on its recorder
-                _log.exception("recording_failed")
+            except Exception as error:  # whatever it is, the agent does not depend on its recorder
+                _log.error("recording_failed", exc_info=error)
 
 
 def recording_beside(
-    ledger: Path, *, threaded: bool
+    ledger: Path, scrub: Callable[[str], str], *, threaded: bool
 ) -> Callable[[SiteView, Memory, object, Callable[[Incident], Head]], Recorder]:
-    """Return what makes the recorder of whoever keeps that ledger; `threaded` as of `Recorder`."""
+    """Return what makes the recorder of whoever keeps that ledger; the others as of `Recorder`."""
     settings = RecordSettings() if threaded else RecordSettings(flush_s=SIMULATED_FLUSH_S)
-    return partial(Recorder, folder=folder_beside(ledger), threaded=threaded, settings=settings)
+    return partial(Recorder, folder=folder_beside(ledger), threaded=threaded, settings=settings, scrub=scrub)

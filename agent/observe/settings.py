@@ -58,7 +58,8 @@ class RecordSettings:
         most_peers, most_others: healthy neighbours, and miners of other incidents, that are followed with an incident.
         most_members: members of one that are followed.
         most_memory_bytes: what the last while of the whole site may take in memory, packed.
-        most_exchanges: exchanges with devices that are remembered from before an incident.
+        most_exchanges, most_exchanges_at_once: exchanges with devices that are remembered from before an incident, and
+            that are taken in between two flushes.
         most_files, most_age_s, most_bytes: recordings that are kept; the oldest goes first.
     """
 
@@ -71,7 +72,8 @@ class RecordSettings:
     most_others: int = 256
     most_members: int = 1024
     most_memory_bytes: int = 128 * 1024 * 1024
-    most_exchanges: int = 20_000
+    most_exchanges: int = 10_000
+    most_exchanges_at_once: int = 1_000
     most_files: int = 1000
     most_age_s: float = 90 * 86_400.0
     most_bytes: int = 2 * 1024 * 1024 * 1024

@@ -8,7 +8,7 @@ recordings and nothing else: what is missing is noted in the file as soon as it 
 import contextlib
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from agent.ledger.recordings import SUFFIX
 from agent.model.ids import IncidentId
 from agent.model.recording import AnyPart, Array, End, Exchange, Exchanges, Frame, Head, Leaf, Loss, Note, Stretch
 from agent.model.recording_bytes import MAGIC, MOST_FILE_BYTES, packed, unpacked_part, whole_length
+from agent.observe.overhear import MARGIN_BYTES
 from agent.observe.settings import RecordSettings
 from agent.observe.tape import Cut, Selection, selected
 
@@ -56,7 +57,7 @@ class Job:
         frame: the whole site's state, where it is time for it: the columns', and that of whoever judges them.
         late: the state of miners that are followed from now on. starts: with what of the site each wants.
         ends: recordings that are over. devices: the addresses whose exchanges each recording has.
-        lost_at: UTC s of a job that was lost before this one; None where none was.
+        lost_at: UTC s of a job that was lost before this one; None where none was. missed: exchanges that were lost.
     """
 
     now: float
@@ -70,6 +71,7 @@ class Job:
     ends: Sequence[IncidentId] = ()
     devices: Mapping[IncidentId, frozenset[str]] = field(default_factory=dict)
     lost_at: float | None = None
+    missed: int = 0
 
 
 @dataclass(slots=True)
@@ -89,9 +91,13 @@ class Shelf:
     Args:
         folder: where the files lie; made when the first is.
         of_miners: the pieces of state that have a cell, or an entry, for each miner.
+        scrub: returns a text without secrets.
     """
 
-    def __init__(self, folder: Path, settings: RecordSettings, of_miners: frozenset[str]) -> None:
+    def __init__(
+        self, folder: Path, settings: RecordSettings, of_miners: frozenset[str], scrub: Callable[[str], str]
+    ) -> None:
+        self._scrub = scrub
         self._folder = folder
         self._of_miners = of_miners
         self._settings = settings
@@ -108,8 +114,10 @@ class Shelf:
             self._frames.clear()
             for file in self._files.values():
                 file.lost_at = job.lost_at if file.lost_at is None else file.lost_at
+        missed = [Note(at=job.now, loss=Loss.EXCHANGES, count=job.missed)] if job.missed else []
         for incident, wanted in job.following.items():
-            self._add(incident, job.now, [job.cut.stretch(wanted), *self._of(job.exchanges, job.devices[incident])])
+            asked = self._of(job.exchanges, job.devices[incident])
+            self._add(incident, job.now, [job.cut.stretch(wanted), *asked, *missed])
         self._keep(job)
         for start, wanted in job.starts:
             self._start(start, wanted, job)
@@ -177,8 +185,17 @@ class Shelf:
         return -np.inf
 
     def _of(self, exchanges: Sequence[Exchange], devices: frozenset[str]) -> list[AnyPart]:
-        chosen = tuple(exchange for exchange in exchanges if exchange.device in devices)
+        chosen = tuple(self._clean(exchange) for exchange in exchanges if exchange.device in devices)
         return [Exchanges(exchanges=chosen)] if chosen else []
+
+    def _clean(self, exchange: Exchange) -> Exchange:
+        """Return the exchange without secrets; what is no text is told in escapes."""
+        sides = ((exchange.sent, exchange.sent_bytes), (exchange.got, exchange.got_bytes))
+        sent, got = (
+            self._scrub(side.decode(errors="backslashreplace")).encode()[: -MARGIN_BYTES if size > len(side) else None]
+            for side, size in sides
+        )
+        return msgspec.structs.replace(exchange, sent=sent, got=got, failed=self._scrub(exchange.failed)[:200])
 
     def _add(self, incident: IncidentId, now: float, parts: Sequence[AnyPart]) -> None:
         """Add parts to a file, whole or not at all; what cannot be added is noted as soon as something can."""

@@ -122,7 +122,7 @@ class Tape:
 
     def __init__(self, view: SiteView) -> None:
         self._view = view
-        pieces = [place for place in places(view) if place.path not in DECIDED]
+        pieces = [place for place in places(view, len(view.reach)) if place.path not in DECIDED]
         self._columns: dict[Group, list[Place]] = {
             group: [p for p in pieces if not p.is_plain and p.group == group]
             for group in (MINERS, OUTLETS, PORTS, UNITS)

@@ -18,6 +18,7 @@ from agent.model.ids import IncidentId
 from agent.model.incident import Category, Reason
 from agent.model.recording import Recording
 from agent.redecide import Redecided, Verdict, redecide
+from simulators.secrets import SimulatedSecrets
 
 TICK_S = 10.0
 FAST = """
@@ -94,12 +95,31 @@ def test_unchanged_everything_is_decided_as_it_was(fast: Site) -> None:
     assert {pair.verdict for one in found for pair in one.pairs} == {Verdict.SAME}
 
 
-def test_unchanged_everything_is_decided_as_it_was_by_the_byte(tmp_path: Path) -> None:
-    site = played(tmp_path, BYTES)
-    found = [again(recording) for recording in site.recordings]
+@pytest.fixture(scope="module")
+def wired(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return played(tmp_path_factory.mktemp("wired"), BYTES)
+
+
+def test_unchanged_everything_is_decided_as_it_was_by_the_byte(wired: Site) -> None:
+    found = [again(recording) for recording in wired.recordings]
     assert len(found) == 2
     assert sum(len(one.pairs) for one in found) >= 8
     assert {pair.verdict for one in found for pair in one.pairs} == {Verdict.SAME}
+
+
+def test_what_was_said_on_the_wire_is_recorded_without_secrets(wired: Site) -> None:
+    recording = wired.of(Reason.UNRESPONSIVE)
+    told = recording.exchanges
+    member = next(m for m in recording.head.site.miners if m.id == opening(recording).members[0])
+    polls = [e for e in told if e.protocol == "tcp"]
+    assert {e.device for e in polls} == {member.host}
+    assert any(e.got.startswith(b"{") for e in polls)
+    assert any(e.sent.startswith(b"read(") for e in told if e.protocol == "snmp")
+    assert any(e.sent.startswith(b"restart(") and e.device == member.host for e in told)
+    secrets = SimulatedSecrets(5)
+    for name in ("antminer-password", "whatsminer-password", "luxos-password"):
+        secret = secrets.get(name).encode()
+        assert not [e for e in told if secret in e.sent or secret in e.got]
 
 
 def test_a_recording_reaches_from_before_the_detection_until_after_the_end(fast: Site) -> None:
