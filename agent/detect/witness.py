@@ -8,6 +8,7 @@ Where their sensors sit, what they tell may lie beside the unit's: that differen
 import numpy as np
 
 from agent.detect.heat import FEW_LOOKS, LEARN_EVERY_S, LEARNED_LOOKS, HeatWatch
+from agent.detect.screen import Rows
 from agent.model.columns import Floats
 from agent.model.loops import FRESH_S, LOW_FLOW
 from agent.model.site_view import SiteView
@@ -41,6 +42,8 @@ class Witness:
         self._looked_at = -np.inf
         self._told_at = -np.inf
         self._told_c: dict[bool, Floats] = {}
+        self._middles_c: dict[tuple[int, bool], float] = {}
+        self._members: list[Rows] = []
 
     def look(self, view: SiteView, now: float) -> bool:
         """Take in what miners tell now and then; return whether it has just been done. `now` is UTC s."""
@@ -52,6 +55,7 @@ class Witness:
         if len(self.off_k) != units:
             self.off_k, self.supply_c = np.full((2, units), np.nan)
             self._bias_k, self._looks = np.zeros((2, units))
+            self._members = [np.flatnonzero(columns.unit_of == unit) for unit in range(units)]
         for unit in range(units):
             if not np.isnan(columns.calm_since[unit]) and not columns.doubted[unit]:
                 self._learn(view, unit, now)
@@ -97,15 +101,20 @@ class Witness:
         self._bias_k[unit] += (beside_k - self._bias_k[unit]) / self._looks[unit]
 
     def _middle_c(self, view: SiteView, unit: int, now: float, by_chips: bool) -> float:
-        """Return the middle of what a unit's miners tell, in °C; NaN where too few do, or they do not agree."""
+        """Return the middle of what a unit's miners tell, in °C: once a tick."""
         if now != self._told_at:
-            self._told_at, self._told_c = now, {}
+            self._told_at, self._told_c, self._middles_c = now, {}, {}
         if by_chips not in self._told_c:
             self._told_c[by_chips] = self._heat.inlets_c(view, now, by_chips=by_chips)
-        members = view.cooling.unit_of == unit
-        told_c = self._told_c[by_chips][members]
-        told_c = told_c[~np.isnan(told_c)]
-        if len(told_c) < max(2, min(LEAST, int(members.sum()) - 1)):
-            return float("nan")
-        middle_c = float(np.median(told_c))
-        return middle_c if float(np.median(np.abs(told_c - middle_c))) <= AGREE_K else float("nan")
+        if (unit, by_chips) not in self._middles_c:
+            self._middles_c[unit, by_chips] = _middle(self._told_c[by_chips][self._members[unit]])
+        return self._middles_c[unit, by_chips]
+
+
+def _middle(told_c: Floats) -> float:
+    """Return the middle of what miners tell; NaN where too few do, or they do not agree."""
+    known_c = told_c[~np.isnan(told_c)]
+    if len(known_c) < max(2, min(LEAST, len(told_c) - 1)):
+        return float("nan")
+    middle_c = float(np.median(known_c))
+    return middle_c if float(np.median(np.abs(known_c - middle_c))) <= AGREE_K else float("nan")

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.model.incident import Reason
 from agent.model.telemetry import Reach
@@ -150,3 +152,21 @@ def test_what_is_wrong_with_a_unit_is_taken_up_after_a_restart() -> None:
     loop.units.restore(4, EPOCH, Reason.FAN_LOST)
     loop.run(POLL_S)
     assert loop.ailing() == {Reason.UNIT_SENSOR}
+
+
+@settings(max_examples=4)
+@given(st.integers(0, 2**32 - 1))
+def test_noise_and_sensors_that_sit_elsewhere_are_no_contradiction(seed: int) -> None:
+    """Three hours of sensors that scatter, each beside the truth by its own, of a supply that drifts with the day."""
+    rng = np.random.default_rng(seed)
+    loop = Loop()
+    beside_k, tell = rng.normal(3.0, 2.0, 20), rng.random(20) < 0.6
+    for k in range(225):
+        drift_k = 0.9 * np.sin(k / 40.0)
+        loop.chip_c = 62.0 + drift_k + rng.normal(0.0, 2.0, 20)
+        loop.rate = 1.0 + rng.normal(0.0, 0.045, 20)
+        loop.inlet_c = np.where(tell, 35.0 + drift_k + beside_k + rng.normal(0.0, 0.7, 20), np.nan)
+        loop.unit = replace_reading(WELL, supply_c=35.0 + drift_k + float(rng.normal(0.0, 0.5)))
+        loop.unit = None if rng.random() < 0.05 else loop.unit
+        assert firing(loop.run(48.0)[0]) == []
+        assert loop.ailing() == set()
