@@ -25,6 +25,7 @@ from agent.model.events import (
     Settled,
 )
 from agent.model.incident import LOGS, OWN, Evidence, Incident
+from agent.report.rivals import Rival, rivals
 from agent.report.table import printable
 from agent.report.text import instant, later, listed, named
 from agent.report.timeline import headline, words_of
@@ -83,6 +84,7 @@ class Explanation(Subject, frozen=True):
         seen: the evidence on which the last thing was decided.
         proof: what was seen when it ended; empty while it is open.
         weighed: the shared causes that were considered, the chosen one first; empty for what befell one device alone.
+        rivals: what the symptom of one device might have been, with what spoke for and against each, the chosen first.
         classes: what it was taken for, one after another.
         chosen: its playbook's steps and what they were taken for.
         guards: the verdicts that were news.
@@ -93,6 +95,7 @@ class Explanation(Subject, frozen=True):
     seen: Evidence
     proof: Evidence
     weighed: tuple[str, ...]
+    rivals: tuple[Rival, ...]
     classes: tuple[Line, ...]
     chosen: tuple[Line, ...]
     guards: tuple[Verdicts, ...]
@@ -111,7 +114,8 @@ def explain(
         gates: the guards in the order asked.
         meanings: of its playbook's conditions, where that is at hand as it was.
     """
-    start = incident.detected_at
+    start, shared = incident.detected_at, _weighed(records)
+    alone = not (shared or incident.domain)
 
     def lines(*kinds: type) -> tuple[Line, ...]:
         return tuple(Line(r.at - start, headline(r.event)) for r in records if isinstance(r.event, kinds))
@@ -127,7 +131,8 @@ def explain(
         state=incident.phase if incident.is_open else incident.outcome,
         seen=shown(_seen(records)),
         proof=shown(_proof(records)),
-        weighed=_weighed(records),
+        weighed=shared,
+        rivals=rivals(incident.category, incident.cause, _seen(records)) if alone else (),
         classes=lines(IncidentReclassified, IncidentUpdated, IncidentRelapsed, IncidentAbsorbed),
         chosen=tuple(_chosen(records, start, meanings or {})),
         guards=tuple(_verdicts(records, start, gates)),
@@ -145,7 +150,10 @@ def page(told: Explanation) -> Iterator[str]:
     for line in heading(told):
         yield from wrapped(line, "")
     yield from _evidence("Seen when it was decided", told.seen)
-    yield from _section("Causes weighed, by likelihood against chance", _causes(told))
+    if told.rivals:
+        yield from _section("Causes considered, by what was seen for and against", map(_rival, told.rivals))
+    else:
+        yield from _section("Causes weighed, by likelihood against chance", _causes(told))
     if told.classes:
         yield from _section("Taken for", map(_line, told.classes))
     yield from _section("Chosen", map(_line, told.chosen))
@@ -281,6 +289,13 @@ def _causes(told: Explanation) -> list[str]:
     if told.weighed:
         return [f"{told.weighed[0]}: chosen", *told.weighed[1:]]
     return [f"none: its detector names what is shared, {told.domain}" if told.domain else "none: one device alone"]
+
+
+def _rival(rival: Rival) -> str:
+    told = [
+        f"{word} {'; '.join(signs)}" for word, signs in (("for:", rival.supports), ("against:", rival.opposes)) if signs
+    ]
+    return f"{rival.cause}{' (chosen)' if rival.chosen else ''}. {'. '.join(told) or 'nothing was seen of it'}"
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:

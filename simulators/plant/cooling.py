@@ -57,7 +57,7 @@ class Cooled(Protocol):
         ...
 
     def is_ramping(self, now: float) -> bool:
-        """Whether its rate is on its way to another one."""
+        """Whether its rate or its draw is on its way to another one."""
         ...
 
     def carried_away(self, now: float, resistance: float | None, flow: float) -> None:
@@ -139,8 +139,8 @@ class Coolant:
             self._strides = True
             self._clock.plan(self._clock.now + STRIDE_S, self._stride)
 
-    def stir(self) -> None:
-        """Hear that the rate of a member changes, or is about to."""
+    def stir(self, place: int) -> None:
+        """Hear that the rate or the draw of the member there changes, or is about to."""
 
     def reconsider(self, place: int) -> None:
         """Hear that a member is cooled otherwise than before: it is looked at from now on."""
@@ -234,10 +234,13 @@ class Loop(Coolant):
         self._rest = 0
         self._aside = Aside(clockwork, weather, setpoint_c)
         self._elsewhere: set[int] = set()
+        self._heats_w: Floats = np.zeros(0)
+        self._moving: set[int] = set()
 
     def start(self) -> None:
         """Begin to live, at rest."""
-        self._heat_w = sum(member.heat_w() for member in self.members)
+        self._heats_w = np.array([member.heat_w() for member in self.members])
+        self._heat_w = float(self._heats_w.sum())
         self.circuit.settle(self._heat_w, self._weather.wet_bulb_c(self._clock.now))
         super().start()
 
@@ -281,8 +284,13 @@ class Loop(Coolant):
 
     # -- what it is told, and what befalls it --------------------------------------------------------------------------
 
-    def stir(self) -> None:
-        """Hear that the rate of a member changes: so does the heat it takes up."""
+    def stir(self, place: int) -> None:
+        """Hear that the rate or the draw of the member there changes: so does the heat it gives off."""
+        self._moving.add(place)
+        self._disturb()
+
+    def _disturb(self) -> None:
+        """Be at rest no more."""
         self._rest = 0
         self.wake()
 
@@ -296,7 +304,7 @@ class Loop(Coolant):
         """Hold the supply at that temperature from now on."""
         self._move(now)
         self.circuit.setpoint_c = setpoint_c
-        self.stir()
+        self._disturb()
 
     def set_apart(self, now: float, miners: Collection[MinerId], away: bool) -> None:
         """Have these miners of its hang on another loop, or on this one again; what they give off counts as ever."""
@@ -348,12 +356,12 @@ class Loop(Coolant):
                 if place not in self._elsewhere:
                     member.carried_away(now, resistance, flow)
                     self.reconsider(place)
-        self.stir()
+        self._disturb()
 
     def _move(self, now: float) -> bool:
         dt, self._at = now - self._at, now
         asleep = not self._beats and dt > BEAT_S  # whoever changes its rate wakes it
-        heat_w = self._heat_w if asleep else sum(member.heat_w() for member in self.members)
+        heat_w = self._heat_w if asleep else self._given_off_w(now)
         taken_w = 0.0 if self.kind is Cooling.HYDRO and self.flow < STILL else heat_w
         sink_c, circuit = self._weather.wet_bulb_c(now), self.circuit
         if now - dt < self._fouls.until:
@@ -363,11 +371,18 @@ class Loop(Coolant):
             circuit.settle(taken_w, sink_c)
         else:
             circuit.advance(dt, taken_w, sink_c)
-        moves = now < self._fouls.until or (not asleep and any(member.is_ramping(now) for member in self.members))
+        moves = now < self._fouls.until or (not asleep and bool(self._moving))
         still = abs(heat_w - self._heat_w) <= REST_SHARE * self._heat_w and not moves
         self._heat_w = heat_w
         self._rest = self._rest + 1 if still and circuit.is_settled(taken_w, sink_c) else 0
         return self._rest < REST_BEATS
+
+    def _given_off_w(self, now: float) -> float:
+        """Return the heat of all members in W; only of those whose rate or draw may have moved is it asked anew."""
+        for place in sorted(self._moving):
+            self._heats_w[place] = self.members[place].heat_w()
+        self._moving = {place for place in self._moving if self.members[place].is_ramping(now)}
+        return float(self._heats_w.sum())
 
 
 def resistance_at(flow: float) -> float:

@@ -227,6 +227,7 @@ class MinerLife:
 
     def starve(self, now: float) -> None:
         """Run out of work: the boards keep their power and compute nothing."""
+        self._coolant.stir(self._place)
         self._hardware.halt(now)
         self._judge(now)
 
@@ -273,8 +274,8 @@ class MinerLife:
         return self._hardware.steady_w(self._clock.now, self.board, self.process, self.fault.hung_draw)
 
     def is_ramping(self, now: float) -> bool:
-        """Whether its rate is on its way to another one."""
-        return now < self.hashing.ramp_end
+        """Whether its rate or its draw is on its way to another one."""
+        return now < self.hashing.ramp_end or now < self._hardware.boards_off_at < math.inf
 
     def carried_away(self, now: float, resistance: float | None, flow: float) -> None:
         """Hear that its coolant carries heat away otherwise from now on; None: it stands still."""
@@ -405,6 +406,7 @@ class MinerLife:
         if warm:
             ramp_s, ramp_from = min(ramp_s, FED_RAMP_S), FED_RAMP_FROM
         self._set_pace(now)
+        self._coolant.stir(self._place)
         self._hardware.compute(now, ramp_s, ramp_from)
         wanted = HEALTHY_LEVEL * self.target_gh / self.hashing.full_gh
         self._plan(now + ramp_s * max(0.0, wanted - ramp_from) / (1.0 - ramp_from), self._judge)
@@ -452,7 +454,7 @@ class MinerLife:
         """Tell whoever advances steady miners, before anything is touched: its counters may have to come back."""
         if self.on_change:
             self.on_change(self.spec.id)
-        self._coolant.stir()
+        self._coolant.stir(self._place)
 
     def _halt(self, now: float) -> None:
         """Stop hashing, whatever it was doing, and forget what it was about to do."""

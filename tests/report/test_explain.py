@@ -4,10 +4,14 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.ledger.fold import State
 from agent.model.events import Actor, AnyEvent, IncidentOpened, Judged, Record
+from agent.model.incident import Category, Evidence, Reason
 from agent.report.explain import ALLOW, UNASKED, WIDTH, Explanation, explain, following, page
+from agent.report.rivals import rivals
 from tests.ledger.examples import EPOCH_S, INC, LIFE, OPENED
 
 GATES = ("target", "mode", "cooldown", "approval")
@@ -75,3 +79,65 @@ def test_what_comes_next_fits_too() -> None:
     lines = list(following("what is seen, " * 12, EPOCH_S, [("x " * 90, "y")], "terrahash approve ap-000001"))
     assert all(len(line) <= WIDTH for line in lines)
     assert "2026-03-01 12:00:00Z" in "\n".join(lines)
+
+
+HUNG: Evidence = {"reach": "silent", "draw_w": 60.0, "nominal_w": 3250.0, "port_up": True, "process_age_s": 90_000.0}
+SIGNS: list[tuple[Evidence, Reason, str, str, str]] = [
+    (HUNG, Reason.UNRESPONSIVE, "its board or process hangs", "it draws 2% of its power", "cut off from the network"),
+    (
+        {"reach": "silent", "outlets": "pdu-a/7 on 0 W, pdu-b/7 on 1 W", "port_up": False},
+        Reason.UNRESPONSIVE,
+        "without power",
+        "its outlets give 1 W",
+        "its board or process hangs",
+    ),
+    (
+        {"reach": "silent", "draw_w": 3200.0, "nominal_w": 3250.0, "port_up": False},
+        Reason.CUT_OFF,
+        "cut off from the network",
+        "it draws 98% of its power: it works; its port has no link",
+        "without power",
+    ),
+    (
+        {"reach": "refused", "restarts": 3, "codes": "90x"},
+        Reason.BOOT_LOOP,
+        "its firmware crashes",
+        "its process began anew 3 times; it says so itself: 90x",
+        "without power",
+    ),
+    (
+        {"reach": "answered", "hashrate_th": 0.0, "expected_th": 110.0, "outlets": "pdu-a/7 on unmetered"},
+        Reason.NOT_HASHING,
+        "its board or process hangs",
+        "it answers, at 0 of 110 TH/s",
+        "cut off from the network",
+    ),
+]
+
+
+@pytest.mark.parametrize(("seen", "cause", "name", "speaks_for", "spoken_against"), SIGNS)
+def test_one_miners_symptom_is_told_apart_by_what_was_seen(
+    *, seen: Evidence, cause: Reason, name: str, speaks_for: str, spoken_against: str
+) -> None:
+    found = {rival.cause: rival for rival in rivals(Category.STUCK, cause, seen)}
+    assert speaks_for in "; ".join(found[name].supports)
+    assert found[spoken_against].opposes
+    assert found["told to sleep"].opposes
+    assert found["the agent's own doing"].opposes
+    (chosen,) = [rival for rival in found.values() if rival.chosen]
+    assert next(iter(found.values())) == chosen
+
+
+def test_the_page_has_the_causes_of_one_device_alone_and_of_no_shared_one() -> None:
+    opened = msgspec.structs.replace(OPENED, evidence=HUNG, cause=Reason.UNRESPONSIVE)
+    text = "\n".join(page(told([opened])))
+    assert "Causes considered" in text
+    assert "its board or process hangs (chosen). for: nothing answers" in text
+    assert "told to sleep. against: no window had it" in text
+    assert "Causes considered" not in "\n".join(page(told([msgspec.structs.replace(opened, domain="rack:r1")])))
+    assert rivals(Category.POOL, Reason.NO_POOL, HUNG) == ()
+
+
+@given(st.dictionaries(st.sampled_from([*HUNG, "outlets", "restarts", "codes"]), st.none() | st.text() | st.floats()))
+def test_whatever_the_evidence_a_page_can_be_made(seen: Evidence) -> None:
+    assert rivals(Category.STUCK, Reason.CRASHED, {"reach": None, **seen})
