@@ -4,6 +4,7 @@ What several miners share is weighed by likelihood (agent.triage.cover). One min
 seen from outside it: what its outlets give, whether its host or its port says anything, how its process began.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -73,11 +74,17 @@ def _said(signs: tuple[Sign, ...], seen: Evidence) -> Iterator[str]:
     return (words for sign in signs if (words := sign(seen)) is not None)
 
 
+def _number(seen: Evidence, key: str) -> float | None:
+    """Return a measured number; None where there is none."""
+    value = seen.get(key)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
 def _draw_w(seen: Evidence) -> float | None:
     """Return what its outlets give together; None where that was not measured."""
-    drawn = seen.get("draw_w")
-    if isinstance(drawn, int | float):
-        return float(drawn)
+    drawn_w = _number(seen, "draw_w")
+    if drawn_w is not None:
+        return drawn_w
     watts = [watts for _, watts in _WATTS.findall(str(seen.get("outlets") or ""))]
     return float(sum(map(int, watts))) if watts and all(watts) else None
 
@@ -98,9 +105,8 @@ def _outlet_off(seen: Evidence) -> str | None:
 
 
 def _share(seen: Evidence) -> float | None:
-    draw_w, nominal_w = _draw_w(seen), seen.get("nominal_w")
-    known = draw_w is not None and isinstance(nominal_w, int | float) and nominal_w > 0
-    return draw_w / float(nominal_w) if known else None  # type: ignore[operator,arg-type]  # both known
+    draw_w, nominal_w = _draw_w(seen), _number(seen, "nominal_w")
+    return None if draw_w is None or nominal_w is None or nominal_w <= 0.0 else draw_w / nominal_w
 
 
 def _works(seen: Evidence) -> str | None:
@@ -130,9 +136,10 @@ def _api_gone(seen: Evidence) -> str | None:
 
 
 def _idle(seen: Evidence) -> str | None:
-    rate_th, aim_th = seen.get("hashrate_th"), seen.get("expected_th")
-    stands = seen.get("reach") == "answered" and isinstance(rate_th, int | float) and isinstance(aim_th, int | float)
-    return f"it answers, at {rate_th:g} of {aim_th:g} TH/s" if stands and rate_th < aim_th else None  # type: ignore[operator]  # both numbers
+    rate_th, aim_th = _number(seen, "hashrate_th"), _number(seen, "expected_th")
+    if seen.get("reach") != "answered" or rate_th is None or aim_th is None or rate_th >= aim_th:
+        return None
+    return f"it answers, at {rate_th:g} of {aim_th:g} TH/s"
 
 
 def _no_link(seen: Evidence) -> str | None:
@@ -153,9 +160,8 @@ def _codes(seen: Evidence) -> str | None:
 
 
 def _ran_long(seen: Evidence) -> str | None:
-    age_s = seen.get("process_age_s")
-    ran = isinstance(age_s, int | float) and age_s >= LONG_S
-    return f"its process had run for {duration(float(age_s))}" if ran else None  # type: ignore[arg-type]  # a number
+    age_s = _number(seen, "process_age_s")
+    return f"its process had run for {duration(age_s)}" if age_s is not None and age_s >= LONG_S else None
 
 
 def _expected_to_run(_: Evidence) -> str | None:
