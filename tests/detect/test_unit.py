@@ -169,4 +169,4 @@ def test_noise_and_sensors_that_sit_elsewhere_are_no_contradiction(seed: int) ->
         loop.unit = replace_reading(WELL, supply_c=35.0 + drift_k + float(rng.normal(0.0, 0.5)))
         loop.unit = None if rng.random() < 0.05 else loop.unit
         assert firing(loop.run(48.0)[0]) == []
-        assert loop.ailing() == set()
+        assert loop.ailing() <= {Reason.UNIT_SILENT}, "it may be so for 48 s three times in a row"
