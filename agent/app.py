@@ -4,14 +4,11 @@ The two columns meet here and nowhere else: stages decide, the ledger remembers,
 """
 
 import asyncio
-import importlib
-import pkgutil
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 import structlog
 
-import playbooks
 from agent import __version__
 from agent.act import Outcome
 from agent.announce import Anchors, announce
@@ -60,6 +57,7 @@ from agent.observe.recorder import Records
 from agent.remediate.settle import settled
 from agent.remediate.tables import Tables
 from agent.resume import Resume
+from agent.shipped import load_playbooks
 from agent.stages import Stages
 from agent.touch import Touch
 from agent.triage.schedule import Timetable
@@ -71,16 +69,6 @@ PROVE_S, PROVE_EVERY_S = 1.0, 5.0
 
 SETTLE_ON_STOP_S = 20.0
 """How long a stop waits for actions in flight; what is left is resumed at the next start."""
-
-
-def load_playbooks() -> Tables:
-    """Return every playbook's table.
-
-    Raises:
-        InvariantError: a table is unsound, or two playbooks claim the same incidents.
-    """
-    names = [module.name for module in pkgutil.iter_modules(playbooks.__path__)]
-    return Tables(importlib.import_module(f"playbooks.{name}").PLAYBOOK for name in names)
 
 
 class Agent:

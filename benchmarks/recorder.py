@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from agent.app import load_playbooks, modes_of, stages
+from agent.app import modes_of, stages
 from agent.cli.redact import scrub
 from agent.cli.scenario_run import read_scenario
 from agent.config.canonical import encoded
@@ -27,6 +27,7 @@ from agent.model.site_view import SiteView
 from agent.model.telemetry import Telemetry
 from agent.observe.recorder import Recorder
 from agent.observe.settings import RecordSettings
+from agent.shipped import load_playbooks
 
 EPOCH_S = 1_767_225_600.0
 TICK_S = 1.0

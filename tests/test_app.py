@@ -13,7 +13,7 @@ from time import monotonic
 import pytest
 import yaml
 
-from agent.app import SETTLE_ON_STOP_S, load_playbooks
+from agent.app import SETTLE_ON_STOP_S
 from agent.ledger import chain
 from agent.ledger.database import LedgerError
 from agent.ledger.reader import audit, read
@@ -22,6 +22,7 @@ from agent.model.errors import InvariantError
 from agent.model.events import AgentStarted, AgentStopped, Intended, Settled
 from agent.model.incident import Category, Outcome
 from agent.model.topology import Family
+from agent.shipped import load_playbooks
 from simulators.plant.journal import What
 from tests.scenarios.site_bench import Bench, configuration, folded, play
 from tests.scenarios.test_stuck import closed, in_state

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 
 from agent.cli.daemon import NotRunningError, ask
-from agent.cli.options import ledger_options, ledger_path
+from agent.cli.options import ledger_options, ledger_path, no_such_incident
 from agent.ledger import queries
 from agent.model.ids import IncidentId
 from agent.report.explain import explain, following, page
@@ -39,8 +39,7 @@ def explain_command(
     path = ledger_path(ledger, config)
     found = queries.history(path, IncidentId(incident_id))
     if found is None:
-        click.echo(f"no incident {incident_id!r} in {path}: terrahash incidents list shows the ids", err=True)
-        ctx.exit(1)
+        no_such_incident(ctx, incident_id, path)
     playbook = playbook_of(found.incident)
     told = explain(found.incident, found.records, queries.gates(path), _meanings(playbook))
     ahead = _ahead(path, found, playbook)
@@ -66,7 +65,7 @@ def _ahead(path: Path, found: "History", playbook: "Playbook | None") -> "Outloo
 
 def playbook_of(incident: "Incident") -> "Playbook | None":
     """Return the playbook that the incident's run goes by; None where this version has another table."""
-    from agent.app import load_playbooks  # noqa: PLC0415 - heavy, and --help does without
+    from agent.shipped import load_playbooks  # noqa: PLC0415 - heavy, and --help does without
 
     table = load_playbooks().running(incident)
     return None if table is None else table.playbook

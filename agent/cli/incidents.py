@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from agent.cli.options import ledger_options, ledger_path, since_option
+from agent.cli.options import ledger_options, ledger_path, no_such_incident, since_option
 from agent.cli.output import check_place, write_whole
 from agent.cli.replay_source import exported
 from agent.ledger import queries
@@ -21,7 +21,7 @@ from agent.report.timeline import tell
 
 @click.group("incidents")
 def incidents_group() -> None:
-    """List incidents, or show one with all that was done.
+    """List incidents, show one with all that was done, or export it as one file.
 
     Reads the ledger beside a running agent or without one, and never writes.
     """
@@ -62,7 +62,7 @@ def list_command(
 
 
 @incidents_group.command("show", epilog="Example: terrahash incidents show inc-000001")
-@click.argument("incident_id", metavar="ID")
+@click.argument("incident_id", metavar="INCIDENT")
 @ledger_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; times in UTC seconds.")
 @click.pass_context
@@ -76,8 +76,7 @@ def show_command(
     path = ledger_path(ledger, config)
     found = queries.history(path, IncidentId(incident_id))
     if found is None:
-        click.echo(f"no incident {incident_id!r} in {path}: terrahash incidents list shows the ids", err=True)
-        ctx.exit(1)
+        no_such_incident(ctx, incident_id, path)
     if as_json:
         write_json({"incident": found.incident, "ticket": _asked(found), "timeline": found.records}, sys.stdout)
     else:
@@ -87,7 +86,7 @@ def show_command(
 @incidents_group.command(
     "export", epilog="Example: terrahash incidents export inc-000001 -c config.yaml > incident.zip"
 )
-@click.argument("incident_id", metavar="ID")
+@click.argument("incident_id", metavar="INCIDENT")
 @ledger_options
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write it there.  [default: stdout]"
@@ -110,8 +109,7 @@ def export_command(
     path = ledger_path(ledger, config)
     content = exported(path, IncidentId(incident_id))
     if content is None:
-        click.echo(f"no incident {incident_id!r} in {path}: terrahash incidents list shows the ids", err=True)
-        ctx.exit(1)
+        no_such_incident(ctx, incident_id, path)
     if output is not None:
         write_whole(output, content)
     else:

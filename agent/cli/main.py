@@ -38,9 +38,9 @@ COMMANDS = {
         "agent.cli.explain", "explain_command", "Say why an incident was treated as it was, and what is next."
     ),
     "faults": _Lazy("agent.cli.faults", "faults_group", "Show the fault kinds that scenarios can use."),
-    "images": _Lazy("agent.cli.images", "images_group", "List firmware images, or release one that is frozen."),
     "hold": _Lazy("agent.cli.hold", "hold_command", "Have a running agent keep its hands off."),
-    "incidents": _Lazy("agent.cli.incidents", "incidents_group", "List incidents, or show one with all that was done."),
+    "images": _Lazy("agent.cli.images", "images_group", "List firmware images, or release one that is frozen."),
+    "incidents": _Lazy("agent.cli.incidents", "incidents_group", "List incidents, show one, or export it as one file."),
     "maintain": _Lazy("agent.cli.windows", "maintain_command", "Announce that people work on miners."),
     "notify": _Lazy("agent.cli.notify", "notify_group", "Try the channels through which people are told."),
     "outlets": _Lazy("agent.cli.outlets", "outlets_group", "List proven outlets, or end a doubt about a PDU's."),

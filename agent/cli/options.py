@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -61,6 +61,12 @@ def ledger_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         help=f"Ledger to read.  [default: the configuration's, ${LEDGER_VARIABLE}, or ./{DEFAULT_LEDGER}]",
     )(command)
+
+
+def no_such_incident(ctx: click.Context, named: str, path: Path) -> NoReturn:
+    """End the command with exit code 1: the ledger at `path` has no incident of that id."""
+    click.echo(f"no incident {named!r} in {path}: terrahash incidents list shows the ids", err=True)
+    ctx.exit(1)
 
 
 def dry_run_ledger(ledger: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from agent.app import load_playbooks, modes_of, stages
+from agent.app import modes_of, stages
 from agent.config import Settings, load
 from agent.config.canonical import decoded
 from agent.ledger import recordings
@@ -19,6 +19,7 @@ from agent.remediate.tables import Tables
 from agent.report.table import Table, show, write_json
 from agent.report.text import NOTHING, duration, instant, later
 from agent.report.timeline import headline
+from agent.shipped import load_playbooks
 
 AS_THEN, NOT_AT_ALL = "as then", "not at all"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.options import ledger_options, ledger_path, since_option
+from agent.cli.options import ledger_options, ledger_path, no_such_incident, since_option
 from agent.cli.output import check_place, write_whole
 from agent.cli.replay_source import is_archive, source_of
 
@@ -90,8 +90,7 @@ def replay_command(
     source = source_of(named or "", ledger, config)
     found = episode(source.rows, source.incident, source.path)
     if found is None:
-        click.echo(f"no incident {named!r} in {source.path}: terrahash incidents list shows the ids", err=True)
-        ctx.exit(1)
+        no_such_incident(ctx, source.incident, source.path)
     from agent.report.replay import replay  # noqa: PLC0415 - as below
 
     shown = replay(found.incident, found.records, found.started, _guide(found), source.recording)

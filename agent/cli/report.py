@@ -17,13 +17,13 @@ from agent.report.table import show, write_csv, write_json
 @ledger_options
 @since_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; rates from 0 to 1, times in seconds.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line a scope; same units.")
 @click.option(
     "--would-have",
     "kept_back",
     is_flag=True,
     help="Instead: what mode observe kept it from, and how that really ended.",
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line a scope; same units.")
 def report_command(
     *, ledger: Path | None, config: Path | None, since: float | None, as_json: bool, kept_back: bool, as_csv: bool
 ) -> None:

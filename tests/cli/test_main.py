@@ -55,6 +55,10 @@ def test_listing_incidents_loads_nothing_that_only_the_daemon_needs() -> None:
     assert not loaded_after("incidents", "list", "--help") & {"asyncio", "numpy", "pyasic", "pysnmp", "simulators"}
 
 
+def test_commands_are_listed_where_one_looks_for_them() -> None:
+    assert list(main.COMMANDS) == sorted(main.COMMANDS)
+
+
 @pytest.mark.parametrize("name", sorted(main.COMMANDS))
 def test_every_command_exists_and_has_help(name: str) -> None:
     result = CliRunner().invoke(main.cli, [name, "--help"])

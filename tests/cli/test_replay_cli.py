@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from agent.cli.main import cli
 from agent.cli.replay import PROMPT
 from tests.cli.test_incidents_cli import write
+from tests.cli.test_main import loaded_after
 from tests.ledger.examples import LIFE
 
 
@@ -167,3 +168,8 @@ def test_an_archive_has_its_own_ledger(archive: Path, ledger: Path) -> None:
     done = CliRunner().invoke(cli, ["replay", str(archive), "--ledger", str(ledger)])
     assert done.exit_code == 2
     assert "leave --ledger and --config out" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["replay", "explain"])
+def test_telling_of_an_incident_loads_nothing_that_acts_or_polls(command: str, ledger: Path) -> None:
+    assert loaded_after(command, "inc-000001", "--ledger", str(ledger)) <= {"numpy"}

@@ -2,7 +2,6 @@
 
 import pytest
 
-from agent.app import load_playbooks
 from agent.model.action import Action, Result, Verb
 from agent.model.events import (
     ApprovalAsked,
@@ -18,6 +17,7 @@ from agent.model.incident import Category, Outcome, Phase, Reason, Severity
 from agent.model.playbook import Act, Check, Escalate, Playbook, Resolve, Wait
 from agent.remediate.outlook import CLEARED, Outlook, meanings, outlook
 from agent.report.needed import needed
+from agent.shipped import load_playbooks
 from playbooks.hardware import PLAYBOOK as HARDWARE
 from tests.factory import EPOCH, miner
 from tests.ledger.builder import INCIDENT, MINER, RUN, Story

@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from agent.app import load_playbooks
 from agent.clock import Clock
 from agent.ledger.store import Ledger
 from agent.model.action import Action, Result, Verb
@@ -22,6 +21,7 @@ from agent.model.ids import IncidentId, MinerId, RunId
 from agent.model.incident import Category, Phase, Reason, Severity
 from agent.model.topology import Family
 from agent.remediate.machine import Table
+from agent.shipped import load_playbooks
 from simulators.loopback import loopback_endpoint
 from simulators.memory_net import MemoryLoop
 from simulators.memory_stream import Stream, pair

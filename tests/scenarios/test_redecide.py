@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent.app import load_playbooks, modes_of, stages
+from agent.app import modes_of, stages
 from agent.cli.scenario_run import play_scenario, read_scenario
 from agent.config import Settings
 from agent.config.canonical import decoded
@@ -18,6 +18,7 @@ from agent.model.ids import IncidentId
 from agent.model.incident import Category, Reason
 from agent.model.recording import Recording
 from agent.redecide import Redecided, Verdict, redecide
+from agent.shipped import load_playbooks
 from simulators.secrets import SimulatedSecrets
 
 TICK_S = 10.0
