@@ -127,6 +127,7 @@ class HeatWatch:
         self._chip_limit_c: Floats = np.zeros(0)
         self._board_limit_c: Floats = np.zeros(0)
         self._is_liquid: Bools = np.zeros(0, dtype=np.bool_)
+        self._on_unit: Bools = np.zeros(0, dtype=np.bool_)
         self._looked_at = self._learned_at = -np.inf
         self._weighed: Rows = np.zeros(0, dtype=np.int64)
 
@@ -158,8 +159,7 @@ class HeatWatch:
             return None
         share = float(view.derated[row])
         best_th = float(self._best_th[row] if share == 1.0 else self._best_at_share_th[row])
-        target_th = float(view.target_th(slice(row, row + 1))[0])
-        could_th = max(target_th, min(best_th, float(self._best_th[row]) * share))
+        could_th = max(view.target_of(row), min(best_th, float(self._best_th[row]) * share))
         return done[0] / done[1] / (could_th * 1e3 * float(self._usual[row]))
 
     def is_single(self, view: SiteView, row: int, now: float) -> bool:
@@ -225,6 +225,7 @@ class HeatWatch:
         self._near_k = np.array([self.t.near_k + FAMILY_TRAITS[m.family].slows_before_k for m in miners])
         self.cool_k = np.array([FAMILY_TRAITS[m.family].cool_k for m in miners])
         self._is_liquid = np.array([m.cooling is not Cooling.AIR for m in miners], dtype=np.bool_)
+        self._on_unit = self._is_liquid & (view.cooling.unit_of >= 0)
 
     def _learn(self, view: SiteView, now: float) -> None:
         """Take in what rows are like that are well."""
@@ -239,11 +240,10 @@ class HeatWatch:
                 told = np.where(view.expected_th.at > self._share_at, view.expected_th.value, 0.0)
                 self._best_at_share_th = np.fmax(self._best_at_share_th, told)
             self._learn_rates(view)
-            liquid = self._is_liquid & (view.cooling.unit_of >= 0)
-            if not liquid.any():
+            if not self._on_unit.any():
                 return
             seen = self.resistance_now(view, now)
-            well = liquid & (self.headroom_k > LEARN_BELOW_K) & (seen > 0.0) & (view.expected == Expected.RUNNING)
+            well = self._on_unit & (self.headroom_k > LEARN_BELOW_K) & (seen > 0.0) & (view.expected == _RUNNING)
             calm = ~np.isnan(view.cooling.calm_since) & ~view.cooling.doubted & ~self.disputed
             well &= np.append(calm, False)[view.cooling.unit_of]
             well &= view.hashrate_th.value >= self.t.slow_ratio * 0.9 * view.target_th()
@@ -254,10 +254,11 @@ class HeatWatch:
     def _learn_rates(self, view: SiteView) -> None:
         """Take in what rows that are not hot reach of what they aim at; called where NaN may be compared."""
         reached = view.hashrate_th.value / view.target_th()
-        sound = (self.headroom_k > self._near_k) & (view.expected == Expected.RUNNING) & (reached > 0.8)
-        self._rates[sound] = np.minimum(self._rates[sound] + 1.0, LEARNED_LOOKS)
-        mean = self._usual + (np.clip(reached, USUAL, 1.1) - self._usual) / np.maximum(self._rates, KNOWN_LOOKS)
-        self._usual = np.where(sound, np.clip(mean, USUAL, 1.0), self._usual)
+        sound = (self.headroom_k > self._near_k) & (view.expected == _RUNNING) & (reached > 0.8)
+        np.copyto(self._rates, np.minimum(self._rates + 1.0, LEARNED_LOOKS), where=sound)
+        np.minimum(np.maximum(reached, USUAL, out=reached), 1.1, out=reached)
+        mean = self._usual + (reached - self._usual) / np.maximum(self._rates, KNOWN_LOOKS)
+        np.copyto(self._usual, np.minimum(np.maximum(mean, USUAL), 1.0), where=sound)
 
     def _weigh(self, view: SiteView, now: float, rows: Rows) -> None:
         """Note since when these rows have been near their limit and slow, or at it, or stopped there; and who is hot.

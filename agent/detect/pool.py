@@ -271,6 +271,8 @@ class PoolDetector:
 
     def _owe(self, view: SiteView, rows: Rows) -> None:
         """Add up the shares that the work of these rows, which has brought none, was expected to bring."""
+        if not rows.size:
+            return
         target_gh_s = view.target_th(rows) * 1e3
         with np.errstate(invalid="ignore"):
             most_gh = MOST_WORK * target_gh_s * np.maximum(view.answered_at[rows] - self._read_at[rows], 0.0)

@@ -174,7 +174,7 @@ class RejectDetector:
             np.subtract(counter.total, before, out=growth)
             np.copyto(before, counter.total)
         np.fmax(grown, 0.0, out=grown)  # NaN, a counter that is not told or not yet, becomes 0 as well
-        many = (grown.sum(axis=0) > BURST_SHARES).nonzero()[0]
+        many = (grown[0] + grown[1] + grown[2] > BURST_SHARES).nonzero()[0]
         if many.size:
             most = BURST_SHARES + MOST_SHARES_PER_S * (view.answered_at[many] - self._read_at[many])
             grown[:, many] *= grown[:, many].sum(axis=0) <= most
@@ -189,6 +189,8 @@ class RejectDetector:
 
     def _fire(self, rows: Rows, now: float) -> None:
         """Begin a verdict for those of these rows whose statistic says so: some of the rows in warning."""
+        if not rows.size:
+            return
         alarms = {kind: rows[cusum.alarms(self._t.min_shares, rows)] for kind, cusum in self._sums.items()}
         new = np.unique(np.concatenate(list(alarms.values())))
         if not new.size:

@@ -130,8 +130,8 @@ class Counter:
         """Copy the column into the history, if need be, before the rows `where` are read at those times."""
         if not self._times.size:
             return
-        if (overwritten := (self._uncopied & where).nonzero()[0]).size:
-            now = float(at[overwritten].max())
+        if (overwritten := self._uncopied & where).any():
+            now = float(np.where(overwritten, at, -math.inf).max())
             if now - self._copied_at >= HISTORY_SPACING_S:
                 self._copy(now)
         self._uncopied |= where

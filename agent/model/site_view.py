@@ -227,13 +227,13 @@ class SiteView:
         """
         cut = [(getattr(self, name), rows) for name, rows in (lost or {}).items()]
         kept = [(signal, rows, signal.value[rows], signal.at[rows]) for signal, rows in cut]
-        np.copyto(self.reach, np.int8(Reach.ANSWERED), where=where)
+        np.copyto(self.reach, _ANSWERED, where=where)
         np.copyto(self.polled_at, at, where=where)
         np.copyto(self.answered_at, at, where=where)
-        np.copyto(self.misses, np.int32(0), where=where)
         np.add(self.goods, polls, out=self.goods, where=where)
-        np.copyto(self.missing_since, math.nan, where=where)
-        np.copyto(self.mute_since, math.nan, where=where)
+        back = (where & (self.misses > 0)).nonzero()[0]
+        self.misses[back] = 0
+        self.missing_since[back] = self.mute_since[back] = math.nan
         whole = all(name in told and told[name][0] is where for name in _TOLD_BY_ALL)
         if whole:
             self._round.put(where, at, [told[name][1] for name in SIGNALS], [told[name][1] for name in COUNTERS])
@@ -323,6 +323,12 @@ class SiteView:
         """What those rows, or all, draw at work in W: their nominal power, of derated ones their share of it."""
         power_w: Floats = self.nominal_w[rows] * self.derated[rows]
         return power_w
+
+    def target_of(self, row: int) -> float:
+        """Return the same of one row."""
+        expected_th = float(self.expected_th.value[row])
+        target_th = float(self.nominal_th[row]) if math.isnan(expected_th) else expected_th
+        return min(target_th, float(self.nominal_th[row] * self.derated[row])) if self.any_derated else target_th
 
     def watched(self) -> Bools:
         """Return the rows that are supposed to work, shape (n,): running, tuning, or derated."""
@@ -431,8 +437,7 @@ class MinerRow:
     @property
     def rate_share(self) -> float:
         """Short-window rate as a share of the expected one, at the last answer; NaN where it told none."""
-        target_th = self.view.target_th(slice(self.index, self.index + 1))
-        return float(self.view.hashrate_th.value[self.index] / target_th[0])
+        return float(self.view.hashrate_th.value[self.index] / self.view.target_of(self.index))
 
     @property
     def work_still_s(self) -> float:

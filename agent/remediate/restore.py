@@ -175,6 +175,6 @@ def _is_warm(view: SiteView, row: int) -> bool:
 
     Where it did not, nothing is known of it: what has just started again is cool whatever ails it.
     """
-    wanted_gh = WARM_SHARE * float(view.target_th(slice(row, row + 1))[0]) * 1e3
+    wanted_gh = WARM_SHARE * view.target_of(row) * 1e3
     done = [view.work_gh.over(row, window_s) for window_s in WARM_S]
     return all(work is not None and work[0] >= wanted_gh * work[1] for work in done)

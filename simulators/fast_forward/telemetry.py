@@ -232,5 +232,5 @@ class Families:
         """Return the work as it is told: where that is an average, with the average's rounding."""
         told, rows = work_gh.copy(), self._average
         age_s = np.maximum(elapsed_s[rows], 1.0)
-        told[rows] = np.round(told[rows] / age_s, 2) * age_s
+        told[rows] = np.rint(told[rows] / age_s * 100.0) / 100.0 * age_s
         return told
