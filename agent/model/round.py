@@ -11,6 +11,18 @@ from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Counter, Floats, Signal
 
+SIGNALS = (
+    *("hashrate_th", "expected_th", "elapsed_s", "hw_errors", "chip_max_c"),
+    *("pool_alive", "pool_drops", "boards_up", "chips_up"),
+)
+COUNTERS = ("work_gh", "accepted", "rejected", "stale", "accepted_diff", "drops")
+"""What every whole reply tells: columns that a round of replies is stored in at once."""
+
+TOLD_BY_ALL = frozenset((*SIGNALS, *COUNTERS))
+
+HISTORIES = frozenset({"work_gh", "accepted"})
+"""Counters with a history."""
+
 
 class Round:
     """Signals and counters of n devices, side by side.

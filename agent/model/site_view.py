@@ -23,7 +23,7 @@ from agent.model.itself import Itself
 from agent.model.polling import Polling
 from agent.model.pool_book import POOL_FOREIGN, POOL_UNKNOWN, PoolBook
 from agent.model.probe import ProbeResult, Verdict
-from agent.model.round import Round
+from agent.model.round import COUNTERS, HISTORIES, SIGNALS, TOLD_BY_ALL, Round
 from agent.model.telemetry import CoolingReading, OutletReading, OutletState, PortReading, Reach, Telemetry
 from agent.model.topology import Outlet, Pdu, Port, Site, Switch
 
@@ -33,18 +33,6 @@ EVERY = slice(None)
 
 ERROR_SPAN_S = (30.0, 120.0)
 """An error rate is taken over the shortest time within these that readings span."""
-
-SIGNALS = (
-    *("hashrate_th", "expected_th", "elapsed_s", "hw_errors", "chip_max_c"),
-    *("pool_alive", "pool_drops", "boards_up", "chips_up"),
-)
-COUNTERS = ("work_gh", "accepted", "rejected", "stale", "accepted_diff", "drops")
-"""What every whole reply tells: columns that a round of replies is stored in at once."""
-
-_TOLD_BY_ALL = frozenset((*SIGNALS, *COUNTERS))
-
-HISTORIES = frozenset({"work_gh", "accepted"})
-"""Counters with a history."""
 
 PEERS_MIN = 3
 """Fewer ports that agree on their VLAN say nothing about what is usual."""
@@ -234,11 +222,11 @@ class SiteView:
         back = (where & (self.misses > 0)).nonzero()[0]
         self.misses[back] = 0
         self.missing_since[back] = self.mute_since[back] = math.nan
-        whole = all(name in told and told[name][0] is where for name in _TOLD_BY_ALL)
+        whole = all(name in told and told[name][0] is where for name in TOLD_BY_ALL)
         if whole:
             self._round.put(where, at, [told[name][1] for name in SIGNALS], [told[name][1] for name in COUNTERS])
         for name, (said, values) in told.items():
-            if not whole or name not in _TOLD_BY_ALL:
+            if not whole or name not in TOLD_BY_ALL:
                 column: Signal | Counter = getattr(self, name)
                 column.put_rows(said, values, at)
         for signal, rows, value, measured_at in kept:

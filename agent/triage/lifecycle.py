@@ -1,5 +1,6 @@
 """Incident lifecycle: a firing verdict opens an incident, joins one, or belongs to one; a returning one re-opens it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -340,17 +341,19 @@ def _reclassified(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) 
 def _mitigated(tick: _Tick) -> list[AnyEvent]:
     """Return the incidents whose clear condition holds now for every member that fires, and did not before."""
     events: list[AnyEvent] = []
+    place = tick.view.site.rows
     for incident in tick.memory.open_incidents:
         if incident.mitigated_at is not None or incident.is_of_device:
             continue
-        rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
-        if explains_silence(incident) or incident.cause is Reason.CURTAILED:
-            if sum(_shows(tick, incident, row) for row in rows) <= max(1, (1 - MOSTLY) * len(rows)):
-                events.append(Mitigated(incident=incident.id))
-            continue
-        told = _telling(tick, incident, rows)
-        fires = [(row, v) for row in told if (v := tick.firing.get((incident.category, row))) is not None]
-        if fires and not any(np.isnan(verdict.clear_since[row]) for row, verdict in fires):
+        rows = [place[m] for m in incident.members if m in place]
+        if not _is_each_ones_own(incident):
+            if explains_silence(incident) or incident.cause is Reason.CURTAILED:
+                if sum(_shows(tick, incident, row) for row in rows) <= max(1, (1 - MOSTLY) * len(rows)):
+                    events.append(Mitigated(incident=incident.id))
+                continue
+            rows = _telling(tick, incident, rows)
+        fires = [(row, v) for row in rows if (v := tick.firing.get((incident.category, row))) is not None]
+        if fires and not any(math.isnan(verdict.clear_since[row]) for row, verdict in fires):
             events.append(Mitigated(incident=incident.id))
     return events
 
@@ -370,12 +373,17 @@ def _recovered(tick: _Tick) -> frozenset[IncidentId]:
     place = tick.view.site.rows.get
 
     def is_over(incident: Incident) -> bool:
-        if not incident.domain and incident.cause is not Reason.CURTAILED:
+        if _is_each_ones_own(incident):
             return not any(place(miner) in tick.claims for miner in incident.members)
         rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
         return not any(ails(incident, row) for row in _telling(tick, incident, rows))
 
     return frozenset(i.id for i in tick.memory.open_incidents if not i.is_of_device and is_over(i))
+
+
+def _is_each_ones_own(incident: Incident) -> bool:
+    """Whether its members share nothing: each shows by itself whether it is over."""
+    return not incident.domain and incident.cause is not Reason.CURTAILED
 
 
 def _telling(tick: _Tick, incident: Incident, rows: list[int]) -> list[int]:

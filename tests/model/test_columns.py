@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model.columns import HISTORY_SPACING_S, Counter, Signal
-from agent.model.site_view import COUNTERS, SIGNALS, SiteView
+from agent.model.round import COUNTERS, SIGNALS
+from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach, Telemetry
 from tests import factory
 
