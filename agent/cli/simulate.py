@@ -201,7 +201,8 @@ class _Nowhere(io.StringIO):
 def _tell(played: Played) -> None:
     skipped = played.board["truth"]["skipped"]
     if skipped:
-        click.echo(f"{played.scenario.path}: left out {skipped} faults that found no target that was well", err=True)
+        faults = "1 fault" if skipped == 1 else f"{skipped} faults"
+        click.echo(f"{played.scenario.path}: left out {faults} that found no target that was well", err=True)
     for failure in played.board["expect"]["failed"]:
         where = f"{played.scenario.path}:{failure['line']}"
         click.echo(f"{where}: expected {failure['expected']}, got {failure['got']}", err=True)

@@ -187,7 +187,7 @@ def parse_yaml(text: str, file: str) -> tuple[Node, list[Problem]]:
         raise ConfigError([*builder.problems, problem]) from None
     if builder.root is None:
         place = Place(file, 1, 1)
-        remedy = "start with a line such as  site: {name: north}"
+        remedy = "begin with a key, a colon and its value"
         raise ConfigError([Problem(place, "", "a mapping of keys", "an empty file", remedy)])
     return builder.root, builder.problems
 

@@ -46,7 +46,7 @@ def matching(entry: Entry, key: str, site: Site | None, words: Iterable[str], *,
     word, colon, pattern = text.partition(":") if isinstance(text, str) else ("", "", "")
     if not colon or word not in allowed:
         close = closest(word, allowed) if word and colon else None
-        name = pattern if colon else word
+        name = (pattern if close else "") if colon else word if word not in allowed else ""
         example = f"{close or allowed[0]}:{name or '*'}"
         entry.refuse(key, expected=f"a target of the form {forms}", got=shown(text), remedy=f"write it as {example}")
         return ()
