@@ -3,6 +3,7 @@
 What they do not share (whether `Total MH` is a total, power, work mode) the driver says or adds.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -140,7 +141,17 @@ def rate_factor(unit: object) -> float:
 
 def chip_max_c(stats: Row) -> float | None:
     """Return the hottest chip in °C from `temp_chipN` ("78-50-69-70"), or from `temp2_N` of older firmware."""
-    chains = [value for value in map(stats.get, _CHIP_KEYS) if isinstance(value, str)]
+    return _hottest_listed(stats, _CHIP_KEYS) or hottest(map(stats.get, _OLD_CHIP_KEYS))
+
+
+def board_max_c(stats: Row) -> float | None:
+    """Return the hottest sensor on a board in °C from `temp_pcbN`."""
+    return _hottest_listed(stats, _BOARD_KEYS)
+
+
+def _hottest_listed(stats: Row, keys: Sequence[str]) -> float | None:
+    """Return the hottest believable sensor in °C of those that each chain lists."""
+    chains = [value for value in map(stats.get, keys) if isinstance(value, str)]
     try:
         best = max(map(float, "-".join(chains).split("-")))
     except ValueError:
@@ -148,12 +159,6 @@ def chip_max_c(stats: Row) -> float | None:
     if CHIP_C[0] < best < CHIP_C[1]:
         return best
     # Something odd among them, or none at all: sensor by sensor.
-    return hottest(reading for chain in chains for reading in dashed(chain)) or hottest(map(stats.get, _OLD_CHIP_KEYS))
-
-
-def board_max_c(stats: Row) -> float | None:
-    """Return the hottest sensor on a board in °C from `temp_pcbN`."""
-    chains = [value for value in map(stats.get, _BOARD_KEYS) if isinstance(value, str)]
     return hottest(reading for chain in chains for reading in dashed(chain))
 
 
