@@ -77,12 +77,17 @@ class Cause:
     covers: bool = True
 
 
+def _at(*targets: str) -> Mapping[str, str]:
+    """Return these targets as places: what is right is the target's own domain."""
+    return {f"target: '{target}'": target for target in targets}
+
+
 HYDRO = {"cooling": "hydro", "miners": 120, "racks_per_container": 2}
 
 CAUSES: Mapping[str, Cause] = {
     "pdu_dark": Cause(
         "pdu.dark",
-        {f"target: 'pdu:{pdu}'": f"pdu:{pdu}" for pdu in PDUS},
+        _at(*(f"pdu:{pdu}" for pdu in PDUS)),
         Category.OTHER,
         frozenset({Reason.POWER_LOST}),
         "pdu_dark",
@@ -96,35 +101,35 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "switch_down": Cause(
         "network.switch_down",
-        {f"target: 'switch:c{k}-sw'": f"switch:c{k}-sw" for k in (1, 2)},
+        _at(*(f"switch:c{k}-sw" for k in (1, 2))),
         Category.NETWORK,
         frozenset({Reason.CUT_OFF}),
         "switch_down",
     ),
     "subnet_lost": Cause(
         "network.subnet_down",
-        {f"target: 'subnet:10.64.{k}.0/24'": f"subnet:10.64.{k}.0/24" for k in (0, 1)},
+        _at(*(f"subnet:10.64.{k}.0/24" for k in (0, 1))),
         Category.NETWORK,
         frozenset({Reason.CUT_OFF}),
         "network_part_lost",
     ),
     "site_network_down": Cause(
         "network.core_down",
-        {"target: 'site:generated'": "site:generated"},
+        _at("site:generated"),
         Category.NETWORK,
         frozenset({Reason.CUT_OFF}),
         "network_part_lost",
     ),
     "pool_down": Cause(
         "pool.down",
-        {"target: 'pool:primary'": "pool:primary"},
+        _at("pool:primary"),
         Category.POOL,
         frozenset({Reason.NO_POOL}),
         "pool_loss",
     ),
     "pool_flapping": Cause(
         "pool.flaps",
-        {"target: 'pool:primary'": "pool:primary"},
+        _at("pool:primary"),
         Category.POOL,
         frozenset({Reason.NO_POOL, Reason.UNSTEADY_POOL}),
         "pool_loss",
@@ -133,7 +138,7 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "loop_hot": Cause(
         "loop.heat_rejection_weak",
-        {f"target: 'loop:c{k}-loop'": f"loop:c{k}-loop" for k in (1, 2)},
+        _at(*(f"loop:c{k}-loop" for k in (1, 2))),
         Category.THERMAL,
         frozenset({Reason.LOOP_HOT}),
         "loop_hot",
@@ -143,7 +148,7 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "cooling_lost": Cause(
         "loop.pump_failed",
-        {f"target: 'loop:c{k}-loop'": f"loop:c{k}-loop" for k in (1, 2)},
+        _at(*(f"loop:c{k}-loop" for k in (1, 2))),
         Category.THERMAL,
         frozenset({Reason.COOLING_LOST}),
         "cooling_lost",
@@ -151,7 +156,7 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "own_link_lost": Cause(
         "host.link_lost",
-        {"target: 'host:agent'": "host:agent"},
+        _at("host:agent"),
         Category.OTHER,
         frozenset({Reason.OWN_NETWORK}),
         None,
@@ -167,7 +172,7 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "outage": Cause(
         "site.outage",
-        {"target: 'site:generated'": "site:generated"},
+        _at("site:generated"),
         Category.OTHER,
         frozenset({Reason.POWER_LOST}),
         "power_lost",
@@ -175,7 +180,7 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "curtailment": Cause(
         "site.curtailed_unannounced",
-        {f"target: '{place}'": place for place in CURTAILABLE},
+        _at(*CURTAILABLE),
         Category.OTHER,
         frozenset({Reason.CURTAILED}),
         "curtailed",
