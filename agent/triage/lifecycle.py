@@ -99,7 +99,7 @@ class _Tick:
     Attributes:
         claims: for each firing row the verdict that owns it: the first that fires, in the order of the detectors.
         firing: every pair of category and row that fires.
-        mute: silent rows whose silence owns them, whatever else they had said before.
+        mute: rows whose silence or heat owns them, whatever they say of their work.
         groups: rows without an incident by what they share, to be opened or joined together.
         reopened: incidents that this tick re-opens. worsened: shared ones that it gives another cause.
         shows: which rows show which symptom that a shared cause can have.
@@ -145,8 +145,9 @@ def triage(
     A miner is a member of one open incident at a time, whatever else it shows meanwhile. Where the evidence names
     something shared (a pool), or a shared cause explains what many show at once, all that show it are one incident,
     and what some of them had been opened for alone is part of it. A symptom that changes before anything was done may
-    turn out to be another class's; afterwards it stays what it was. Within `min_healthy_s` of an incident's end the
-    same symptom re-opens it.
+    turn out to be another class's; afterwards it stays what it was. Only heat waits for no pool: who is too warm while
+    a pool is lost has an incident for that, and goes back to the pool's afterwards. Within `min_healthy_s` of an
+    incident's end the same symptom re-opens it.
 
     Args:
         view: the columns.
@@ -162,7 +163,8 @@ def triage(
         for row in fired.tolist():
             owns = tick.claims.setdefault(row, verdict)
             tick.firing.setdefault((verdict.category, row), verdict)
-            if verdict.category in _OF_SILENCE and owns.category in BY_REPLIES and view.reach[row] == Reach.SILENT:
+            silent = verdict.category in _OF_SILENCE and view.reach[row] == Reach.SILENT
+            if owns.category in BY_REPLIES and (silent or verdict.category is Category.THERMAL):
                 tick.claims[row] = verdict
                 tick.mute.add(row)
     events: list[AnyEvent] = []
@@ -244,21 +246,30 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
         return late
     miner = tick.miner(row)
     owner = tick.memory.owner(miner)
-    if owner is not None or (tick.waits is not None and tick.waits[row]):
-        return [] if owner is None else _update(tick, owner, row, verdict)
-    latest = tick.memory.latest(verdict.category, miner)
-    cause = verdict.evidence.reason(row)
-    if latest is not None and _is_kindred(latest, cause) and not tick.limits.is_past(latest, tick.now):
-        if latest.id in tick.reopened:
-            return []
-        tick.reopened.add(latest.id)
-        since, evidence = float(verdict.since[row]), verdict.evidence.of(row)
-        return [IncidentRelapsed(incident=latest.id, cause=cause, detected_at=since, evidence=evidence)]
+    if owner is not None and not (verdict.category is Category.THERMAL and is_by_replies(owner)):
+        return _update(tick, owner, row, verdict)
+    if tick.waits is not None and tick.waits[row]:
+        return []
+    if (again := _relapsed(tick, row, verdict)) is not None:
+        return again
     domain = verdict.evidence.domain(row)
     if domain:
         tick.groups.setdefault((verdict.category, domain), []).append(row)
         return []
     return [_open(tick, verdict, [row], "")]
+
+
+def _relapsed(tick: _Tick, row: int, verdict: Verdicts) -> list[AnyEvent] | None:
+    """Return what re-opens the incident that this is a relapse of; None where it is none."""
+    latest = tick.memory.latest(verdict.category, tick.miner(row))
+    cause = verdict.evidence.reason(row)
+    if latest is None or not _is_kindred(latest, cause) or tick.limits.is_past(latest, tick.now):
+        return None
+    if latest.id in tick.reopened:
+        return []
+    tick.reopened.add(latest.id)
+    since, evidence = float(verdict.since[row]), verdict.evidence.of(row)
+    return [IncidentRelapsed(incident=latest.id, cause=cause, detected_at=since, evidence=evidence)]
 
 
 def _gather(tick: _Tick, category: Category, domain: str, rows: list[int], correlator: Correlator) -> list[AnyEvent]:
@@ -322,7 +333,8 @@ def _update(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) -> lis
     if incident.domain or not _is_undecided(incident) or cause == incident.cause:
         return []
     if verdict.category is not incident.category:
-        return [] if (incident.category, row) in tick.firing else [_reclassified(tick, incident, row, verdict)]
+        known = (incident.category, row) in tick.firing or _is_anothers(tick, incident, row)
+        return [] if known else [_reclassified(tick, incident, row, verdict)]
     evidence = verdict.evidence.of(row)
     return [IncidentUpdated(incident=incident.id, cause=cause, severity=incident.severity, evidence=evidence)]
 
@@ -361,8 +373,8 @@ def _mitigated(tick: _Tick) -> list[AnyEvent]:
 def _recovered(tick: _Tick) -> frozenset[IncidentId]:
     """Return the open incidents whose symptom has cleared.
 
-    A single device must show no symptom of any class. What members of a shared incident show besides is another
-    incident's, once this one is over.
+    A single device must show no symptom of any class, but what another open incident has it for. What members of a
+    shared incident show besides is another incident's, once this one is over.
     """
 
     def ails(incident: Incident, row: int) -> bool:
@@ -373,9 +385,9 @@ def _recovered(tick: _Tick) -> frozenset[IncidentId]:
     place = tick.view.site.rows.get
 
     def is_over(incident: Incident) -> bool:
+        rows = [row for miner in incident.members if (row := place(miner)) is not None]
         if _is_each_ones_own(incident):
-            return not any(place(miner) in tick.claims for miner in incident.members)
-        rows = [tick.view.site.rows[m] for m in incident.members if m in tick.view.site.rows]
+            return not any(row in tick.claims and not _is_anothers(tick, incident, row) for row in rows)
         return not any(ails(incident, row) for row in _telling(tick, incident, rows))
 
     return frozenset(i.id for i in tick.memory.open_incidents if not i.is_of_device and is_over(i))
@@ -389,8 +401,8 @@ def _is_each_ones_own(incident: Incident) -> bool:
 def _telling(tick: _Tick, incident: Incident, rows: list[int]) -> list[int]:
     """Return those members whose state says something of the incident.
 
-    Members that have fallen silent say nothing any more of a pool that others have back; if nobody speaks, what they
-    said last stands.
+    Members that have fallen silent, or have stopped for their heat, say nothing any more of a pool that others have
+    back; if nobody speaks, what they said last stands.
     """
     if not is_by_replies(incident) or tick.mute.isdisjoint(rows):
         return rows
@@ -404,9 +416,13 @@ def _shows(tick: _Tick, incident: Incident, row: int) -> bool:
     """
     if incident.cause is Reason.CURTAILED:
         return tick.asleep is not None and bool(tick.asleep[row])
-    claim = tick.claims.get(row)
-    other = None if claim is None else tick.memory.latest(claim.category, tick.miner(row))
-    return claim is not None and not (other is not None and other.is_open and is_by_replies(other))
+    return row in tick.claims and not _is_anothers(tick, incident, row)
+
+
+def _is_anothers(tick: _Tick, incident: Incident, row: int) -> bool:
+    """Whether what a member shows now is what another open incident of several miners has it for: a pool's, say."""
+    other = tick.memory.latest(tick.claims[row].category, tick.miner(row))
+    return other is not None and other.id != incident.id and other.is_open and is_by_replies(other)
 
 
 def _did_not_hold(incident: Incident, verdict: Verdicts) -> bool:

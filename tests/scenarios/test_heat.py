@@ -41,6 +41,23 @@ expect:
 """What cuts out once is not found, and lasts; so the miner does not count as well."""
 
 
+WITHOUT_POOLS = """\
+name: cooling-lost-while-no-pool-is-reached
+seed: 11
+duration: 90m
+site: {generate: {miners: 12, miners_per_pdu: 12, pools: 2, cooling: hydro, families: {antminer_stock: 1}}}
+agent: {poll: {interval_s: 30}, tick_s: 10}
+faults:
+  - {at: 5m, kind: pool.down, target: "pool:primary", for: 80m}
+  - {at: 5m, kind: loop.rejection_lost, target: "loop:c1-loop"}
+expect:
+  - {by: 6m, incident: {category: pool}}
+  - {by: 8m, action: sleep}
+  - {by: 15m, incident: {category: thermal, escalation: cooling_lost}}
+  - {at_end: {harm.overheated_minutes: 0}}
+"""
+
+
 def failed(path: Path, folder: Path) -> Any:
     scenario = read_scenario(path, tier=TierName.FAST_FORWARD)
     played = play_scenario(scenario, folder / "ledger.sqlite3", console=Console(file=io.StringIO()), log=io.StringIO())
@@ -63,4 +80,10 @@ def test_a_derated_miner_that_has_just_started_again_is_not_taken_for_cool(tmp_p
     """Its chips are cold whatever clogs it; in full it would stop for its heat, and be taken for stuck."""
     path = tmp_path / "cold.yaml"
     path.write_text(COLD)
+    assert failed(path, tmp_path) == []
+
+
+def test_heat_does_not_wait_for_a_pool_that_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "both.yaml"
+    path.write_text(WITHOUT_POOLS)
     assert failed(path, tmp_path) == []

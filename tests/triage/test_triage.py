@@ -291,3 +291,22 @@ def test_whoever_works_for_strangers_is_critical_at_once() -> None:
     assert isinstance(opened, IncidentOpened)
     assert opened.severity is Severity.CRITICAL
     assert opened.incident == IncidentId("inc-000001")
+
+
+def test_heat_waits_for_no_pool_and_the_miner_goes_back_to_the_pools_incident() -> None:
+    pool = poolless((0, 1, 2, 3), 8)
+    hot = firing((1,), 8, Reason.OVERTEMP_CUT_OUT, category=Category.THERMAL)
+    story = Story()
+    told(story, pool)
+    (opened,) = told(story, pool, hot, at=EPOCH + 60)
+    assert isinstance(opened, IncidentOpened)
+    assert (opened.category, opened.members, opened.severity) == (Category.THERMAL, ("m2",), Severity.CRITICAL)
+    assert told(story, pool, hot, at=EPOCH + 62) == []
+    assert told(story, pool, at=EPOCH + 64) == [], "what it still shows is the pool's, and no news of its heat"
+    recovered = judged(SiteView(site(8)), story.state, [pool], TriageLimits(), EPOCH + 64).recovered
+    assert recovered == {opened.incident}
+    story.tell(Closed(incident=opened.incident, outcome=Outcome.SELF_RECOVERED), EPOCH + 66)
+    owner = story.state.owner(miner(2).id)
+    assert owner is not None
+    assert owner.category is Category.POOL
+    assert told(story, pool, at=EPOCH + 68) == []
