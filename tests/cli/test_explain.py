@@ -24,7 +24,7 @@ def test_a_page_tells_why_and_what_is_next(ledger: Path) -> None:
     done = CliRunner().invoke(cli, ["explain", "inc-000001", "--ledger", str(ledger)])
     assert done.exit_code == 0, done.output
     assert all(len(line) <= WIDTH for line in done.output.splitlines())
-    for title in ("Seen when it was decided", "Causes weighed", "Chosen", "Guards", "People", "Done", "Next"):
+    for title in ("Seen when it was decided", "Causes considered", "Chosen", "Guards", "People", "Done", "Next"):
         assert f"\n{title}" in done.output
     assert "waits for nothing: it is over, auto_resolved; 2 of its outlets" in done.output
 
