@@ -22,10 +22,10 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --f
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs soak bench lock vendor clean
+.PHONY: help demo test check format docs soak soak-kills crash bench lock vendor clean
 
 help: ## what this file can do
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 demo: $(RUNTIME) ## install if needed, then run the agent against a simulated site
 	@$(PY) -m agent.cli.main demo $(ARGS)
@@ -47,6 +47,12 @@ format: $(DEV) ## put files into the form that check asks for
 docs: $(DEV) ## write the reference from the code, then build the documents into build/docs
 	@$(PY) docs/reference.py
 	$(DOCS)
+
+soak-kills: $(DEV) ## kill -9 of a real daemon, hundreds of times at random: nothing is lost or done twice
+	@$(PY) -m tests.soak.kills $(ARGS)
+
+crash: $(DEV) ## the crash matrix: every playbook, dead at every point, and again while it resumes
+	@$(PY) -m tests.crash $(ARGS)
 
 soak: $(DEV) ## random sites, faults and crashes of the agent, by seed: what must hold, holds
 	@$(PY) -m tests.soak $(ARGS)

@@ -130,10 +130,7 @@ class Agent:
     async def start(self) -> None:
         """Come up: fold the ledger, poll the whole site once, take up what was left undone."""
         self._failed = asyncio.get_running_loop().create_future()
-        last_at = 0.0
-        for record in self._ledger.records():
-            self.memory.apply(record)
-            last_at = record.at
+        last_at = self._ledger.remember(self.memory)
         if behind_s := self._clock.not_before(last_at):
             _log.warning("clock_was_behind_the_ledger", behind_s=round(behind_s, 1))
         self._look_where_found()

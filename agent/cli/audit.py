@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from agent.cli.options import ledger_options, ledger_path, since_option
-from agent.ledger.chain import Broken, Flaw, Sound, anchored
-from agent.ledger.reader import read, rows
+from agent.cli.options import ledger_options, ledger_path, moment, since_option
+from agent.ledger.chain import GENESIS, Broken, Flaw, Sound, anchored
+from agent.ledger.reader import end_of_archives, read, rows, rules_changed
 from agent.report.table import write_csv
 from agent.report.trail import HEADERS, trail
 
@@ -44,21 +44,28 @@ def _anchor(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @audit_group.command("verify", epilog="Example: terrahash audit verify -c config.yaml --anchor 4711:9f86d081…")
 @ledger_options
 @click.option("--anchor", metavar="NUMBER:SHA256", callback=_anchor, help="An anchor that was kept elsewhere.")
+@click.option("--live", is_flag=True, help="Leave out what has been archived; the ledger's record of it is believed.")
 @click.pass_context
 def verify_command(
-    ctx: click.Context, *, ledger: Path | None, config: Path | None, anchor: tuple[int, str] | None
+    ctx: click.Context, *, ledger: Path | None, config: Path | None, anchor: tuple[int, str] | None, live: bool
 ) -> None:
-    """Prove that every event is as it was written, and that none is missing in between.
+    """Prove that every event is as it was written, and that none is missing in between, archives included.
 
     Without an anchor nobody can tell whether the newest events were cut off.
 
     Exit codes: 0 the chain holds; 1 it does not, and the first bad event is named; 2 usage, or it cannot be read.
     """
     path = ledger_path(ledger, config)
-    match anchored(rows(path), anchor):
+    since, head = end_of_archives(path) if live else (0, GENESIS)
+    if anchor is not None and anchor[0] < since:
+        raise click.UsageError(f"the anchor names event {anchor[0]}, which is in an archive: leave out --live")
+    match anchored(rows(path, since), anchor, since_seq=since, head=head):
         case Sound() as sound:
+            if changed := rules_changed(path):
+                click.echo(f"broken: the ledger's own rules were changed by hand: {', '.join(changed)}")
+                ctx.exit(1)
             against = "" if anchor is None else ", the anchor among them"
-            click.echo(f"sound: {sound.events} events{against}; head {sound.events}:{sound.head}")
+            click.echo(f"sound: {sound.events} events{against}; head {since + sound.events}:{sound.head}")
         case Broken() as broken:
             click.echo(f"broken at event {broken.seq}: {WORDS[broken.flaw]} ({broken.flaw})")
             ctx.exit(1)
@@ -78,6 +85,32 @@ def head_command(ctx: click.Context, *, ledger: Path | None, config: Path | None
         case Broken() as broken:
             click.echo(f"broken at event {broken.seq}: {WORDS[broken.flaw]} ({broken.flaw})", err=True)
             ctx.exit(1)
+
+
+@audit_group.command("archive", epilog="Example: terrahash audit archive -c config.yaml --before 365d")
+@ledger_options
+@click.option(
+    "--before",
+    required=True,
+    metavar="AGE|DATE",
+    callback=lambda _ctx, _param, value: moment(value),
+    help="What is older than that leaves: 90d, 52w or an ISO date or time (UTC).",
+)
+def archive_command(*, ledger: Path | None, config: Path | None, before: float) -> None:
+    """Move old events into a read-only file beside the ledger, up to a moment at which nothing was under way.
+
+    The agent on it has to be stopped. It remembers afterwards what it did before. Leave the file beside the ledger, for
+    reports and replays of what is in it; its anchor is printed, and stands in the ledger too.
+
+    Exit codes: 0 done; 2 usage, nothing to archive, or the ledger cannot be read or written: it is as it was.
+    """
+    from agent.clock import Clock  # noqa: PLC0415 - loads the event loop's module, which the others can do without
+    from agent.ledger.retention import archive  # noqa: PLC0415 - as above
+
+    made = archive(ledger_path(ledger, config), before, Clock.real())
+    click.echo(
+        f"{made.file}: events {made.first_seq} to {made.last_seq}, read-only; anchor {made.last_seq}:{made.last_hash}"
+    )
 
 
 @audit_group.command("export", epilog="Example: terrahash audit export --since 90d --csv > quarter.csv")

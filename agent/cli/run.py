@@ -93,25 +93,45 @@ def run_command(
     kept = ledger or (dry_run_ledger(settings.ledger) if dry_run else settings.ledger)
     clock = Clock.real()
     logs.configure(debug=debug_log, as_json=as_json, now=clock.now)
+    touched = _touch(settings, clock, dry_run=dry_run, faults=faults)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, kept, clock, dry_run=dry_run, on_auto=dry_run and not keep_mode, faults=faults))
+        runner.run(serve(settings, kept, clock, touched, simulated=dry_run, on_auto=dry_run and not keep_mode))
 
 
-async def _serve(
-    settings: Settings, path: Path, clock: Clock, *, dry_run: bool, on_auto: bool, faults: tuple[str, ...]
+async def serve(
+    settings: Settings,
+    path: Path,
+    clock: Clock,
+    touched: AbstractAsyncContextManager[tuple[Touch, Sequence[Route]]],
+    *,
+    simulated: bool,
+    on_auto: bool,
 ) -> None:
+    """Be the daemon until a signal stops it.
+
+    Args:
+        settings: the site.
+        path: the ledger.
+        clock: stamps what happens.
+        touched: brings what the agent has of the devices, and what its local API offers beside the agent's own.
+        simulated: these devices are no real ones: nobody is told of what happens to them.
+        on_auto: act within the guards whatever the settings' mode is.
+
+    Raises:
+        LedgerError: the ledger cannot be had, or can no longer be written.
+    """
     stop = _stop_signal()
     ledger = Ledger.open(path, clock, threaded=True)
     try:
-        async with _touch(settings, clock, dry_run=dry_run, faults=faults) as (touch, drills):
+        async with touched as (touch, drills):
             hold = HoldFile(hold_path(path))
-            notifier = None if dry_run else _notifier(settings)
+            notifier = None if simulated else _notifier(settings)
             agent = Agent(
                 settings,
                 ledger,
                 clock,
                 touch=touch,
-                simulated=dry_run,
+                simulated=simulated,
                 on_auto=on_auto,
                 hold=hold,
                 notifier=notifier,
@@ -122,10 +142,10 @@ async def _serve(
                 site=settings.site.name,
                 miners=len(settings.site.miners),
                 mode="auto" if on_auto else settings.mode,
-                simulated=dry_run,
+                simulated=simulated,
                 ledger=str(path),
             )
-            heard = Signals() if dry_run else settings.signals
+            heard = Signals() if simulated else settings.signals
             hears = listening(agent, heard, redact(SystemCredentials()), clock.now)
             await _supervise(agent, stop, socket_beside(path), Routes([*routes_of(agent), *drills]), hears)
     finally:

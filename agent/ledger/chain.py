@@ -139,28 +139,35 @@ def verify(rows: Iterable[Row], *, since_seq: int = 0, head: str = GENESIS) -> S
     """Check rows in the order of seq, from the one after `since_seq`, whose hash was `head`; name the first bad one."""
     seq = since_seq
     for row in rows:
-        if row.seq != seq + 1:
-            return Broken(min(seq + 1, row.seq), Flaw.GAP)
-        if row.prev != head:
-            return Broken(row.seq, Flaw.WRONG_PREV)
-        content = digest(seq=row.seq, at_ms=row.at_ms, actor=row.actor, kind=row.kind, body=row.body, prev=row.prev)
-        if row.hash != content:
-            return Broken(row.seq, Flaw.CHANGED)
-        if not _is_filed_right(row):
-            return Broken(row.seq, Flaw.MISFILED)
+        if (broken := fault(row, seq, head)) is not None:
+            return broken
         seq, head = row.seq, row.hash
     return Sound(seq - since_seq, head)
 
 
-def anchored(rows: Iterable[Row], anchor: tuple[int, str] | None) -> Sound | Broken:
-    """Check a whole ledger, and that it still has the event that an anchor names: its seq and its hash.
+def fault(row: Row, seq: int, head: str) -> Broken | None:
+    """Return what is wrong with a row that is to follow the event `seq`, whose hash was `head`; None where nothing."""
+    if row.seq != seq + 1:
+        return Broken(min(seq + 1, row.seq), Flaw.GAP)
+    if row.prev != head:
+        return Broken(row.seq, Flaw.WRONG_PREV)
+    content = digest(seq=row.seq, at_ms=row.at_ms, actor=row.actor, kind=row.kind, body=row.body, prev=row.prev)
+    if row.hash != content:
+        return Broken(row.seq, Flaw.CHANGED)
+    return None if _is_filed_right(row) else Broken(row.seq, Flaw.MISFILED)
+
+
+def anchored(
+    rows: Iterable[Row], anchor: tuple[int, str] | None, *, since_seq: int = 0, head: str = GENESIS
+) -> Sound | Broken:
+    """Check as `verify` does, and that the event is still there that an anchor names: its seq and its hash.
 
     Without an anchor this is `verify`: whether the newest events were cut off, a chain cannot tell by itself.
     """
     if anchor is None:
-        return verify(rows)
-    seq, head = anchor
-    met: list[str] = [GENESIS] if seq == 0 else []
+        return verify(rows, since_seq=since_seq, head=head)
+    seq, wanted = anchor
+    met: list[str] = [head] if seq == since_seq else []
 
     def watched() -> Iterator[Row]:
         for row in rows:
@@ -168,12 +175,12 @@ def anchored(rows: Iterable[Row], anchor: tuple[int, str] | None) -> Sound | Bro
                 met.append(row.hash)
             yield row
 
-    found = verify(watched())
+    found = verify(watched(), since_seq=since_seq, head=head)
     if isinstance(found, Broken):
         return found
     if not met:
         return Broken(seq, Flaw.CUT)
-    return found if met == [head] else Broken(seq, Flaw.NOT_THE_ANCHOR)
+    return found if met == [wanted] else Broken(seq, Flaw.NOT_THE_ANCHOR)
 
 
 def _is_filed_right(row: Row) -> bool:

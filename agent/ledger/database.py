@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -178,7 +179,23 @@ def _prepare(connection: apsw.Connection, path: Path, steps: Sequence[Migration]
     damage = connection.pragma("quick_check", 1)
     if damage != "ok":
         raise apsw.CorruptError(str(damage))
-    _migrate(connection, steps)
+    migrate(connection, steps)
+    if changed := rules_changed(connection, steps):
+        raise LedgerError(
+            f"ledger {path}: its own rules are not as they were made ({', '.join(changed)}): somebody has changed the "
+            "file by hand; prove what is in it with terrahash audit verify, then restore a backup or begin a new one"
+        )
+
+
+def rules_changed(connection: apsw.Connection, steps: Sequence[Migration]) -> list[str]:
+    """Return the names of tables, indexes and triggers that are missing, were altered, or were never made here."""
+    with closing(apsw.Connection(":memory:")) as model:
+        migrate(model, steps)
+        return sorted({name for name, _ in _rules(connection) ^ _rules(model)})
+
+
+def _rules(connection: apsw.Connection) -> set[tuple[str, str]]:
+    return set(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
 
 
 def _check_owner(connection: apsw.Connection, path: Path, known: int) -> None:
@@ -192,7 +209,8 @@ def _check_owner(connection: apsw.Connection, path: Path, known: int) -> None:
         )
 
 
-def _migrate(connection: apsw.Connection, steps: Sequence[Migration]) -> None:
+def migrate(connection: apsw.Connection, steps: Sequence[Migration]) -> None:
+    """Take the steps that a ledger has not taken yet, all or none."""
     version = connection.pragma("user_version")
     if version == steps[-1].number:
         return

@@ -12,6 +12,7 @@ from agent.model.events import (
     ApprovalAsked,
     ApprovalDenied,
     ApprovalGiven,
+    Archived,
     Closed,
     Escalated,
     HoldChanged,
@@ -52,8 +53,7 @@ class State(Memory):
 
     def apply(self, record: Record) -> None:  # noqa: PLR0912, PLR0915 - one arm for each member of a closed union
         """Take one more record in, in the order of `seq`."""
-        self.seq = record.seq
-        at = record.at
+        self.seq, at = record.seq, record.at
         event: AnyEvent = record.event
         match event:
             case AgentStarted():
@@ -117,6 +117,8 @@ class State(Memory):
                 mapping.doubted(self, event, at)
             case OutletsTrusted():
                 self.doubted.pop(event.pdu, None)
+            case Archived():
+                pass  # what was before it is remembered all the same
             case _:
                 assert_never(event)
 

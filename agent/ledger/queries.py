@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from agent.ledger.chain import decode
+from agent.ledger.checkpoint import digest, unpack
 from agent.ledger.database import LedgerError
 from agent.ledger.fold import State
-from agent.ledger.reader import read, rows
-from agent.model.events import AgentStarted, Record
+from agent.ledger.reader import decoded, end_of_archives, last_checkpoint, proven, read, rows
+from agent.model.events import AgentStarted, Archived, Record
 from agent.model.ids import IncidentId
 from agent.model.incident import Category, Incident
 
@@ -29,13 +31,59 @@ def fold(path: Path, records: Iterable[Record]) -> State:
     """
     state = State()
     for record in records:
-        try:
-            state.apply(record)
-        except KeyError as error:
+        _apply(path, record, state)
+    return state
+
+
+def remember(path: Path, state: State, *, live: bool = True) -> float:
+    """Put into an empty state what a ledger adds up to, proving its chain; return the UTC s of the last event.
+
+    What has left for archives comes from the checkpoint that the ledger keeps of it; where another version of the agent
+    made that, from the archives. With `live` false nothing that came later is taken in.
+
+    Raises:
+        LedgerError: the ledger cannot be read, or is not as it was written.
+    """
+    since, head = end_of_archives(path)
+    stored = last_checkpoint(path)
+    if stored is not None:
+        _recall(path, stored, since, state)
+    last_at = 0.0
+    for row in proven(path, rows(path, since), since_seq=since, head=head) if live else ():
+        record = decoded(path, row)
+        event = record.event
+        if isinstance(event, Archived) and event.last_seq == since and digest(stored or b"") != event.checkpoint:
             raise LedgerError(
-                f"ledger {path}: event {record.seq} speaks of {error}, which no event before it opened:"
-                " events are missing, verify the ledger's chain"
-            ) from error
+                f"ledger {path}: what it keeps of events up to {since} is not what event {record.seq} vouches for: the"
+                " file was changed by hand; restore a backup, or begin a new one"
+            )
+        _apply(path, record, state)
+        last_at = record.at
+    return last_at
+
+
+def _recall(path: Path, stored: bytes, since: int, state: State) -> None:
+    try:
+        unpack(stored, state)
+    except LedgerError:
+        for row in proven(path, takewhile(lambda row: row.seq <= since, rows(path))):
+            _apply(path, decoded(path, row), state)
+
+
+def _apply(path: Path, record: Record, state: State) -> None:
+    try:
+        state.apply(record)
+    except KeyError as error:
+        raise LedgerError(
+            f"ledger {path}: event {record.seq} speaks of {error}, which no event before it opened:"
+            " events are missing, verify the ledger's chain"
+        ) from error
+
+
+def current(path: Path) -> State:
+    """Return what a ledger adds up to; raises as `remember`."""
+    state = State()
+    remember(path, state)
     return state
 
 
@@ -49,7 +97,7 @@ def incidents(
     """
     return [
         incident
-        for incident in fold(path, read(path)).incidents.values()
+        for incident in current(path).incidents.values()
         if (incident.is_open or not only_open)
         and category in (None, incident.category)
         and (since is None or incident.detected_at >= since)

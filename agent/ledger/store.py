@@ -9,6 +9,8 @@ from agent.clock import Clock
 from agent.ledger import database
 from agent.ledger.chain import Body, encode
 from agent.ledger.database import LedgerError
+from agent.ledger.fold import State
+from agent.ledger.queries import remember
 from agent.ledger.reader import read
 from agent.ledger.writer import Job, Outcome, Writer, WriterThread
 from agent.model.errors import AgentError
@@ -86,6 +88,14 @@ class Ledger:
     def records(self, since_seq: int = 0) -> Iterator[Record]:
         """Return the committed records after `since_seq`, in order; raises as `agent.ledger.reader.read`."""
         return read(self.path, since_seq)
+
+    def remember(self, state: State) -> float:
+        """Put into an empty state what is committed; return the UTC s of the last event, 0 for none.
+
+        Raises:
+            LedgerError: the ledger cannot be read, or is not as it was written.
+        """
+        return remember(self.path, state)
 
     async def close(self) -> None:
         """Commit what waits, close the file and give up ownership. Closing again does nothing."""

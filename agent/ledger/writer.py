@@ -18,7 +18,12 @@ from agent.model.events import Actor, Record
 BATCH_EVENTS = 256
 """Events in one transaction, unless one append alone has more; facts "infrastructure", section 1."""
 
-_INSERT = "INSERT INTO events (seq, at_ms, actor, kind, incident, body, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT INTO events (seq, at_ms, actor, kind, incident, body, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+_HEAD = (
+    "SELECT seq, hash FROM (SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1)"
+    " UNION ALL SELECT last_seq, last_hash FROM archives ORDER BY 1 DESC LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Writer:
             outcomes.append(records)
         if rows or any(job.proves for job in jobs):
             self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany(_INSERT, rows)
+            self._connection.executemany(INSERT, rows)
             if not rows:
                 # Writes the schema's number as it is: a page goes to the disk, and nothing has changed.
                 self._connection.pragma("user_version", self._connection.pragma("user_version"))
@@ -93,7 +98,7 @@ class Writer:
             self._seq, self._hash = self._read_head()
 
     def _read_head(self) -> tuple[int, str]:
-        row = self._connection.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+        row = self._connection.execute(_HEAD).fetchone()
         return (0, GENESIS) if row is None else (row[0], row[1])
 
     def _refusal(self, error: Exception) -> AgentError:

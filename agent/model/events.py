@@ -370,6 +370,21 @@ class OutletsTrusted(Event, frozen=True, kw_only=True, tag="outlets_trusted"):
     why: str
 
 
+class Archived(Event, frozen=True, kw_only=True, tag="archived"):
+    """Old events have left the ledger for a file of their own, which begins and ends with these.
+
+    Attributes:
+        head: the hash of the last of them: the anchor of the file.
+        checkpoint: hex SHA-256 of what the ledger keeps of them: what the agent remembered then.
+    """
+
+    first_seq: int
+    last_seq: int
+    head: str
+    file: str
+    checkpoint: str
+
+
 AnyEvent = (
     AgentStarted
     | AgentStopped
@@ -402,6 +417,7 @@ AnyEvent = (
     | OutletsProven
     | OutletsDoubted
     | OutletsTrusted
+    | Archived
 )
 
 

@@ -10,6 +10,7 @@ from agent.model.events import (
     ApprovalAsked,
     ApprovalDenied,
     ApprovalGiven,
+    Archived,
     Closed,
     Escalated,
     HoldChanged,
@@ -60,8 +61,7 @@ def headline(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one 
         case AgentStopped():
             return event.reason
         case IncidentOpened():
-            members = named(event.members) or OWN
-            since = instant(event.detected_at)
+            members, since = named(event.members) or OWN, instant(event.detected_at)
             where = f" at {event.domain}" if event.domain else ""
             return f"{event.category}, {event.cause}{where}, severity {event.severity:d}: {members}; detected {since}"
         case IncidentJoined():
@@ -85,9 +85,7 @@ def headline(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one 
         case Moved():
             return f"{event.from_state} → {event.to_state} on {event.trigger}"
         case Judged():
-            until = "" if event.until is None else f" until {instant(event.until)}"
-            verdict = f"{event.verdict}{until} by gate {event.gate} ({event.reason})"
-            return f"{words_of(event.action)} in {event.state}: {verdict}"
+            return _verdict(event)
         case ApprovalAsked():
             until = instant(event.expires_at)
             return f"may it be done? {event.approval}, until {until}: {words_of(event.action)} in {event.state}"
@@ -120,8 +118,16 @@ def headline(event: AnyEvent) -> str:  # noqa: PLR0911, PLR0912 - one case, one 
             return f"do not feed {event.miner}, or not it alone: {_outlets(event.outlets)}{fell}"
         case OutletsTrusted():
             return f"the outlets of {event.pdu} are as the inventory says: {event.why}"
+        case Archived():
+            return f"events {event.first_seq} to {event.last_seq} are in {event.file} now, anchor {event.head[:12]}…"
         case _:
             assert_never(event)
+
+
+def _verdict(event: Judged) -> str:
+    until = "" if event.until is None else f" until {instant(event.until)}"
+    verdict = f"{event.verdict}{until} by gate {event.gate} ({event.reason})"
+    return f"{words_of(event.action)} in {event.state}: {verdict}"
 
 
 def _settled(event: Settled) -> str:

@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import apsw
 import pytest
 from click.testing import CliRunner, Result
 
@@ -43,7 +44,7 @@ def test_the_first_bad_event_is_named(ledger: Path) -> None:
 def test_a_tail_that_was_cut_off_shows_against_an_anchor_and_only_there(ledger: Path) -> None:
     head = run(ledger, "head").output.strip()
     tamper(ledger, f"DELETE FROM events WHERE seq > {len(LIFE) - 3}")
-    assert run(ledger, "verify").exit_code == 0
+    assert run(ledger, "head").exit_code == 0
     done = run(ledger, "verify", "--anchor", head)
     assert done.exit_code == 1
     assert done.output.startswith(f"broken at event {len(LIFE)}: the anchor names it, and the ledger ends before it")
@@ -70,3 +71,29 @@ def test_the_trail_is_one_line_an_event_in_either_form(ledger: Path) -> None:
     assert list(rows[0]) == list(lines[0]) == list(HEADERS)
     assert [row["hash"] for row in rows] == [line["hash"] for line in lines]
     assert [row["what"] for row in rows] == [line["what"] for line in lines]
+
+
+def test_old_events_leave_for_a_file_and_all_is_proven_together(ledger: Path) -> None:
+    done = run(ledger, "archive", "--before", "0m")
+    assert done.exit_code == 0
+    name, _, said = done.output.partition(": ")
+    assert said.startswith("events 1 to ")
+    kept = done.output.strip().rpartition(" ")[2]
+    assert run(ledger, "verify", "--anchor", kept).output.startswith(f"sound: {len(LIFE) + 1} events, the anchor among")
+
+    ledger.with_name(name).rename(ledger.with_name("elsewhere.sqlite3"))
+    assert run(ledger, "verify").exit_code == 2
+    alone = run(ledger, "verify", "--live").output
+    assert alone.startswith("sound: ")
+    assert f"head {len(LIFE) + 1}:" in alone
+    assert "is in an archive" in run(ledger, "verify", "--live", "--anchor", "0:" + "a" * 64).output
+
+
+def test_rules_that_were_dropped_by_hand_are_noticed(ledger: Path) -> None:
+    with apsw.Connection(str(ledger)) as connection:
+        connection.execute("DROP TRIGGER events_are_never_deleted")
+    done = run(ledger, "verify")
+    assert (done.exit_code, done.output) == (
+        1,
+        "broken: the ledger's own rules were changed by hand: events_are_never_deleted\n",
+    )

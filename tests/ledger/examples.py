@@ -13,6 +13,7 @@ from agent.model.events import (
     ApprovalAsked,
     ApprovalDenied,
     ApprovalGiven,
+    Archived,
     Closed,
     Escalated,
     Event,
@@ -154,6 +155,7 @@ LIFE: tuple[AnyEvent, ...] = (
         evidence={"fell": "m8"},
     ),
     OutletsTrusted(pdu=PduId("p1"), why="cords are where they should be"),
+    Archived(first_seq=1, last_seq=9, head="a" * 64, file="ledger.000000001-000000009.sqlite3", checkpoint="b" * 64),
 )
 """An incident's life with every kind of event in it, in an order the fold accepts."""
 

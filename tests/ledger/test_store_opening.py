@@ -53,26 +53,26 @@ def test_a_schema_from_the_future_is_refused_and_untouched(path: Path) -> None:
     connection.pragma("user_version", 99)
     connection.close()
     before = path.read_bytes()
-    assert_refused_and_free(path, "schema 99.*knows up to 1: upgrade the agent")
+    assert_refused_and_free(path, "schema 99.*knows up to 2: upgrade the agent")
     with pytest.raises(PolicyError, match="schema 99"):
         read(path)
     assert path.read_bytes() == before
 
 
 def test_a_later_step_is_taken_once_and_keeps_the_events(path: Path) -> None:
-    steps = (*migrations(), Migration(2, "CREATE TABLE anchors (seq INTEGER PRIMARY KEY) STRICT;"))
-    with pytest.raises(LedgerError, match="schema 1 is older than this version reads"):
+    steps = (*migrations(), Migration(3, "CREATE TABLE anchors (seq INTEGER PRIMARY KEY) STRICT;"))
+    with pytest.raises(LedgerError, match="schema 2 is older than this version reads"):
         open_reader(path, steps)
     for _ in range(2):
         connection = open_owned(path, steps)
-        assert connection.pragma("user_version") == 2
+        assert connection.pragma("user_version") == 3
         assert connection.execute("SELECT count(*) FROM events").get == len(LIFE)
         assert connection.execute("SELECT count(*) FROM anchors").get == 0
         connection.close()
 
 
 async def test_a_step_that_fails_leaves_the_old_schema(path: Path) -> None:
-    steps = (*migrations(), Migration(2, "CREATE TABLE anchors (seq INTEGER); CREATE TABLE events (seq INTEGER);"))
+    steps = (*migrations(), Migration(3, "CREATE TABLE anchors (seq INTEGER); CREATE TABLE events (seq INTEGER);"))
     with pytest.raises(LedgerError, match="already exists"):
         open_owned(path, steps)
     assert [record.event for record in read(path)] == list(LIFE)

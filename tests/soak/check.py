@@ -1,14 +1,17 @@
 """What must hold of every run, whatever went wrong in it: told by its ledger and by the plant's own record."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.ledger import chain
 from agent.ledger.fold import State
 from agent.ledger.reader import audit, read
+from agent.model.action import Verb
 from agent.model.events import AgentStarted, Intended, Record, Settled
 from agent.model.incident import Phase
+from simulators.plant.journal import What
 
 NEVER = (
     "budget_breaches",
@@ -21,6 +24,14 @@ NEVER = (
 )
 """Figures of harm that are 0 whatever happens. Outlets may be left off, by the person who closes a breaker again; what
 the agent itself has switched off is in the ledger as owed."""
+
+DEEDS = {
+    What.RESTART: frozenset({Verb.RESTART}),
+    What.REBOOT: frozenset({Verb.REBOOT, Verb.FLASH}),
+    What.FLASH: frozenset({Verb.FLASH}),
+    What.RELAY_OFF: frozenset({Verb.POWER_OFF}),
+}
+"""What must not happen more often than it was intended, and what intends it."""
 
 
 def violations(ledger: Path, board: dict[str, Any]) -> list[str]:
@@ -39,6 +50,34 @@ def violations(ledger: Path, board: dict[str, Any]) -> list[str]:
             where = incident.run.state if incident.run else incident.phase
             found.append(f"{incident.id} ({incident.cause}) is still in {where}, and nobody was asked")
     return found
+
+
+def left(site: Mapping[str, Any], state: State) -> Iterator[str]:
+    """Yield what the agent has left undone and no longer knows of.
+
+    Args:
+        site: what the plant's process tells, as `tests.soak.outlive.told` returns it.
+        state: the fold.
+    """
+    if off := site["harm"]["outlets_left_off"]:
+        yield f"harm.outlets_left_off is {off}"
+    records = {"lowered": {u for u, _ in state.setpoints}, "asleep": state.asleep, "slowed": state.derated}
+    for word, known in records.items():
+        yield from (f"{one} was left {word}, and nothing remembers it" for one in site[word] if one not in known)
+
+
+def repeated(deeds: Iterable[Sequence[str]], records: Iterable[Record]) -> Iterator[str]:
+    """Yield what was done to a miner more often than the ledger has intents of it: `deeds` as the plant tells them."""
+    meant: Counter[tuple[Verb, str]] = Counter()
+    for record in records:
+        if isinstance(record.event, Intended):
+            action = record.event.action
+            each = len(action.outlets) if action.verb is Verb.POWER_OFF else 1
+            meant.update({(action.verb, target): each for target in action.targets})
+    for (what, miner), times in Counter((What(what), miner) for what, miner, *_ in deeds).items():
+        intended = sum(meant[verb, miner] for verb in DEEDS.get(what, ()))
+        if what in DEEDS and times > intended:
+            yield f"{miner} had {times} of {what}, and {intended} were intended"
 
 
 def _of_act(record: Record, before: State) -> Iterator[str]:
