@@ -148,14 +148,22 @@ def _of_file(file: Path, since_seq: int, incident: IncidentId | None) -> Iterato
     yield from _pages(database.open_reader(file, database.migrations()), file, since_seq, incident)
 
 
+def _misspelt(connection: apsw.Connection, statement: str, asked: tuple[object, ...]) -> list[Row]:
+    """Read rows with text that is no UTF-8 any more: what cannot be read is replaced, and the chain shows where."""
+    columns = "seq, at_ms, actor, kind, incident, body, prev, hash"
+    raw = ", ".join(name if name in ("seq", "at_ms") else f"CAST({name} AS BLOB)" for name in columns.split(", "))
+    found = connection.execute(statement.replace(columns, raw, 1), asked)
+    return [Row._make(v.decode(errors="replace") if isinstance(v, bytes) else v for v in row) for row in found]
+
+
 def _pages(connection: apsw.Connection, path: Path, seq: int, incident: IncidentId | None) -> Iterator[Row]:
     try:
         while True:
-            if incident is None:
-                cursor = connection.execute(_ALL, (seq, PAGE))
-            else:
-                cursor = connection.execute(_OF_INCIDENT, (seq, incident, PAGE))
-            page = [Row._make(columns) for columns in cursor]
+            statement, asked = (_ALL, (seq, PAGE)) if incident is None else (_OF_INCIDENT, (seq, incident, PAGE))
+            try:
+                page = [Row._make(columns) for columns in connection.execute(statement, asked)]
+            except UnicodeDecodeError:
+                page = _misspelt(connection, statement, asked)
             yield from page
             if len(page) < PAGE:
                 return

@@ -111,6 +111,7 @@ async def _run(scenario: Scenario, path: Path, deaths: Sequence[int]) -> Ran:
         breaking = asyncio.create_task(play(site.truth, site.plant, happenings(scenario, site)))
         try:
             ended = await _settled(service, scenario, running)
+            reaper.retire()
             await service.stop("case over")
         finally:
             running.cancel()

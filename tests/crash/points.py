@@ -68,13 +68,9 @@ class Reaper:
     def __init__(self, deaths: Sequence[int], kill: Callable[[], None]) -> None:
         self.passed: list[list[Place]] = [[]]
         self.is_dead = False
+        self._is_over = False
         self._deaths = deaths
         self._kill = kill
-
-    @property
-    def died_at(self) -> tuple[Place, ...]:
-        """Return where it died."""
-        return tuple(life[-1] for life in self.passed[:-1])
 
     def live(self) -> None:
         """Note that an agent was started."""
@@ -82,10 +78,14 @@ class Reaper:
             self.is_dead = False
             self.passed.append([])
 
+    def retire(self) -> None:
+        """Let the present agent live: the story is over."""
+        self._is_over = True
+
     def note(self, point: Point, of: str) -> bool:
         """Take note of a point; tell whether the agent is dead from then on."""
-        if self.is_dead:
-            return True
+        if self.is_dead or self._is_over:
+            return self.is_dead
         life = self.passed[-1]
         life.append(Place(point, of))
         number = len(self.passed) - 1
