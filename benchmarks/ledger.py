@@ -1,8 +1,8 @@
 """What a durable commit costs: the ledger beside plain SQLite on the same disk, and who waits for a slow one.
 
 Both commit the same text, one event at a time, turn by turn, each in its own file, waiting for the disk each time; the
-ledger's chain, check and thread are what it adds. Then a disk takes half a second for each sync: what matters is for how
-long the event loop stands still meanwhile. At last a long chain is verified, in CPU time: machines are busy.
+ledger's chain, check and thread are what it adds. Then a disk takes half a second for each sync: what matters is for
+how long the event loop stands still meanwhile. At last a long chain is verified, in CPU time: machines are busy.
 
     python -m benchmarks.ledger [FOLDER]
 
