@@ -16,7 +16,7 @@ from agent.model.action import Action, Verb
 from agent.model.approval import Approval
 from agent.model.events import AgentStarted, Intended, Judged, OutletsDoubted, Rebound
 from agent.model.ids import ApprovalId, CoolingUnitId, ImageId, IncidentId, MinerId, NoticeId, PduId, PoolId, WindowId
-from agent.model.incident import Category, Incident
+from agent.model.incident import Category, Incident, Reason
 from agent.model.memory import Cycle, Done, Flash, Setpoint
 from agent.model.notice import Notice
 from agent.model.topology import Outlet
@@ -57,8 +57,10 @@ FIELDS: dict[str, Any] = {
     "is_stormy": bool,
     "notices": dict[NoticeId, Notice],
     "told": int,
+    "told_of": dict[IncidentId, None],
     "_latest": list[tuple[tuple[Category, MinerId], IncidentId]],
     "_open": dict[IncidentId, None],
+    "_of_device": list[tuple[tuple[str, Reason], IncidentId]],
     "_own": IncidentId | None,
     "_owner": dict[MinerId, IncidentId],
     "windows": tuple[dict[WindowId, Window], list[Window], int, int],

@@ -82,6 +82,11 @@ STORIES: Mapping[str, Story] = {
         {"miners": 2, "cooling": "hydro", "families": ANTMINERS},
         agent=SLOW,
     ),
+    "unit leaks": Story(
+        "cooling_unit",
+        {"kind": "cdu.leak", "target": "cdu:c1-cdu", "for": "10m"},
+        {"miners": 2, "cooling": "hydro", "families": ANTMINERS},
+    ),
     "curtailed": Story(
         "curtailed",
         {"kind": "site.curtailed_unannounced", "target": "switch:c1-sw", "for": "15m"},
