@@ -211,6 +211,7 @@ def _put_plain(place: Place, data: bytes, rows: Rows) -> None:
         return
     if place.name == "_supplies":
         for kept, items in zip(place.value, found, strict=True):
+            kept.clear()
             kept.extend(items)
         return
     if place.name == "_drops":

@@ -92,6 +92,7 @@ class Recorder:
         self._parts_of: Rows = NOBODY
         self._others: Rows = NOBODY
         self._lost_at: float | None = None
+        self._looks = 0
         self._exchanges: deque[Exchange] = deque(maxlen=self._settings.most_exchanges_at_once)
         self._heard: frozenset[str] = frozenset()
         self._missed = 0
@@ -103,7 +104,10 @@ class Recorder:
 
     def see(self, now: float) -> None:
         """Take in what a tick is about to see; `now` is UTC s."""
-        due = now - self._cut_at >= self._settings.flush_s
+        # What is made at the first judgement is there from the second look on, and only then is the state one to begin
+        # with.
+        due = now - self._cut_at >= self._settings.flush_s or self._looks == 1
+        self._looks += 1
         job = self._next(now) if due else None
         self._tape.see(now, self._memory.seq, self._parts_of)
         if job is not None:
@@ -175,7 +179,7 @@ class Recorder:
         )
 
     def _is_due(self, incident: Incident) -> bool:
-        is_new = incident.id not in self._followed and not incident.is_own
+        is_new = self._looks > 1 and incident.id not in self._followed and not incident.is_own
         return is_new and incident.phase is not Phase.ESCALATED
 
     def _follow(self, now: float) -> Rows:
@@ -194,7 +198,7 @@ class Recorder:
 
     def _frames(self, now: float) -> tuple[Frame, Frame] | None:
         """Return the state of everything, where it is time for it."""
-        if now - self._frame_at < self._settings.frame_s:
+        if now - self._frame_at < self._settings.frame_s or self._looks < 2:
             return None
         self._frame_at = now
         everybody = np.arange(len(self._view.reach))
