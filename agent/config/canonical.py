@@ -4,6 +4,7 @@ Read back it decides as it did, on a machine that has neither the site nor its s
 """
 
 import typing
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,14 @@ LEFT_OUT = frozenset(
 def encoded(settings: Settings) -> bytes:
     """Return what of the settings decides."""
     kept = {field.name: getattr(settings, field.name) for field in fields(settings) if field.name not in LEFT_OUT}
-    return msgspec.msgpack.encode(kept)
+    return msgspec.msgpack.encode(kept, enc_hook=_plain)
+
+
+def _plain(value: object) -> object:
+    """Return a read-only mapping, which loaded settings have, as one that can be written."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise NotImplementedError(f"expected plain settings, got {type(value).__name__}")
 
 
 def decoded(data: bytes, site: Site) -> Settings:
