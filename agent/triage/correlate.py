@@ -43,6 +43,10 @@ DARK_W = 3.0
 WORK_SHARE = 0.8
 """Of its power at the share that it runs at: who draws that much works (facts "detection", section 7, D5)."""
 
+WORK_LASTS_S = 90.0
+"""For so long at least a miner goes on with the work that it has (facts "detection", section 1.3): what it draws later
+says nothing of why it is silent, for who is cut off from its pool stops in the end, too."""
+
 QUIET_S = 20.0
 """A miner that works sends shares and chatter every few seconds."""
 
@@ -212,8 +216,9 @@ class Correlator:
 def _told_apart(view: SiteView, rows: NDArray[np.int64], now: float) -> tuple[Bools, Bools]:
     """Tell which of these silent miners are without power and which may be cut off with others; shapes (n,).
 
-    Only what was read since they fell silent says anything. Who draws little is out of order itself. A port that has
-    no link or receives damaged frames has a cable that is; one that hears nothing any more has a miner that hangs.
+    Only what was read since they fell silent says anything. Who draws little from the first is out of order itself. A
+    port that has no link or receives damaged frames has a cable that is; one that hears nothing any more has a miner
+    that hangs.
     """
     draw_w, read_at = drawn(view, rows)
     wires, missing = wiring(view), view.missing_since[rows]
@@ -231,7 +236,8 @@ def _told_apart(view: SiteView, rows: NDArray[np.int64], now: float) -> tuple[Bo
         quiet = (octets_at >= missing) & (octets_at - heard_at >= QUIET_S)
         without = (read & (draw_w < DARK_W)) | switched_off(view, rows, missing)
         is_dark = wires.fed[rows] & (without | (mute & no_link))
-        may_be = ~(is_dark | (draw_w < WORK_SHARE * view.work_w(rows)) | no_link | damaged | quiet)
+        idles = wires.fed[rows] & (draw_w < WORK_SHARE * view.work_w(rows)) & (read_at - missing < WORK_LASTS_S)
+        may_be = ~(is_dark | idles | no_link | damaged | quiet)
     dark, cut_off = np.zeros((2, len(view.reach)), dtype=np.bool_)
     dark[rows], cut_off[rows] = is_dark, may_be
     return dark, cut_off

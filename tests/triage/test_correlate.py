@@ -1,6 +1,7 @@
 """Symptoms that begin together become one incident, and what they had been opened for alone is part of it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,12 +23,12 @@ from agent.model.ids import MinerId
 from agent.model.incident import Category, Evidence, Health, Outcome, Reason, Severity
 from agent.model.site_view import SiteView
 from agent.model.telemetry import OutletState, PortReading, Reach
-from agent.model.topology import Port
+from agent.model.topology import Miner, Port
 from agent.model.verdicts import Verdicts
-from agent.triage.correlate import ABSORB_S, CONSIDERED, HOLD_S, LINGER_S, WINDOW_S, Correlator
+from agent.triage.correlate import ABSORB_S, CONSIDERED, HOLD_S, LINGER_S, WINDOW_S, WORK_LASTS_S, Correlator
 from agent.triage.lifecycle import Triage, triage
 from agent.triage.limits import TriageLimits
-from tests.factory import EPOCH, NOMINAL_W, SWITCH, put_outlets, site
+from tests.factory import EPOCH, NOMINAL_W, SWITCH, miner, put_outlets, site
 
 MINERS = 12
 """All behind one switch and one PDU, three to a breaker."""
@@ -51,8 +52,8 @@ class Silent:
 class World:
     """A view whose miners fall silent, and the ledger's fold over what triage says of it."""
 
-    def __init__(self) -> None:
-        self.view = SiteView(site(MINERS))
+    def __init__(self, miners: int | tuple[Miner, ...] = MINERS) -> None:
+        self.view = SiteView(site(miners))
         self.state = State()
         self.correlator = Correlator(self.view.domains)
         self.since: Floats = np.full(MINERS, np.nan)
@@ -146,6 +147,26 @@ def test_miners_that_draw_in_full_and_cannot_be_asked_about_are_cut_off_together
     assert isinstance(parent, IncidentOpened)
     assert (parent.category, parent.cause) == (Category.NETWORK, Reason.CUT_OFF)
     assert parent.domain == "switch:sw-1"
+
+
+def test_miners_that_ran_out_of_work_before_they_were_found_are_cut_off_all_the_same(world: World) -> None:
+    """Seldom polls find them minutes later; by then whoever has no pool draws little."""
+    world.now += WORK_LASTS_S
+    world.fall_silent(range(MINERS), power_w=0.5 * NOMINAL_W, link=None)
+    world.view.missing_since[:] = EPOCH
+    world.tick()
+    (opened,) = world.tick(HOLD_S).events
+    assert isinstance(opened, IncidentOpened)
+    assert (opened.category, opened.domain, len(opened.members)) == (Category.NETWORK, f"switch:{SWITCH}", MINERS)
+
+
+def test_of_miners_without_outlets_nobody_knows_what_they_draw() -> None:
+    world = World(tuple(replace(miner(k), outlets=()) for k in range(1, MINERS + 1)))
+    world.fall_silent(range(MINERS), power_w=None, link=None)
+    world.tick()
+    (opened,) = world.tick(HOLD_S).events
+    assert isinstance(opened, IncidentOpened)
+    assert (opened.category, opened.domain) == (Category.NETWORK, f"switch:{SWITCH}")
 
 
 @pytest.mark.parametrize(("power_w", "link"), [(60.0, True), (14.0, False), (NOMINAL_W, False)])
