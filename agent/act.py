@@ -113,6 +113,9 @@ Errand = Callable[[Miner], Awaitable[None]]
 VERIFIED = "verified at the outlet"
 LOG_CHARS = 16_000
 """What is kept of a miner's logs in the ledger."""
+SURELY_NOT = (RefusedError, DeviceError, PolicyError)
+"""Errors after which it is sure that nothing was done; after any other of them it may have been."""
+
 NAMED = 5
 """Targets that are named, with what they said, when an action on many did not reach all of them."""
 
@@ -171,7 +174,7 @@ class Actor:
                 return await self._do(action)
         except TimeoutError:
             return Outcome(Result.UNKNOWN, f"expected {action.verb} to settle within {limit_s:.0f} s; it did not")
-        except (RefusedError, DeviceError, PolicyError) as error:
+        except SURELY_NOT as error:
             return Outcome(Result.FAILED, str(error))
         except AgentError as error:
             return Outcome(Result.UNKNOWN, str(error))
@@ -265,13 +268,13 @@ class Actor:
     async def _tell(self, action: Action, tell: Errand, told: str) -> str:
         """Tell every target, in order; those that refuse or do not answer do not hold up the others.
 
-        Raises what became of the first where none took it.
+        Raises what became of them where none took it: of one that may have taken it, if there is any.
         """
         room = asyncio.Semaphore(TOGETHER)
         tried = await asyncio.gather(*(self._tell_one(room, action, target, tell) for target in action.targets))
         failed = [(target, error) for target, error in zip(action.targets, tried, strict=True) if error is not None]
         if len(failed) == len(action.targets):
-            raise failed[0][1]
+            raise next((error for _, error in failed if not isinstance(error, SURELY_NOT)), failed[0][1])
         reached = f"{len(action.targets) - len(failed)} of {len(action.targets)} {told}"
         named = "; ".join(f"{target}: {error}" for target, error in failed[:NAMED])
         more = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""

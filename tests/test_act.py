@@ -326,6 +326,14 @@ def test_miners_are_derated_put_to_sleep_and_woken_together() -> None:
     assert board.asleep == []
 
 
+def test_where_none_took_it_and_one_may_have_the_outcome_is_open() -> None:
+    board = Board()
+    board.stubborn = {MinerId("m1"): DeviceError("m1: no"), MinerId("m2"): TransportError("m2: not so yet")}
+    asked = Action(verb=Verb.DERATE, share=0.8, miner=MinerId("m1"), others=(MinerId("m2"),))
+    done = perform(cooled(board=board), asked)
+    assert (done.result, done.detail) == (Result.UNKNOWN, "m2: not so yet"), "or nobody would bring it back"
+
+
 @pytest.mark.parametrize("share", [None, 0.0, 1.2])
 def test_no_share_that_means_nothing_is_told(share: float | None) -> None:
     board = Board()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from agent.model.errors import AgentError, DeviceError, RefusedError, TransportError
+from agent.model.errors import AgentError, RefusedError, TransportError
 
 EVERY_S = 3.0
 WITHIN_S = 40.0
@@ -30,7 +30,8 @@ async def settled(is_so: Callable[[], Awaitable[bool]], wanted: str, lost: Agent
         lost: the error in which the command's answer was lost, if it was.
 
     Raises:
-        DeviceError: it was seen not to be so, with the command accepted. Otherwise `lost`, or the last look's error.
+        TransportError: the command was accepted and it is not so yet: a process that starts anew for it may yet make it
+            so. Otherwise `lost`, or the last look's error.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + WITHIN_S
@@ -42,5 +43,9 @@ async def settled(is_so: Callable[[], Awaitable[bool]], wanted: str, lost: Agent
         except AgentError as error:
             failed = error
         if loop.time() >= until:
-            raise failed or lost or DeviceError(f"{wanted}; it was accepted, and is not so after {WITHIN_S:g} s")
+            raise (
+                failed
+                or lost
+                or TransportError(f"{wanted}; it was accepted, and is not so after {WITHIN_S:g} s: the outcome is open")
+            )
         await asyncio.sleep(EVERY_S)
