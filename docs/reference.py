@@ -197,9 +197,10 @@ def text(page: str) -> str:
 
 
 def main() -> None:
-    """Write every page."""
+    """Write every page: here, or into the folder that is named."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     for page in PAGES:
-        (FOLDER / f"{page}.md").write_text(text(page), encoding="utf-8")
+        (folder / f"{page}.md").write_text(text(page), encoding="utf-8")
 
 
 if __name__ == "__main__":

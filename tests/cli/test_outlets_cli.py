@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent.cli.main import cli
+from agent.model.events import OutletsTrusted
 from tests.cli.test_incidents_cli import write
 from tests.ledger.examples import LIFE
 
@@ -19,7 +20,7 @@ def run(*words: str) -> Result:
 def ledger(tmp_path: Path) -> Path:
     """Return a ledger with an outlet that is proven and one in doubt, which nobody has trusted yet."""
     path = tmp_path / "ledger.sqlite3"
-    write(path, *LIFE[:-1])
+    write(path, *(event for event in LIFE if not isinstance(event, OutletsTrusted)))
     return path
 
 

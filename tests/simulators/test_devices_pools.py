@@ -235,7 +235,7 @@ async def privileged(site: Running, command: dict[str, object]) -> dict[str, Any
 
 
 def vault_of(site: Running) -> TokenVault:
-    station = next(iter(site.servers._stations.values()))
+    station = next(site.servers._all_stations())
     vault = station.api._vault  # type: ignore[attr-defined]
     assert isinstance(vault, TokenVault)
     return vault
