@@ -145,9 +145,9 @@ def triage(
     A miner is a member of one open incident at a time, whatever else it shows meanwhile. Where the evidence names
     something shared (a pool), or a shared cause explains what many show at once, all that show it are one incident,
     and what some of them had been opened for alone is part of it. A symptom that changes before anything was done may
-    turn out to be another class's; afterwards it stays what it was. Only heat waits for no pool: who is too warm while
-    a pool is lost has an incident for that, and goes back to the pool's afterwards. Within `min_healthy_s` of an
-    incident's end the same symptom re-opens it.
+    turn out to be another class's; afterwards it stays what it was. But who is too warm while a pool is lost, or ails
+    of something else once it was well there, has an incident for that, and goes back to the pool's afterwards. Within
+    `min_healthy_s` of an incident's end the same symptom re-opens it.
 
     Args:
         view: the columns.
@@ -246,7 +246,7 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
         return late
     miner = tick.miner(row)
     owner = tick.memory.owner(miner)
-    if owner is not None and not (verdict.category is Category.THERMAL and is_by_replies(owner)):
+    if owner is not None and not _is_done_with(tick, owner, row):
         return _update(tick, owner, row, verdict)
     if tick.waits is not None and tick.waits[row]:
         return []
@@ -257,6 +257,15 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
         tick.groups.setdefault((verdict.category, domain), []).append(row)
         return []
     return [_open(tick, verdict, [row], "")]
+
+
+def _is_done_with(tick: _Tick, owner: Incident, row: int) -> bool:
+    """Whether what a member of a pool's incident shows is none of the pool's: it is too warm, or was well meanwhile.
+
+    Such an incident may be a person's for days, for the sake of a few of its members.
+    """
+    is_hot = tick.claims[row].category is Category.THERMAL
+    return is_by_replies(owner) and (is_hot or (owner.category, row) not in tick.firing)
 
 
 def _relapsed(tick: _Tick, row: int, verdict: Verdicts) -> list[AnyEvent] | None:

@@ -342,9 +342,10 @@ def test_power_that_goes_while_a_pool_is_lost_is_the_breakers_and_those_miners_g
     )
     assert world.state.incidents[pool.id].is_open, "the pool's is not part of it"
     world.fall_silent((3,), power_w=0.0, link=False)
-    assert world.tick(1.0).events == [], "one alone waits for the pool: nobody knows what it would show"
+    lost = tuple(range(MINERS))
+    assert world.tick(1.0, pool=lost).events == [], "one alone waits for the pool: nobody knows what it would show"
     world.answer((0, 1, 2))
-    assert parent.incident in world.tick(30.0).recovered
+    assert parent.incident in world.tick(30.0, pool=(3,)).recovered
     world.apply(Closed(incident=parent.incident, outcome=Outcome.HUMAN_RESOLVED))
     assert {owner.id for k in (1, 2, 3) if (owner := world.state.owner(MinerId(f"m{k}")))} == {pool.id}
     world.apply(Closed(incident=pool.id, outcome=Outcome.AUTO_RESOLVED))

@@ -310,3 +310,12 @@ def test_heat_waits_for_no_pool_and_the_miner_goes_back_to_the_pools_incident() 
     assert owner is not None
     assert owner.category is Category.POOL
     assert told(story, pool, at=EPOCH + 68) == []
+
+
+def test_who_was_well_at_the_pool_has_an_incident_of_his_own_however_long_the_pools_lasts() -> None:
+    story, idle = Story(), firing((1,), 8, Reason.NOT_HASHING)
+    told(story, poolless((0, 1, 2, 3), 8))
+    assert told(story, poolless((0, 1, 2, 3), 8), idle, at=EPOCH + 60) == [], "it has no pool: that may be all"
+    (opened,) = told(story, poolless((0,), 8), idle, at=EPOCH + 3600)
+    assert isinstance(opened, IncidentOpened)
+    assert (opened.category, opened.members) == (Category.STUCK, ("m2",))
