@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -10,8 +11,8 @@ import msgspec
 from agent.cli.options import ledger_options, ledger_path, moment, since_option
 from agent.ledger.chain import GENESIS, Broken, Flaw, Sound, anchored
 from agent.ledger.reader import end_of_archives, read, rows, rules_changed
+from agent.report import deeds, trail
 from agent.report.table import write_csv
-from agent.report.trail import HEADERS, trail
 
 WORDS = {
     Flaw.GAP: "an event is missing there, or one stands where none belongs",
@@ -115,20 +116,29 @@ def archive_command(*, ledger: Path | None, config: Path | None, before: float) 
 
 @audit_group.command("export", epilog="Example: terrahash audit export --since 90d --csv > quarter.csv")
 @ledger_options
-@since_option
+@since_option("Only what was done since then")
+@click.option("--events", is_flag=True, help="A row an event instead, with all that was only seen, decided or said.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of JSON Lines.")
-def export_command(*, ledger: Path | None, config: Path | None, since: float | None, as_csv: bool) -> None:
-    """Print the trail, one line an event: who did what to which device, on what evidence, with what result.
+def export_command(
+    *, ledger: Path | None, config: Path | None, since: float | None, events: bool, as_csv: bool
+) -> None:
+    """Print the trail, one row a deed: who or what did what to which device, when, on what evidence, with what result.
 
-    Each line has version, configuration and playbook that were in force, and its hashes. Prove the chain beforehand:
-    `terrahash audit verify`.
+    And by which rung of the trust ladder, or confirmed by whom; the guards that it passed; what became of its incident,
+    and the proof of that; version, configuration and playbook in force; and number and hash of each event that says so,
+    for `terrahash audit verify --anchor`. Prove the chain beforehand: `terrahash audit verify`.
+
+    A deed is told whole, whatever came after it. CSV cells that a spreadsheet would take for a formula begin with an
+    apostrophe. Neither has the text of a miner's logs.
 
     Exit codes: 0 printed; 2 usage, or the ledger cannot be read.
     """
-    lines = trail(read(ledger_path(ledger, config)), since)
+    found = read(ledger_path(ledger, config))
+    rows: Iterable[msgspec.Struct] = trail.trail(found, since) if events else deeds.deeds(found, since)
     if as_csv:
-        write_csv(HEADERS, (msgspec.structs.astuple(line) for line in lines), sys.stdout)
+        headers = trail.HEADERS if events else deeds.HEADERS
+        write_csv(headers, (msgspec.structs.astuple(row) for row in rows), sys.stdout)
         return
     encoder = msgspec.json.Encoder()
-    for line in lines:
-        sys.stdout.write(encoder.encode(line).decode() + "\n")
+    for row in rows:
+        sys.stdout.write(encoder.encode(row).decode() + "\n")

@@ -31,7 +31,7 @@ def incidents_group() -> None:
 @ledger_options
 @click.option("--open", "only_open", is_flag=True, help="Only those that still want something.")
 @click.option("--category", type=click.Choice([c.value for c in Category]), help="Only this category.")
-@since_option
+@since_option()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; times in UTC seconds.")
 @click.pass_context
 def list_command(

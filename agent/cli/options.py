@@ -15,14 +15,16 @@ DEFAULT_LEDGER = Path("terrahash.sqlite3")
 _UNIT_S = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
 
-def since_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--since`, which hands it UTC seconds."""
+def since_option(
+    what: str = "Only incidents detected since then",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command `--since`, which hands it UTC seconds; `what` says of what it leaves out the rest."""
     return click.option(
         "--since",
         metavar="AGE|DATE",
         callback=lambda _ctx, _param, value: None if value is None else moment(value),
-        help="Only incidents detected since then: 90m, 24h, 7d, 2w or an ISO date or time (UTC).",
-    )(command)
+        help=f"{what}: 90m, 24h, 7d, 2w or an ISO date or time (UTC).",
+    )
 
 
 def moment(text: str) -> float:

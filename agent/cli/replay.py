@@ -46,7 +46,7 @@ Pace = Callable[["Moment", "Moment"], bool]
     "--config is then the configuration to decide by.  [default: the recorded one]",
 )
 @click.option("--all", "every", is_flag=True, help="With --redecide: every recorded incident.")
-@since_option
+@since_option()
 @click.pass_context
 def replay_command(
     ctx: click.Context,

@@ -15,7 +15,7 @@ from agent.report.table import show, write_csv, write_json
 
 @click.command("report", epilog="Example: terrahash report --since 7d --csv > kpis.csv")
 @ledger_options
-@since_option
+@since_option()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; rates from 0 to 1, times in seconds.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line a scope; same units.")
 @click.option(

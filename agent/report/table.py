@@ -61,16 +61,27 @@ def printable(text: str) -> str:
 
 
 def write_csv(headers: Sequence[str], rows: Iterable[Sequence[object]], stream: TextIO) -> None:
-    """Write comma-separated values, one header line, nothing for None, lines ended by a line feed."""
+    """Write comma-separated values, one header line, nothing for None, lines ended by a line feed.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it: devices and people have a say in it.
+    """
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(headers)
-    writer.writerows(rows)
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+
+
+def _harmless(cell: object) -> object:
+    """Return a cell as it is, or with an apostrophe before it. Source: OWASP, "CSV Injection"."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def write_json(value: object, stream: TextIO) -> None:
     """Write indented JSON and a line feed."""
     stream.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a spreadsheet takes for a formula's beginning."""
 
 LAST_COLUMN_LEAST = 20
 """Characters that the last column keeps when it is folded; where there are fewer the table is laid out otherwise."""

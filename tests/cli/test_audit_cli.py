@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent.cli.main import cli
-from agent.report.trail import HEADERS
+from agent.model.events import AgentStopped, HoldChanged
+from agent.report import deeds, trail
 from tests.cli.test_incidents_cli import write
 from tests.ledger.examples import LIFE
 from tests.ledger.test_chain import tamper
@@ -64,13 +65,38 @@ def test_what_is_no_anchor_is_refused(ledger: Path, anchor: str) -> None:
     assert "expected what `terrahash audit head` prints" in " ".join(done.output.split())
 
 
-def test_the_trail_is_one_line_an_event_in_either_form(ledger: Path) -> None:
-    lines = [json.loads(line) for line in run(ledger, "export").output.splitlines()]
-    rows = list(csv.DictReader(io.StringIO(run(ledger, "export", "--csv").output)))
-    assert len(lines) == len(rows) == len(LIFE)
-    assert list(rows[0]) == list(lines[0]) == list(HEADERS)
-    assert [row["hash"] for row in rows] == [line["hash"] for line in lines]
-    assert [row["what"] for row in rows] == [line["what"] for line in lines]
+@pytest.mark.parametrize(("words", "headers"), [((), deeds.HEADERS), (("--events",), trail.HEADERS)])
+def test_the_trail_is_the_same_in_either_form(ledger: Path, words: tuple[str, ...], headers: tuple[str, ...]) -> None:
+    lines = [json.loads(line) for line in run(ledger, "export", *words).output.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(run(ledger, "export", "--csv", *words).output)))
+    assert list(rows[0]) == list(lines[0]) == list(headers)
+    told = [{name: "" if cell is None else str(cell) for name, cell in line.items()} for line in lines]
+    assert rows == told
+
+
+def test_a_row_is_a_deed_or_on_demand_an_event(ledger: Path) -> None:
+    assert len(run(ledger, "export", "--events").output.splitlines()) == len(LIFE)
+    told = [json.loads(line)["deed"] for line in run(ledger, "export").output.splitlines()]
+    assert told.count("power_off") == 1
+    assert {"agent_started", "approval_given", "hold_changed", "window_set"} < set(told)
+    assert not {"judged", "moved", "settled", "incident_opened"} & set(told)
+    assert run(ledger, "export", "--since", "0m").output == ""
+
+
+def test_every_anchor_of_a_deed_is_one_that_verify_takes(ledger: Path) -> None:
+    deed = next(d for d in map(json.loads, run(ledger, "export").output.splitlines()) if d["deed"] == "power_off")
+    anchors = deed["anchors"].split()
+    assert len(anchors) >= 4
+    for anchor in anchors:
+        assert run(ledger, "verify", "--anchor", anchor).exit_code == 0
+
+
+def test_no_cell_is_a_formula_to_a_spreadsheet(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    write(path, LIFE[0], HoldChanged(why="=HYPERLINK(1)"), *(AgentStopped(reason=f"{sign}1") for sign in "=+-@"))
+    rows = list(csv.DictReader(io.StringIO(run(path, "export", "--csv").output)))
+    assert [row["what"] for row in rows[2:]] == ["'=1", "'+1", "'-1", "'@1"]
+    assert json.loads(run(path, "export").output.splitlines()[2])["what"] == "=1"
 
 
 def test_old_events_leave_for_a_file_and_all_is_proven_together(ledger: Path) -> None:
