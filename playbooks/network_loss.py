@@ -95,6 +95,11 @@ def port_is_hung(s: Situation) -> bool:
     return _is_silent(s) and port is not None and port.up is True and gave_up
 
 
+def answers_again(s: Situation) -> bool:
+    """It answers: its port passes on what it should."""
+    return s.row.reach is Reach.ANSWERED
+
+
 def port_was_left_down(s: Situation) -> bool:
     """The bounce ended with the port down."""
     port = s.row.port
@@ -139,7 +144,7 @@ _STEPS: dict[str, Step] = {
     ),
     "rebind": Act(Verb.REBIND, "found", "not_found"),
     "after_rebind": Check((), PROOF_S, "not_recovered"),
-    "bounce": Act(Verb.BOUNCE_PORT, "bounced", "failed"),
+    "bounce": Act(Verb.BOUNCE_PORT, "bounced", "failed", unless=answers_again),
     "after_bounce": Check((Arm(port_was_left_down, "left_down"),), recovery_s, "not_recovered"),
     "after_failed": Check((Arm(port_was_left_down, "left_down"),), PROOF_S, "not_recovered"),
     "resolved": Resolve(),

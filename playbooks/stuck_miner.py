@@ -105,6 +105,11 @@ def wants_power(s: Situation) -> bool:
     return _is_not_hashing(s) and nothing_milder and not _may_be_booting(s) and is_fed_lately(s)
 
 
+def works_again(s: Situation) -> bool:
+    """It answers, and hashes or is only starting: what was to be done for it would now be done to it."""
+    return s.row.reach is Reach.ANSWERED and not _is_not_hashing(s)
+
+
 def supply_did_not_start(s: Situation) -> bool:
     """Cold for long enough, on again, and not even its control board has power: the supply is dead, not latched."""
     draw_w = watts_lately(s)
@@ -175,14 +180,14 @@ _STEPS: dict[str, Step] = {
         JUDGE_S,
         "undecided",
     ),
-    "restart": Act(Verb.RESTART, "accepted", "failed"),
+    "restart": Act(Verb.RESTART, "accepted", "failed", unless=works_again),
     "after_restart": Check((Arm(restart_was_ineffective, "ineffective"),), recovery_s, "not_recovered"),
     "judge_reboot": Check((Arm(wants_reboot, "reboot"), Arm(is_mute, "mute")), JUDGE_S, "undecided"),
-    "reboot": Act(Verb.REBOOT, "accepted", "failed"),
+    "reboot": Act(Verb.REBOOT, "accepted", "failed", unless=works_again),
     "after_reboot": Check((Arm(restart_was_ineffective, "ineffective"),), recovery_s, "not_recovered"),
     "gather_power": Check((Arm(evidence_is_fresh, "gathered"),), GATHER_S, "unread"),
     "judge_power": Check((*_UNFIT, Arm(wants_power, "power")), JUDGE_S, "undecided"),
-    "power_off": Act(Verb.POWER_OFF, "is_off", "failed"),
+    "power_off": Act(Verb.POWER_OFF, "is_off", "failed", unless=works_again),
     "dwell": Wait(DWELL_S, "discharged"),
     "power_on": Act(Verb.POWER_ON, "is_on", "failed"),
     "after_power": Check((), recovery_s, "not_recovered"),
@@ -190,7 +195,7 @@ _STEPS: dict[str, Step] = {
     "judge_again": Check(
         (*_UNFIT, Arm(supply_did_not_start, "no_start"), Arm(wants_power, "power")), JUDGE_S, "undecided"
     ),
-    "power_off_again": Act(Verb.POWER_OFF, "is_off", "failed"),
+    "power_off_again": Act(Verb.POWER_OFF, "is_off", "failed", unless=works_again),
     "dwell_again": Wait(DWELL_S, "discharged"),
     "power_on_again": Act(Verb.POWER_ON, "is_on", "failed"),
     "after_power_again": Check((), recovery_s, "not_recovered"),

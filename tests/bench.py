@@ -89,6 +89,10 @@ class Bench:
         self.world.power_w = 3250.0
         self.world.talks = True
 
+    def tell(self, event: AnyEvent) -> None:
+        """Commit what somebody else decided."""
+        self._commit([event])
+
     def _step(self) -> None:
         self.now += POLL_S
         self._observe()

@@ -154,7 +154,8 @@ def _verbs(verbs: Sequence[VerbBound]) -> str:
 def _does(step: Step) -> str:
     match step:
         case Act():
-            return f"{step.verb} ({VERB_TRAITS[step.verb].risk.name.lower()})"
+            needless = "" if step.unless is None else f" unless {step.unless.__qualname__}"
+            return f"{step.verb} ({VERB_TRAITS[step.verb].risk.name.lower()}){needless}"
         case Wait():
             return "wait"
         case Check():

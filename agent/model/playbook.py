@@ -50,12 +50,17 @@ class Act:
 
     The outcome picks the trigger. An unknown outcome counts as failed where the action may be repeated, and as done
     where it may not: the state that follows looks for its effect.
+
+    Attributes:
+        unless: what makes it needless: while that holds it is not asked for. Guards may put an action off for long
+            after the evidence for it was weighed.
     """
 
     verb: Verb
     on_ok: str
     on_fail: str
     on: Callable[[Situation], Action] | None = None
+    unless: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,8 @@ def _described(step: Step) -> str:
             return f"check {arms} within {within} otherwise {step.otherwise}"
         case Act():
             on = getattr(step.on, "__qualname__", step.on)  # a function's own repr is another in every process
-            return f"act {step.verb} on {on} ok {step.on_ok} fail {step.on_fail}"
+            unless = "" if step.unless is None else f" unless {step.unless.__qualname__}"
+            return f"act {step.verb} on {on} ok {step.on_ok} fail {step.on_fail}{unless}"
         case Resolve(leaves=""):
             return "Resolve()"
         case _:

@@ -113,7 +113,8 @@ def waits(playbook: Playbook) -> dict[str, str]:
 def _waits(step: Step) -> str:
     match step:
         case Act():
-            return f"{GUARDS}, about {step.verb}"
+            needless = "" if step.unless is None else f", unless this is so: {_meaning(step.unless)}"
+            return f"{GUARDS}, about {step.verb}{needless}"
         case Wait():
             return f"{PASSING}, {duration(step.duration_s)}"
         case Check():

@@ -140,20 +140,15 @@ def action_of(verb: Verb, miner: Miner) -> Action:
 
 
 def _step(step: Step, situation: Situation, table: Table, answer_by: float) -> Decision:
-    run = situation.run
     match step:
         case Act():
-            # What a person may still answer is not the guards' delay.
-            waited_s = min(situation.in_state_s, situation.now - answer_by)
-            action = action_of(step.verb, situation.miner) if step.on is None else step.on(situation)
-            perform = Perform(action, run.state)
-            return HandOver("deferred_too_long") if waited_s >= deferred_s(step.verb) else perform
+            return _act(step, situation, answer_by)
         case Wait():
             return _after(step.duration_s, step.then, situation, table)
         case Check():
             held = next((arm for arm in step.arms if arm.when(situation)), None)
             if held is not None:
-                return Move(held.trigger, table.leads_to(run.state, held.trigger))
+                return Move(held.trigger, table.leads_to(situation.run.state, held.trigger))
             return _after(step.limit_s(situation.miner), step.otherwise, situation, table)
         case Resolve():
             return Close(outcome(situation.incident), step.leaves)
@@ -161,6 +156,17 @@ def _step(step: Step, situation: Situation, table: Table, answer_by: float) -> D
             return HandOver(step.reason)
         case _:
             assert_never(step)
+
+
+def _act(step: Act, situation: Situation, answer_by: float) -> Decision:
+    # What a person may still answer is not the guards' delay.
+    waited_s = min(situation.in_state_s, situation.now - answer_by)
+    if waited_s >= deferred_s(step.verb):
+        return HandOver("deferred_too_long")
+    if step.unless is not None and step.unless(situation):
+        return Hold(situation.now + RECHECK_S)
+    action = action_of(step.verb, situation.miner) if step.on is None else step.on(situation)
+    return Perform(action, situation.run.state)
 
 
 def _after(duration_s: float, trigger: str, situation: Situation, table: Table) -> Hold | Move:

@@ -11,8 +11,8 @@ class TriageLimits:
 
     Attributes:
         min_healthy_s: a symptom that returns within this time re-opens the incident (KPI reference, relapse).
-        restore_s: after an announced window others wake its miners within this time, batch by batch; from then on each
-            has its family's time to start. Ten minutes: facts "detection", section 6.
+        restore_s: after an announced window, and after each of its miners that wakes, others wake the next within this
+            time; from then on each has its family's time to start. Ten minutes: facts "detection", section 6.
     """
 
     min_healthy_s: float = 3600.0

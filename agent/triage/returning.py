@@ -1,8 +1,10 @@
 """Rows that announced windows speak of, and those that are only coming back: from a window, or from any sleep.
 
 What others have put to sleep they wake in batches, and each family takes its time to start (facts "detection",
-section 6): until both have passed, or it is well, a miner that was away is booting. One that sleeps on after that was
-forgotten, or does not wake: it is expected to run, and what it shows is its own.
+section 6): until both have passed, or it is well, a miner that was away is booting. How long the batches of a large
+site take nobody says, but it shows: as long as others of the same window go on waking, those that sleep are still to
+come. One that sleeps on after that was forgotten, or does not wake: it is expected to run, and what it shows is its
+own.
 """
 
 from collections.abc import Iterable
@@ -32,7 +34,7 @@ class Returning:
     Args:
         site: the inventory.
         grace_s: how long each row's family takes to start.
-        limits: how long others take until they have woken all.
+        limits: how long others take until they have woken all, or the next of them.
     """
 
     def __init__(self, site: Site, grace_s: Floats, limits: TriageLimits) -> None:
@@ -46,6 +48,9 @@ class Returning:
         self._share: Floats = np.ones(n)
         self._covered: Bools = np.zeros(n, dtype=np.bool_)
         self._back_by: Floats = np.full(n, np.nan)
+        self._batch: Ints = np.zeros(n, dtype=np.int64)
+        """Who comes back from the same window; 0 for who comes back from none."""
+        self._batches = 0
         self._overslept: Bools = np.zeros(n, dtype=np.bool_)
         self._idle = True
 
@@ -54,6 +59,9 @@ class Returning:
         self._back_by[rows] = now + self._grace_s[rows]
         self._overslept[rows] = False
         self._idle = False
+        with_them = (self._batch > 0) & np.isin(self._batch, self._batch[rows])
+        with_them[rows] = False
+        self._back_by[with_them] = np.fmax(self._back_by[with_them], now + self._restore_s + self._grace_s[with_them])
 
     def apply(self, view: SiteView, memory: Memory, now: float) -> None:
         """Write over `view.expected`, `view.derated` and `view.excused` what follows from windows; `now` is UTC s."""
@@ -87,7 +95,9 @@ class Returning:
             ours = self._rows(memory.asleep)
             self._overslept |= returning & late & sleeps
             self._overslept[ours] = False
-            self._back_by[returning & (well | late)] = np.nan
+            back = returning & (well | late)
+            self._back_by[back] = np.nan
+            self._batch[back] = 0
         if self._overslept.any():
             self._overslept &= view.suspended.value == 1.0
 
@@ -98,6 +108,8 @@ class Returning:
                 rows = self._rows(window.miners)
                 by = window.ended_at + self._restore_s + self._grace_s[rows]
                 self._back_by[rows] = np.where(by > now, np.fmax(self._back_by[rows], by), self._back_by[rows])
+                self._batches += 1
+                self._batch[rows[by > now]] = self._batches
                 self._looked_at = window.ended_at
         self._state.fill(_RUNNING)
         self._share.fill(1.0)
@@ -109,6 +121,7 @@ class Returning:
             if window.purpose is Purpose.CURTAILED and window.share > 0.0:
                 self._share[rows] = np.minimum(self._share[rows], window.share)
         self._back_by[self._covered] = np.nan
+        self._batch[self._covered] = 0
         self._overslept[self._covered] = False
         self._version, self._idle = windows.version, False
 

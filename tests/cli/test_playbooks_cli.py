@@ -69,8 +69,8 @@ def test_show_prints_every_state_and_every_row() -> None:
     assert result.exit_code == 0
     lines = squeezed(result.stdout)
     assert "hold wait, 1 min time is up held gather" in lines
-    assert "restart restart (soft), 1 min ok, unknown accepted after_restart" in lines
-    assert "power_off power_off (power), 4 min ok is_off dwell" in lines
+    assert "restart restart (soft) unless works_again, 1 min ok, unknown accepted after_restart" in lines
+    assert "power_off power_off (power) unless works_again, 4 min ok is_off dwell" in lines
     assert "failed, unknown failed late_off" in lines
     assert "resolved resolve" in lines
     assert "ask_pdu escalate: pdu_failed" in lines
@@ -88,7 +88,7 @@ def test_a_mermaid_graph_has_every_state_and_every_row() -> None:
     lines = squeezed(result.stdout)
     assert lines[3:5] == ["flowchart TD", "begin(( )) --> s_hold"]
     assert 's_judge{{"judge<br/>check, 30 min"}}:::check' in lines
-    assert 's_power_off["power_off<br/>power_off (power), 4 min"]:::act' in lines
+    assert 's_power_off["power_off<br/>power_off (power) unless works_again, 4 min"]:::act' in lines
     assert 's_after_reboot -->|"ineffective, not_recovered"| s_gather_power' in lines
     states = [line for line in lines if ":::" in line]
     arrows = {tuple(re.findall(r"\bs_(\w+)", line)) for line in lines if " -->|" in line}

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from agent.model.action import Action, Result, Verb
-from agent.model.events import Escalated, Judged
+from agent.model.events import Escalated, HoldChanged, Judged
 from agent.model.guard import Mode
 from agent.model.incident import Outcome, Phase
 from agent.model.telemetry import OutletReading, OutletState, Reach, Telemetry
@@ -28,6 +28,13 @@ def dead_process(b: Bench) -> None:
     """The mining process is gone; the host is up and refuses; the hashboards are off."""
     b.world.reply = Reach.REFUSED
     b.world.power_w = 60.0
+
+
+def still() -> Telemetry:
+    """It answers, and its boards stand still."""
+    return Telemetry(
+        hashrate_th=0.0, expected_th=NOMINAL_TH, work_gh=9e9, elapsed_s=80_000.0, accepted=9e4, share_diff=65_536.0
+    )
 
 
 def hung_board(b: Bench, power_w: float) -> None:
@@ -59,9 +66,7 @@ def test_a_dead_process_is_restarted_and_nothing_more() -> None:
 
 def test_a_miner_that_answers_and_does_not_hash_is_restarted() -> None:
     b = bench()
-    b.world.reply = Telemetry(
-        hashrate_th=0.0, expected_th=NOMINAL_TH, work_gh=9e9, elapsed_s=80_000.0, accepted=9e4, share_diff=65_536.0
-    )
+    b.world.reply = still()
     b.world.on_action = lambda action: b.reset()
     b.run(LONG_S, lambda: closed(b))
     assert b.verbs == [Verb.RESTART]
@@ -90,6 +95,22 @@ def test_a_miner_that_hashes_a_little_low_after_its_restart_is_not_rebooted() ->
     b.run(LONG_S, lambda: closed(b))
     assert b.verbs == [Verb.RESTART]
     assert b.incident.escalation_reason == "evidence_missing"
+
+
+def test_what_was_put_off_until_the_miner_worked_again_is_not_done() -> None:
+    """The evidence may be an hour old when the guards let it pass: miners that had just woken were restarted."""
+    b = bench()
+    b.world.reply = still()
+    b.tell(HoldChanged(why="a person looks at it"))
+    b.run(600.0)
+    assert b.incident.run is not None
+    assert b.incident.run.state == "restart"
+    b.reset()
+    b.run(120.0)
+    b.tell(HoldChanged(why=None))
+    b.run(LONG_S, lambda: closed(b))
+    assert b.verbs == []
+    assert b.incident.outcome is Outcome.SELF_RECOVERED
 
 
 @pytest.mark.parametrize("reach", [Reach.REFUSED, Reach.ERRORED])

@@ -136,6 +136,18 @@ def test_who_does_not_come_back_is_an_incident_of_its_own(tmp_path: Path) -> Non
     assert incident.phase is not Phase.OPEN
 
 
+def test_the_last_of_a_large_site_are_not_stuck_though_the_first_woke_long_ago(tmp_path: Path) -> None:
+    """From `month`: 153 of 2,000 miners were called stuck, and five restarted, in the last batches of a curtailment."""
+    played, _ = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        'agent: {triage: {restore_s: 180}}\norders:\n  - {at: 3m, curtail: "site:generated", for: 10m}\n'
+        'faults:\n  - {at: 3m, kind: site.curtailed, target: "site:generated", for: 10m, batch: 1, every_s: 90}\n',
+        "40m",
+    )
+    assert played.incidents == ()
+
+
 @pytest.mark.parametrize(
     ("line", "want"),
     [

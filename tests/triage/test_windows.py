@@ -119,11 +119,29 @@ def test_who_comes_back_is_booting_until_it_is_well_or_had_its_time(world: World
     late = over + 60.0 + GRACE_S
     assert world.look(late - 1.0)[0] is Expected.BOOTING
     assert world.look(late)[0] is Expected.RUNNING, "awake for its family's time, and still slow: that is its own"
-    last = over + RESTORE_S + GRACE_S
+    last = over + 60.0 + RESTORE_S + GRACE_S
     assert world.look(last - 1.0)[2] is Expected.SUSPENDED
     assert world.look(last)[2] is Expected.RUNNING, "nobody has woken it, or it does not wake"
     assert world.look(last + 1.0)[2] is Expected.RUNNING
     assert not world.view.excused.any()
+
+
+def test_who_sleeps_on_is_still_to_come_while_others_of_the_window_go_on_waking(world: World) -> None:
+    """Batch by batch the last of 2,000 miners are woken twenty minutes after the first: they had been called stuck."""
+    world.story.tell(window(("m1", "m2", "m3")), EPOCH)
+    for row in range(4):
+        world.sleeps(row, EPOCH + 5.0)
+    world.look(EPOCH + 10.0)
+    over = EPOCH + HOUR_S
+    world.story.tell(ended(), over)
+    world.look(over)
+    for row, woken in ((0, over + 500.0), (1, over + 1000.0)):
+        world.awake(row, woken)
+        assert world.look(woken)[row] is Expected.RUNNING
+    last = over + 1000.0 + RESTORE_S + GRACE_S
+    world.awake(3, last - 60.0)
+    assert world.look(last - 1.0)[2] is Expected.SUSPENDED, "the fourth was of no window: its waking says nothing"
+    assert world.look(last)[2] is Expected.RUNNING
 
 
 def test_a_restart_of_the_agent_changes_nothing_about_who_comes_back(world: World) -> None:
