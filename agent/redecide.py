@@ -269,10 +269,12 @@ class _Comparison:
 
         What was decided later was decided by ticks that were not recorded.
         """
-        now = [event for event in decided if isinstance(event, DECISIONS) and self._is_about(event, new=True)]
+        between = list(self._between(until))
+        others = [r.event for r in between if isinstance(r.event, IncidentOpened) and r.event.incident != self.id]
+        now = [e for e in decided if isinstance(e, DECISIONS) and self._is_about(e, new=True) and not _is_of(e, others)]
         told = [
             record
-            for record in self._between(until)
+            for record in between
             if record.actor is Actor.AGENT and isinstance(record.event, DECISIONS) and self._is_about(record.event)
         ]
         then = [record.event for record in told if record.at < at + within_s]
@@ -370,6 +372,11 @@ def _verdict(then: AnyEvent | None, now: AnyEvent | None) -> Verdict:
         return Verdict.DIFFERENT
     alike = getattr(then, "evidence", None) == getattr(now, "evidence", None)
     return Verdict.SAME if alike else Verdict.OTHER_EVIDENCE
+
+
+def _is_of(event: AnyEvent, others: Sequence[IncidentOpened]) -> bool:
+    """Whether what is decided about the same miners is what was decided about another incident of theirs."""
+    return any(_verdict(other, event) is not Verdict.DIFFERENT for other in others)
 
 
 def _core(event: AnyEvent) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""Files that commands write: refused before anything is done where they cannot be, and put in place whole."""
+"""Where commands write: files, refused before anything is done where they cannot be and put in place whole; nowhere."""
 
+import io
 import os
 from pathlib import Path
 
@@ -24,3 +25,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+class Nowhere(io.StringIO):
+    """Takes a log and keeps nothing of it; never closed, for what is left of a run may have a last word."""
+
+    def write(self, text: str) -> int:
+        """Return how much came."""
+        return len(text)

@@ -13,7 +13,9 @@ from agent.cli.output import check_place, write_whole
 from agent.cli.replay_source import is_archive, source_of
 
 if TYPE_CHECKING:
+    from agent.cli.replay_source import Source
     from agent.ledger.episode import Episode
+    from agent.model.recording import Recording
     from agent.report.replay import Replay
     from agent.report.story import Guide, Moment
 
@@ -45,6 +47,12 @@ Pace = Callable[["Moment", "Moment"], bool]
     help="Decide again from the recorded readings, as the software of today does, and show both side by side; "
     "--config is then the configuration to decide by.  [default: the recorded one]",
 )
+@click.option(
+    "--simulate",
+    is_flag=True,
+    help="Set a simulated site to the recorded starting state, have the same befall it, and let the agent of today "
+    "act; --config is then the configuration that it goes by.  [default: the recorded one]",
+)
 @click.option("--all", "every", is_flag=True, help="With --redecide: every recorded incident.")
 @since_option()
 @click.pass_context
@@ -60,6 +68,7 @@ def replay_command(
     html: Path | None,
     as_json: bool,
     redecide: bool,
+    simulate: bool,
     every: bool,
     since: float | None,
 ) -> None:
@@ -68,18 +77,22 @@ def replay_command(
     Below it are the signals that its evidence names, as plots over the same time. FILE is what `terrahash incidents
     export` wrote, here or elsewhere; it is checked, and refused where anything about it is not as it was written.
 
-    Exit codes: 0 shown; 1 there is none of that id, or something is decided otherwise today; 2 usage, or it cannot be
-    read; 3 a bug.
+    Exit codes: 0 shown; 1 there is none of that id, something is decided otherwise today, or the simulated agent did
+    not find it or come to an end with it; 2 usage, or it cannot be read, or not be simulated; 3 a bug.
     """
     if (every and not redecide) or (since is not None and not every):
         raise click.UsageError("--all goes with --redecide, and --since with --all")
     if every == (named is not None):
         raise click.UsageError("name one incident, or give --all with --redecide for all that were recorded")
+    told = step or speed is not None or at_once or html is not None
+    if (redecide and simulate) or (told and (redecide or simulate)):
+        raise click.UsageError(
+            "--redecide and --simulate show decisions, at once: give one of them, and leave --step, --speed, --at-once"
+            " and --html out"
+        )
+    if simulate:
+        ctx.exit(_simulated(ctx, named or "", ledger, config, as_json=as_json))
     if redecide:
-        if step or speed is not None or at_once or html is not None:
-            raise click.UsageError(
-                "--redecide shows decisions, at once: leave --step, --speed, --at-once and --html out"
-            )
         ctx.exit(int(_redecided(named, ledger, config, since, as_json=as_json)))
     if sum((step, speed is not None, at_once, html is not None, as_json)) > 1:
         raise click.UsageError("give one of --step, --speed, --at-once, --html and --json")
@@ -116,10 +129,30 @@ def _redecided(
 
     if named is None:
         return compare_all(ledger or ledger_path(None, config), config, since, as_json=as_json)
-    source = source_of(named, ledger, None if ledger is not None or is_archive(named) else config)
+    return compare_one(_recorded(_decided_by(named, ledger, config), "decided again"), config, as_json=as_json)
+
+
+def _simulated(ctx: click.Context, named: str, ledger: Path | None, config: Path | None, *, as_json: bool) -> int:
+    """Simulate one incident; return the exit code."""
+    from agent.cli.reenact import simulate  # noqa: PLC0415 - loads all that decides, and the simulated site
+    from agent.ledger.episode import episode  # noqa: PLC0415 - as above
+
+    source = _decided_by(named, ledger, config)
+    found = episode(source.rows, source.incident, source.path)
+    if found is None:
+        no_such_incident(ctx, source.incident, source.path)
+    return int(not simulate(found, _recorded(source, "simulated"), config, as_json=as_json))
+
+
+def _decided_by(named: str, ledger: Path | None, config: Path | None) -> "Source":
+    """Return where an incident comes from, where a configuration beside it is the one to decide by."""
+    return source_of(named, ledger, None if ledger is not None or is_archive(named) else config)
+
+
+def _recorded(source: "Source", what: str) -> "Recording":
     if source.recording is None:
-        raise click.UsageError(f"there is no recording of {named}: only what was recorded can be decided again")
-    return compare_one(source.recording, config, as_json=as_json)
+        raise click.UsageError(f"there is no recording of {source.incident}: only what was recorded can be {what}")
+    return source.recording
 
 
 def _guide(found: "Episode") -> "Guide":

@@ -37,6 +37,7 @@ from agent.model.errors import InvariantError
 from agent.model.events import Actor, ApprovalAsked, Intended
 from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
+from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.observe.recorder import recording_beside
 from agent.report.history import HistoryRecorder, SiteHistory
@@ -67,6 +68,12 @@ SOMEBODY = "somebody"
 
 Look = Callable[[SiteView, float], None]
 """Called with the agent's columns and the site time in s."""
+
+Prepare = Callable[[SitePlant], None]
+"""Called with the plant before any agent looks at it."""
+
+IsEnough = Callable[[Memory], bool]
+"""Called with what the agent remembers, now and then: whether the run is over before its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +145,15 @@ def catalogue() -> Catalogue:
 
 
 def play_scenario(
-    scenario: Scenario, ledger: Path, *, console: Console, log: TextIO, look: Look | None = None, records: bool = False
+    scenario: Scenario,
+    ledger: Path,
+    *,
+    console: Console,
+    log: TextIO,
+    look: Look | None = None,
+    records: bool = False,
+    prepare: Prepare | None = None,
+    is_enough: IsEnough | None = None,
 ) -> Played:
     """Run it from an empty ledger and return what came of it.
 
@@ -149,6 +164,8 @@ def play_scenario(
         log: where the agent's log goes.
         look: called with the agent's columns now and then, every LOOK_S of site time or once a tick.
         records: keep a flight recording of each incident, beside the ledger.
+        prepare: brings the plant into another state than it begins in.
+        is_enough: whether it may end before its time.
     """
     watch = Stopwatch()
     tier = TIERS[scenario.tier]
@@ -158,20 +175,29 @@ def play_scenario(
         recorder.note(now, *site_rate(view))
 
     looks = (note, *((look,) if look else ()))
-    main = _run(scenario, tier, ledger, console=console, log=log, looks=looks, records=records)
+    hooks = _Hooks(looks, records, prepare or (lambda _: None), is_enough or (lambda _: False))
+    main = _run(scenario, tier, ledger, hooks, console=console, log=log)
     over = tier.run(main, timeout_wall_s=WALL_LIMIT_S)
     return _played(scenario, over, ledger, history=recorder.history(), wall_s=watch.elapsed_s())
 
 
-async def _run(
-    scenario: Scenario, tier: Tier, path: Path, *, console: Console, log: TextIO, looks: Sequence[Look], records: bool
-) -> "_Over":
+class _Hooks(NamedTuple):
+    """What whoever has a scenario run wants besides."""
+
+    looks: Sequence[Look]
+    records: bool
+    prepare: Prepare
+    is_enough: IsEnough
+
+
+async def _run(scenario: Scenario, tier: Tier, path: Path, hooks: _Hooks, *, console: Console, log: TextIO) -> "_Over":
     """Return the site as it is at the end."""
     loop = asyncio.get_running_loop()
     clock = Clock.virtual(loop, EPOCH_S)
     logs.configure(stream=log, now=clock.now)
     settings = with_logins(scenario.settings)
     async with tier.stage(settings, clock, seed=scenario.seed, history=_surroundings(scenario.history)) as staged:
+        hooks.prepare(staged.plant)
 
         def open_ledger() -> SimulatedDisk:
             ledger = SimulatedDisk.open(path, clock, threaded=False, synced=False)
@@ -179,7 +205,7 @@ async def _run(
             return ledger
 
         def make(ledger: Ledger) -> Agent:
-            record = recording_beside(path, scrub, threaded=False) if records else None
+            record = recording_beside(path, scrub, threaded=False) if hooks.records else None
             return Agent(settings, ledger, clock, touch=staged.touch(), simulated=True, on_auto=False, record=record)
 
         service = Service(open_ledger, make, staged.plant.host)
@@ -193,14 +219,15 @@ async def _run(
             attending = asyncio.create_task(_attended(people, service, max(LOOK_S, settings.tick_s)))
             with LiveView(service.agent.view, service.agent.memory, console, scenario.duration_s) as view:
 
-                def update(now: float) -> None:
+                def update(now: float) -> bool:
                     agent = service.agent
                     if service.is_up and not agent.observer.is_running:
                         raise InvariantError("the observer ended before the run did: its columns are out of date")
                     view.follow(agent.view, agent.memory)
                     view.update(now)
-                    for look in looks:
+                    for look in hooks.looks:
                         look(agent.view, now)
+                    return hooks.is_enough(agent.memory)
 
                 await _watched(scenario.duration_s, settings.tick_s, (running, faults, orders, attending), update)
             for task in (running, orders, attending):
@@ -230,16 +257,17 @@ async def _told(service: Service, scenario: Scenario) -> None:
 
 
 async def _watched(
-    until_s: float, tick_s: float, tasks: tuple[asyncio.Task[Any], ...], update: Callable[[float], None]
+    until_s: float, tick_s: float, tasks: tuple[asyncio.Task[Any], ...], update: Callable[[float], bool]
 ) -> None:
-    """Let site time pass and look now and then; what a task raises is raised."""
+    """Let site time pass and look now and then, until a look says that it is enough; what a task raises is raised."""
     loop = asyncio.get_running_loop()
     while loop.time() < until_s:
         await asyncio.sleep(min(max(LOOK_S, tick_s), until_s - loop.time()))
         for task in tasks:
             if task.done():
                 task.result()
-        update(loop.time())
+        if update(loop.time()):
+            return
 
 
 def _happenings(scenario: Scenario, plant: SitePlant) -> Iterator[Happening]:

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from agent.cli.expectations import flattened
-from agent.cli.output import check_place, write_whole
+from agent.cli.output import Nowhere, check_place, write_whole
 from agent.cli.scenario_run import EPOCH_S, Played, play_scenario, read_scenario, shipped
 from agent.config.errors import ConfigError, Problem
 from agent.config.scenario import Scenario, TierName
@@ -188,14 +188,7 @@ def _play(scenario: Scenario, ledger: Path | None, *, watched: bool, records: bo
     console = Console(stderr=True) if watched else Console(file=io.StringIO())
     with tempfile.TemporaryDirectory(prefix="terrahash-simulate-") as folder:
         kept = ledger or Path(folder) / "ledger.sqlite3"
-        return play_scenario(scenario, kept, console=console, log=_Nowhere(), records=records)
-
-
-class _Nowhere(io.StringIO):
-    """Takes a log and keeps nothing of it; never closed, for what is left of a run may have a last word."""
-
-    def write(self, text: str) -> int:
-        return len(text)
+        return play_scenario(scenario, kept, console=console, log=Nowhere(), records=records)
 
 
 def _tell(played: Played) -> None:

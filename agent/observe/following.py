@@ -1,6 +1,6 @@
 """Who goes with a recorded incident: its members, their neighbours, and whoever is not well meanwhile. Bounded."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,10 @@ HEARD = 32
 """Of so many members of an incident, exchanges are kept: of those of a whole site the readings say enough."""
 
 NEAR = frozenset({Kind.BREAKER, Kind.PDU, Kind.SWITCH, Kind.RACK})
-"""The domains whose miners go with a member."""
+"""The domains whose miners go with a member first; then, as far as there is room, those of wider ones."""
+
+COUNTED = frozenset({Category.POOL, Category.REJECTS})
+"""What is one miner's, and what is its pool's, is decided by counts over all that work for it."""
 
 
 def sizes(view: SiteView) -> Mapping[Group, int]:
@@ -85,27 +88,35 @@ class Company:
         view, settings = self._view, self._settings
         site = view.site
         rows = [site.rows[miner] for miner in incident.members if miner in site.rows]
-        members, peers = np.array(rows[: settings.most_members], dtype=np.int64), self._peers(incident, rows)
-        near = peers[~np.isin(peers, members)]
-        if near.size > settings.most_peers:
-            self.notes += (Note(at=now, loss=Loss.PEERS, count=int(near.size) - settings.most_peers),)
+        most = settings.most_members if incident.category in COUNTED else settings.most_peers
+        members = np.array(rows[: settings.most_members], dtype=np.int64)
+        near, wanted = self._peers(incident, rows, most + settings.most_members)
+        near = near[~np.isin(near, members)]
+        if (left := min(wanted, near.size) - most) > 0:
+            self.notes += (Note(at=now, loss=Loss.PEERS, count=int(left)),)
         if len(rows) > members.size:
             self.notes += (Note(at=now, loss=Loss.OTHERS, count=len(rows) - int(members.size)),)
-        self._near = np.union1d(members, near[: settings.most_peers])
+        self._near = np.union1d(members, near[:most])
         self.devices = frozenset(_devices(view, [site.miners[row] for row in members[:HEARD].tolist()]))
 
-    def _peers(self, incident: Incident, rows: Iterable[int]) -> Rows:
-        """Return who shares something with a member, the narrowest domains first; few more than are wanted."""
-        kinds = NEAR | {Kind.LOOP} if incident.category is Category.THERMAL else NEAR
+    def _peers(self, incident: Incident, rows: Sequence[int], most: int) -> tuple[Rows, int]:
+        """Return who shares something with a member, the narrowest domains first, few more than `most`.
+
+        And how many of them should go with it, whatever room there is.
+        """
         found: dict[int, None] = {}
-        most = self._settings.most_peers + self._settings.most_members
-        for row in rows:
-            for domain in self._view.domains.of(row):
-                if domain.kind in kinds:
-                    found.update(dict.fromkeys(domain.rows.tolist()))
-            if len(found) > most:
-                break
-        return np.array(list(found), dtype=np.int64)
+        wanted = NEAR | ({Kind.LOOP} if incident.category is Category.THERMAL else set())
+        wanted |= {Kind.POOL} if incident.category in COUNTED else set()
+        for kinds in (wanted, frozenset(Kind) - wanted):
+            for row in rows:
+                if len(found) > most:
+                    break
+                for domain in self._view.domains.of(row):
+                    if domain.kind in kinds:
+                        found.update(dict.fromkeys(domain.rows.tolist()))
+            if kinds is wanted:
+                due = len(found)
+        return np.array(list(found), dtype=np.int64), due
 
     def _selected(self, rows: Rows) -> Selection:
         view = self._view

@@ -145,7 +145,7 @@ class Recorder:
     def _next(self, now: float) -> Job:
         """Return what the tape has so far, and who is recorded from this tick on."""
         before = {incident: company.selection for incident, company in self._followed.items()}
-        begun = [incident for incident in self._memory.open_incidents if self._is_due(incident)]
+        begun = [incident for incident in self._memory.open_incidents if self._is_due(incident, now)]
         for incident in begun:
             self._followed[incident.id] = Company(self._view, self._settings)
         late = self._follow(now)
@@ -178,9 +178,11 @@ class Recorder:
             missed=missed,
         )
 
-    def _is_due(self, incident: Incident) -> bool:
+    def _is_due(self, incident: Incident, now: float) -> bool:
+        """Whether its recording is to begin: some go to a person sooner than anybody looks."""
         is_new = self._looks > 1 and incident.id not in self._followed and not incident.is_own
-        return is_new and incident.phase is not Phase.ESCALATED
+        asked_at = incident.escalated_at if incident.phase is Phase.ESCALATED else None
+        return is_new and (asked_at is None or now - asked_at < self._settings.after_s)
 
     def _follow(self, now: float) -> Rows:
         """Bring everybody's company up to date; return the miners that are new in any."""

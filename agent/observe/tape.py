@@ -28,7 +28,8 @@ DECIDED = frozenset(
 
 GROUPS: tuple[Group, ...] = (MINERS, OUTLETS, PORTS, UNITS)
 
-_PARTS = frozenset({"boards", "fans_rpm", "codes"})
+_CODES = "codes"
+_PARTS = frozenset({"boards", "fans_rpm"})
 
 
 @dataclass(slots=True)
@@ -129,7 +130,9 @@ class Tape:
         }
         self._names = {group: [place.path for place in found] for group, found in self._columns.items()}
         self._parts = [place for place in pieces if place.name in _PARTS]
-        self._plain = [place for place in pieces if place.is_plain and place.name not in _PARTS]
+        self._told = next(place for place in pieces if place.name == _CODES)
+        self._codes: dict[int, tuple[str, ...]] = {}
+        self._plain = [place for place in pieces if place.is_plain and place.name not in {*_PARTS, _CODES}]
         self._said: list[Any] = [None] * len(self._plain)
         self._seen: dict[str, NDArray[Any]] = {}
         self._counters: dict[str, Counter] = {name: getattr(view, name) for name in HISTORIES}
@@ -150,8 +153,10 @@ class Tape:
         for group, rows in self._news():
             cells = [getattr(column.owner, column.name)[rows] for column in self._columns[group]]
             cut.entries.setdefault(group, []).append((place, rows, cells))
-            if group == MINERS and parts_of.size:
-                self._note_parts(place, np.intersect1d(rows, parts_of))
+            if group == MINERS:
+                self._note_codes(place, rows)
+                if parts_of.size:
+                    self._note_parts(place, np.intersect1d(rows, parts_of))
         for name, counter in self._counters.items():
             if counter.next_copy != self._copied[name]:
                 made = counter.copies_from(self._copied[name])
@@ -190,6 +195,16 @@ class Tape:
                 np.copyto(before, column)
             if fresh is not None and (rows := fresh.nonzero()[0]).size:
                 yield group, rows
+
+    def _note_codes(self, place: int, rows: Rows) -> None:
+        """Note the miners that tell of a trouble, or of none any more: an incident begins with what they told."""
+        codes, said = self._view.hardware.codes, self._codes
+        changed = [row for row in rows.tolist() if codes[row] != said.get(row, ())]
+        if changed:
+            said |= {row: codes[row] for row in changed}
+            those = np.array(changed, dtype=np.int64)
+            packed_rows = Array.of(those.astype(np.int32))
+            self._cut.changes.append(Change(place, self._told.path, taken(self._told, those), packed_rows))
 
     def _note_parts(self, place: int, rows: Rows) -> None:
         if rows.size:

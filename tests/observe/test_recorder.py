@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import structlog
 
 from agent.ledger.fold import State
 from agent.ledger.recordings import folder_beside, load_file, path_of
-from agent.model.events import Actor, Closed, IncidentOpened, Record
+from agent.model.events import Actor, Closed, Escalated, IncidentOpened, Record
 from agent.model.ids import IncidentId
 from agent.model.incident import Category, Incident, Outcome, Reason, Severity
 from agent.model.recording import FORMAT, Head, Loss, Recording, RecordingError
@@ -77,7 +78,7 @@ class Stand:
                     self.view.put_answer(row, self.now, factory.healthy(self.now - factory.EPOCH))
             self.recorder.see(self.now)
 
-    def tell(self, event: IncidentOpened | Closed) -> None:
+    def tell(self, event: IncidentOpened | Closed | Escalated) -> None:
         self.memory.apply(Record(self.memory.seq + 1, self.now, Actor.AGENT, event, "", ""))
 
     def open(self) -> None:
@@ -205,18 +206,30 @@ def test_the_writing_thread_leaves_the_same_as_writing_at_once(tmp_path: Path, m
 def test_who_falls_silent_meanwhile_is_followed_from_then_on(tmp_path: Path) -> None:
     lone = factory.miner(7)
     apart = type(lone)(**{**{f: getattr(lone, f) for f in lone.__slots__}, "outlets": (), "port": None})
-    stand = Stand(tmp_path)
+    stand = Stand(tmp_path, replace(SETTINGS, most_peers=5))
     stand.site = factory.site((*stand.site.miners, apart))
     stand.start()
     stand.live(120.0)
     stand.open()
     stand.live(30.0)
-    assert 6 not in stand.found.rows(), "it shares nothing with the incident"
+    assert 6 not in stand.found.rows(), "it shares the site alone with the incident, and there is no room for that"
     stand.silent.add(6)
     stand.live(30.0)
     found = stand.found
     assert 6 in found.rows()
     assert [frame.rows.unpacked().tolist() for frame in found.frames if not frame.whole] == [[6]]
+
+
+def test_what_goes_to_a_person_at_once_is_recorded_too_and_but_once(tmp_path: Path) -> None:
+    stand = Stand(tmp_path)
+    stand.live(120.0)
+    stand.open()
+    stand.tell(Escalated(incident=INC, reason="unit_leaks", tried=(), evidence={}))
+    stand.live(SETTINGS.after_s + 30.0)
+    assert stand.found.ended
+    size = path_of(stand.ledger, INC).stat().st_size
+    stand.live(120.0)
+    assert path_of(stand.ledger, INC).stat().st_size == size
 
 
 def test_no_more_neighbours_go_with_it_than_stated(tmp_path: Path) -> None:
