@@ -168,11 +168,10 @@ class HeatWatch:
         if unit < 0:
             return True
         peers = np.flatnonzero((view.cooling.unit_of == unit) & (np.arange(len(self.hot)) != row))
-        ratios = self.resistance_now(view, now) / self._resistance
-        known = self._looks >= KNOWN_LOOKS
-        of_peers = ratios[peers[known[peers]]]
+        ratios = self.resistance_ratios(view, now)
+        of_peers = ratios[peers]
         of_peers = of_peers[~np.isnan(of_peers)]
-        if known[row] and not np.isnan(ratios[row]) and len(of_peers) >= PEERS_MIN:
+        if not np.isnan(ratios[row]) and len(of_peers) >= PEERS_MIN:
             return ratios[row] > self.t.resistance and _stands_out(float(ratios[row]), of_peers, self.t.mads)
         # What it was like before is not known yet: it is compared with others of its model.
         same = [peer for peer in peers.tolist() if view.site.miners[peer].model == view.site.miners[row].model]
@@ -194,6 +193,11 @@ class HeatWatch:
         with np.errstate(invalid="ignore", divide="ignore"):
             found: Floats = (view.chip_max_c.value - inlet_c) / self._heating_w(view, now)
         return found
+
+    def resistance_ratios(self, view: SiteView, now: float) -> Floats:
+        """Return each row's thermal resistance over its own past; NaN where either is not known."""
+        ratios: Floats = np.where(self._looks >= KNOWN_LOOKS, self.resistance_now(view, now) / self._resistance, np.nan)
+        return ratios
 
     def inlets_c(self, view: SiteView, now: float, *, by_chips: bool) -> Floats:
         """Return what each row shows of the temperature that it is given, in °C; NaN where it cannot tell.

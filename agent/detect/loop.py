@@ -299,24 +299,39 @@ class LoopEvidence:
         if view is None or columns is None or columns.unit_of[row] < 0:
             return {}
         unit = int(columns.unit_of[row])
-        members = columns.unit_of == unit
-        headroom_k: Floats = self._heat.headroom_k[members]
+        headroom_k: Floats = self._heat.headroom_k[columns.unit_of == unit]
         return {
-            "unit": view.site.cooling_units[unit].id,
-            "supply_c": rounded(columns.supply_c.value[unit]),
+            **of_unit(view, self._heat, unit, self._now),
             "supply_by_miners_c": rounded(self._witness.tells_c(view, unit, self._now)),
             "setpoint_c": rounded(columns.setpoint_c.value[unit]),
             "return_c": rounded(columns.return_c.value[unit]),
-            "flow_lpm": rounded(columns.flow_lpm.value[unit]),
-            "design_flow_lpm": view.site.cooling_units[unit].design_flow_lpm,
-            "pumps_ok": said(columns.pumps_ok.value[unit]),
             "leak": said(columns.leak.value[unit]),
             "alarms": ", ".join(columns.alarms[unit]),
             "reading_age_s": rounded(self._now - columns.read_at[unit]),
-            "miners": int(members.sum()),
-            "miners_hot": int((members & self._heat.hot).sum()),
             "least_headroom_k": rounded(np.nanmin(headroom_k) if not np.isnan(headroom_k).all() else np.nan),
         }
+
+
+def of_unit(view: SiteView, heat: HeatWatch, unit: int, now: float) -> Evidence:
+    """Return what tells heat that a loop's miners share from one miner's own, units in the keys; None where not known.
+
+    Resistances are over each miner's own past: the middle one of the loop.
+    """
+    columns = view.cooling
+    members = columns.unit_of == unit
+    ratios = heat.resistance_ratios(view, now)[members]
+    ratios = ratios[~np.isnan(ratios)]
+    return {
+        "unit": view.site.cooling_units[unit].id,
+        "supply_c": rounded(columns.supply_c.value[unit]),
+        "wanted_c": rounded(_wanted_c(view)[unit]),
+        "flow_lpm": rounded(columns.flow_lpm.value[unit]),
+        "design_flow_lpm": view.site.cooling_units[unit].design_flow_lpm,
+        "pumps_ok": said(columns.pumps_ok.value[unit]),
+        "miners": int(members.sum()),
+        "miners_hot": int((members & heat.hot).sum()),
+        "loop_resistance_ratio": rounded(float(np.median(ratios)) if ratios.size else np.nan, 3),
+    }
 
 
 def _wanted_c(view: SiteView) -> Floats:

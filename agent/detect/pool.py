@@ -336,12 +336,17 @@ class PoolEvidence:
 
     def of(self, row: int) -> Evidence:
         """Return what was seen of that row, units in the keys; None where never measured."""
-        view = self._view
+        view, place, endpoints = self._view, self.endpoint(row), self.endpoints
         alive = view.pool_alive.value[row]
+        known = 0 <= place < len(view.site.pools)
+        found = view.probes.get(view.site.pools[place].id) if known else None
         return {
             "pool": pool_name(view, int(view.pool[row])),
             "pool_alive": None if np.isnan(alive) else bool(alive),
-            "last_good_pool": pool_name(view, self.endpoint(row)),
+            "last_good_pool": pool_name(view, place),
+            "pool_miners": int(endpoints.miners[place]) if known else None,
+            "pool_miners_ill": int(endpoints.ill[place]) if known else None,
+            "gateway_finds": None if found is None or found.at < view.accepted.grew_at[row] else found.verdict.value,
             "since_share_s": rounded(self._now - view.accepted.grew_at[row]),
             "expected_interval_s": rounded(share_interval_s(view)[row], 2),
             "shares_due": rounded(self._due[row]),

@@ -18,6 +18,7 @@ import numpy as np
 from agent.detect.cusum import CAP, BernoulliCusum, Shift
 from agent.detect.pool import EndpointView, PoolPlaces, endpoint_view, pool_domain, pool_name
 from agent.detect.screen import Rows, health
+from agent.detect.seen import whole
 from agent.model.columns import Bools, Counter, Floats, Ints
 from agent.model.incident import Category, Evidence, Reason
 from agent.model.pool_book import POOL_UNKNOWN
@@ -288,5 +289,8 @@ class RejectEvidence:
             "bad_share": round(float(cusum.bad[row]) / shares, 4) if shares else None,
             "shares": int(shares),
             "statistic": round(float(cusum.level[row]), 1),
+            "pool_miners_in_warning": int(self.endpoints.ill[place]) if place >= 0 else None,
             "pool_miners_in_warning_share": None if ill is None else round(ill, 3),
+            "chips_up": whole(self._view.chips_up.value[row]),
+            "chips": whole(self._view.hardware.chips_most[row]) or None,
         }

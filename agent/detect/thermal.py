@@ -8,7 +8,7 @@ the agent has derated is to do is its share (section 6).
 import numpy as np
 
 from agent.detect.heat import HeatWatch
-from agent.detect.loop import LoopDetector
+from agent.detect.loop import LoopDetector, of_unit
 from agent.detect.seen import rounded
 from agent.model.columns import Bools, Floats
 from agent.model.incident import Category, Evidence, Health, Reason
@@ -113,7 +113,9 @@ class HeatEvidence:
             return {}
         limits = view.site.miners[row].limits
         ratio = self._heat.rate_ratio(view, row, 120.0)
+        unit = int(view.cooling.unit_of[row])
         return {
+            **({} if unit < 0 else of_unit(view, self._heat, unit, self._now)),
             "chip_max_c": rounded(view.chip_max_c.value[row]),
             "chip_limit_c": limits.chip_c,
             "board_max_c": rounded(view.board_max_c.value[row]),
@@ -124,4 +126,5 @@ class HeatEvidence:
             "codes": ", ".join(view.hardware.codes[row]) or None,
             "derated_to": round(float(view.derated[row]), 2),
             "resistance_k_per_w": rounded(self._heat.resistance_now(view, self._now)[row], 4),
+            "resistance_ratio": rounded(self._heat.resistance_ratios(view, self._now)[row], 3),
         }

@@ -1,5 +1,6 @@
 """Why the agent did what it did about one incident: a page from the ledger alone, 80 columns wide. Pure."""
 
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -24,8 +25,9 @@ from agent.model.events import (
     RunStarted,
     Settled,
 )
-from agent.model.incident import LOGS, OWN, Evidence, Incident
+from agent.model.incident import LOGS, OWN, Category, Evidence, Incident
 from agent.report.rivals import Rival, rivals
+from agent.report.signs_of_silence import CATEGORIES as SILENCE
 from agent.report.table import printable
 from agent.report.text import instant, later, listed, named
 from agent.report.timeline import headline, words_of
@@ -34,6 +36,9 @@ WIDTH = 80
 INDENT = "  "
 CONSIDERED = "considered"
 """The key under which evidence has the shared causes that were weighed, with their scores against chance."""
+
+SHOWN_S = 120.0
+"""Symptoms that began further apart have nothing to do with each other (facts "detection", section 3)."""
 
 ALLOW, UNASKED = "allow", "not asked"
 
@@ -83,8 +88,9 @@ class Explanation(Subject, frozen=True):
     Attributes:
         seen: the evidence on which the last thing was decided.
         proof: what was seen when it ended; empty while it is open.
-        weighed: the shared causes that were considered, the chosen one first; empty for what befell one device alone.
-        rivals: what the symptom of one device might have been, with what spoke for and against each, the chosen first.
+        weighed: the shared causes that were weighed by likelihood, the chosen one first; empty where none was.
+        rivals: what the symptom might have been, with what spoke for and against each, the chosen first; empty for
+            silence that several miners share.
         classes: what it was taken for, one after another.
         chosen: its playbook's steps and what they were taken for.
         guards: the verdicts that were news.
@@ -114,8 +120,7 @@ def explain(
         gates: the guards in the order asked.
         meanings: of its playbook's conditions, where that is at hand as it was.
     """
-    start, shared = incident.detected_at, _weighed(records)
-    alone = not (shared or incident.domain)
+    start = incident.detected_at
 
     def lines(*kinds: type) -> tuple[Line, ...]:
         return tuple(Line(r.at - start, headline(r.event)) for r in records if isinstance(r.event, kinds))
@@ -131,8 +136,10 @@ def explain(
         state=incident.phase if incident.is_open else incident.outcome,
         seen=shown(_seen(records)),
         proof=shown(_proof(records)),
-        weighed=shared,
-        rivals=rivals(incident.category, incident.cause, _seen(records)) if alone else (),
+        weighed=_weighed(records),
+        rivals=rivals(
+            incident.category, incident.cause, _told_apart_by(incident, records), shared=_is_shared(incident)
+        ),
         classes=lines(IncidentReclassified, IncidentUpdated, IncidentRelapsed, IncidentAbsorbed),
         chosen=tuple(_chosen(records, start, meanings or {})),
         guards=tuple(_verdicts(records, start, gates)),
@@ -152,7 +159,7 @@ def page(told: Explanation) -> Iterator[str]:
     yield from _evidence("Seen when it was decided", told.seen)
     if told.rivals:
         yield from _section("Causes considered, by what was seen for and against", map(_rival, told.rivals))
-    else:
+    if told.weighed or not told.rivals:
         yield from _section("Causes weighed, by likelihood against chance", _causes(told))
     if told.classes:
         yield from _section("Taken for", map(_line, told.classes))
@@ -209,6 +216,35 @@ def _seen(records: Sequence[Record]) -> Evidence:
             case _:
                 pass
     return decided or found
+
+
+def _told_apart_by(incident: Incident, records: Sequence[Record]) -> Evidence:
+    """Return the evidence by which it was taken for what it is.
+
+    Who is silent is looked at anew before each step. Of who speaks it is what was seen when it was last taken for that,
+    and while others who share it had time to show it, too, and pools were looked at, until something was done: what
+    shows later is the cure's.
+    """
+    if incident.category in SILENCE:
+        return _seen(records)
+    found: Evidence = {}
+    until = -math.inf
+    for record in records:
+        match record.event:
+            case IncidentOpened() | IncidentReclassified() | IncidentRelapsed() as named:
+                found, until = dict(named.evidence or found), record.at + SHOWN_S
+            case IncidentUpdated() | Moved() as later_on if record.at <= until:
+                found |= {key: value for key, value in later_on.evidence.items() if value is not None}
+            case Intended():
+                until = -math.inf
+            case _:
+                pass
+    return found
+
+
+def _is_shared(incident: Incident) -> bool:
+    """Whether it is about what several miners share; a pool is named where one miner alone has lost it, too."""
+    return bool(incident.domain) and (incident.category is not Category.POOL or len(incident.members) > 1)
 
 
 def _proof(records: Sequence[Record]) -> Evidence:

@@ -6,7 +6,7 @@ symptoms are HOLD_S old, so that all of them have had time to show; until then t
 and no incident is opened for one of them. Figures: facts "detection", section 3.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -170,6 +170,23 @@ class Correlator:
         size = self._rows if domain is None else len(domain.rows)
         likely = domain is not None and self.cover.score(domain, shown) > 0.0
         return likely or shown >= max(BRAKE_AT, SHARED_SHARE * size)
+
+    def weighed(self, symptom: Symptom, domain_id: str, rows: Sequence[int]) -> Evidence:
+        """Return how likely it is that a domain which a detector has named has failed, and what else these rows share.
+
+        Empty where none of them is under that domain as the inventory has it, and where it was so few of its miners
+        that likelihood did not name it but `are_many`: the others had no time to show it yet.
+        """
+        domain = self._domains.get(domain_id)
+        shown = np.zeros(self._rows, dtype=np.bool_)
+        shown[list(rows)] = True
+        if domain is None or not shown[domain.rows].any():
+            return {}
+        group = self.cover.group(symptom, domain, shown)
+        score: Evidence = {"score": round(group.score, 1)}
+        if len(rows) == 1:
+            return score
+        return score | {CONSIDERED: "; ".join(map(str, group.considered))} if group.score > 0.0 else {}
 
     def absorbs(self, incident: Incident, row: int, now: float) -> bool:
         """Whether a shared incident that is open takes in one more miner that shows its symptom."""

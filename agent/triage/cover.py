@@ -133,27 +133,46 @@ class Cover:
             denied: domains of which something independent says that they have not failed, shape (domains,). One of them
                 is taken only where no other explains nearly as many.
         """
-        allowed, left = self._allowed[symptom], active.copy()
+        left = active.copy()
         groups: list[Group] = []
-        while left.any() and allowed.any():
-            counts = self._domains.count(left)
-            score = np.where(allowed & (counts > 0), self._base + counts * (self._hit - self._miss), -math.inf)
+        while left.any() and self._allowed[symptom].any():
+            counts, score = self._weigh(symptom, left)
             best = int(np.argmax(score))
             if not score[best] > 0.0:
                 break
             if denied is not None and denied[best]:
                 others = np.where(~denied & (counts >= NEARLY * counts[best]), score, -math.inf)
                 best = int(np.argmax(others)) if others.max() > 0.0 else best
-            domain = self._domains.all[best]
-            rows = domain.rows[left[domain.rows]]
-            groups.append(Group(domain, float(score[best]), rows, self._rivals(best, rows, score, counts)))
-            left[rows] = False
+            group = self._group(best, left, score, counts)
+            groups.append(group)
+            left[group.rows] = False
         return groups
 
     def score(self, domain: Domain, shown: int) -> float:
         """Return how much likelier it is that the domain failed than chance, if so many of its miners show it."""
         place = self._domains.all.index(domain)
         return float(self._base[place] + shown * (self._hit - self._miss)[place])
+
+    def group(self, symptom: Symptom, domain: Domain, active: NDArray[np.bool_]) -> Group:
+        """Return the group of the miners of a domain that show a symptom that it can be behind, however likely.
+
+        Arguments as of `explain`.
+        """
+        counts, score = self._weigh(symptom, active)
+        return self._group(self._domains.all.index(domain), active, score, counts)
+
+    def _weigh(self, symptom: Symptom, active: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return how many show it under each domain, and each one's score; -inf for what cannot be behind it."""
+        counts = self._domains.count(active)
+        may_be = self._allowed[symptom] & (counts > 0)
+        return counts, np.where(may_be, self._base + counts * (self._hit - self._miss), -math.inf)
+
+    def _group(
+        self, place: int, active: NDArray[np.bool_], score: NDArray[np.float64], counts: NDArray[np.int64]
+    ) -> Group:
+        domain = self._domains.all[place]
+        rows = domain.rows[active[domain.rows]]
+        return Group(domain, float(score[place]), rows, self._rivals(place, rows, score, counts))
 
     def brake(self, symptom: Symptom, recent: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the miners under any domain in which at least BRAKE_AT show the symptom; shape (miners,).

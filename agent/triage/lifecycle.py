@@ -256,7 +256,7 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
     if domain:
         tick.groups.setdefault((verdict.category, domain), []).append(row)
         return []
-    return [_open(tick, verdict, [row], "")]
+    return [_open(tick, verdict, [row], "", correlator)]
 
 
 def _is_done_with(tick: _Tick, owner: Incident, row: int) -> bool:
@@ -295,13 +295,13 @@ def _gather(tick: _Tick, category: Category, domain: str, rows: list[int], corre
         if shared is None and not correlator.are_many(domain, len(open_ones) + len(rows)):
             waits_s = WINDOW_S if len(open_ones) + len(rows) >= BRAKE_AT else TOGETHER_S
             ripe = [row for row in rows if tick.now - verdict.since[row] >= waits_s]
-            return [_open(tick, verdict, [row], domain) for row in ripe]
+            return [_open(tick, verdict, [row], domain, correlator) for row in ripe]
         alone = [incident for incident in open_ones if is_untouched(incident)]
         rows = [*(tick.view.site.rows[i.members[0]] for i in alone if i.members[0] in tick.view.site.rows), *rows]
     elif shared is None:
         shared = next(iter(open_ones), None)
     if shared is None:
-        opened = _open(tick, verdict, rows, domain)
+        opened = _open(tick, verdict, rows, domain, correlator)
         return [*(IncidentAbsorbed(incident=child.id, parent=opened.incident) for child in alone), opened]
     members = tuple(tick.miner(row) for row in rows)
     severity = _severity(tick.view, (*shared.members, *members), shared.cause, domain)
@@ -309,9 +309,10 @@ def _gather(tick: _Tick, category: Category, domain: str, rows: list[int], corre
     return [*(IncidentAbsorbed(incident=child.id, parent=shared.id) for child in alone), joined]
 
 
-def _open(tick: _Tick, verdict: Verdicts, rows: list[int], domain: str) -> IncidentOpened:
+def _open(tick: _Tick, verdict: Verdicts, rows: list[int], domain: str, correlator: Correlator) -> IncidentOpened:
     members = tuple(tick.miner(row) for row in rows)
     cause = verdict.evidence.reason(rows[0])
+    weighed = correlator.weighed(Symptom.POOL, domain, rows) if cause in _NAMED_FOR_EACH else {}
     return IncidentOpened(
         incident=tick.next_id(),
         category=verdict.category,
@@ -319,7 +320,7 @@ def _open(tick: _Tick, verdict: Verdicts, rows: list[int], domain: str) -> Incid
         severity=_severity(tick.view, members, cause, domain),
         members=members,
         detected_at=float(np.nanmin(verdict.since[rows])),
-        evidence=verdict.evidence.of(rows[0]),
+        evidence=verdict.evidence.of(rows[0]) | weighed,
         domain=domain,
     )
 

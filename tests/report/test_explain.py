@@ -135,7 +135,7 @@ def test_the_page_has_the_causes_of_one_device_alone_and_of_no_shared_one() -> N
     assert "its board or process hangs (chosen). for: nothing answers" in text
     assert "told to sleep. against: no window had it" in text
     assert "Causes considered" not in "\n".join(page(told([msgspec.structs.replace(opened, domain="rack:r1")])))
-    assert rivals(Category.POOL, Reason.NO_POOL, HUNG) == ()
+    assert rivals(Category.OTHER, Reason.BOARD_LOST, HUNG) == ()
 
 
 @given(st.dictionaries(st.sampled_from([*HUNG, "outlets", "restarts", "codes"]), st.none() | st.text() | st.floats()))
