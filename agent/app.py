@@ -49,6 +49,7 @@ from agent.model.incident import Incident, Phase
 from agent.model.itself import Part
 from agent.model.memory import Memory
 from agent.model.recording import FORMAT, Head
+from agent.model.safety import brings_danger
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Detector
 from agent.notify.notifier import Notifier
@@ -66,6 +67,9 @@ _log = structlog.get_logger(__name__)
 
 PROVE_S, PROVE_EVERY_S = 1.0, 5.0
 """A ledger that took so long for its last commit is tried again this often, until it is quick."""
+
+SOON_S = 0.1
+"""Where danger has just been found, or a run about it begun, the next tick does not wait for its turn."""
 
 SETTLE_ON_STOP_S = 20.0
 """How long a stop waits for actions in flight; what is left is resumed at the next start."""
@@ -126,6 +130,7 @@ class Agent:
         self._acting: set[asyncio.Task[None]] = set()
         self._changing: set[asyncio.Task[Sequence[AnyEvent]]] = set()
         self._failed: asyncio.Future[None] | None = None
+        self._hurries = False
 
     async def start(self) -> None:
         """Come up: fold the ledger, poll the whole site once, take up what was left undone."""
@@ -153,9 +158,12 @@ class Agent:
         failed = self._failed
         if failed is None:
             raise InvariantError("the agent was run before it was started; call start() first")
+        left_s = self._settings.tick_s
         while True:
             await self.tick()
-            done, _ = await asyncio.wait([failed], timeout=self._settings.tick_s)
+            wait_s = min(SOON_S, left_s) if self._hurries else left_s
+            left_s = left_s - wait_s or self._settings.tick_s
+            done, _ = await asyncio.wait([failed], timeout=wait_s)
             if done:
                 failed.result()
 
@@ -165,9 +173,11 @@ class Agent:
         await self._doubt_ledger()
         if self._timetable.is_due(self._clock.now()):
             await self._decide(lambda: self._timetable.due(self.memory, self._clock.now()), Actor.SCHEDULE)
-        for event in await self._decide(self._judge):
+        events = await self._decide(self._judge)
+        for event in events:
             if isinstance(event, Intended):
                 self._launch(self._carry_out(event))
+        self._hurries = any(brings_danger(event, self.memory.incidents) for event in events)
         watched = [i for i in self.memory.open_incidents if i.phase is not Phase.ESCALATED]
         self.observer.focus([miner for incident in watched for miner in incident.members])
         self._anchors.tell(self._clock.now())
@@ -367,7 +377,7 @@ def detectors(settings: Settings) -> list[Detector]:
     network = NetworkDetector(rows)
     firmware = FirmwareDetector(settings.site, settings.firmware)
     heat = HeatWatch(rows, settings.heat)
-    witness = Witness(heat, settings.loop.lie_k)
+    witness = Witness(heat, settings.loop)
     loops = LoopDetector(rows, heat, witness, settings.loop)
     return [
         ForeignPoolDetector(rows, settings.foreign_pool),

@@ -13,7 +13,7 @@ from agent.detect.hardware import HardwareThresholds
 from agent.detect.heat import HeatThresholds
 from agent.detect.hiccup import HiccupThresholds
 from agent.detect.itself import SelfThresholds
-from agent.detect.loop import LoopThresholds
+from agent.detect.loop_thresholds import LoopThresholds
 from agent.detect.pool import PoolThresholds
 from agent.detect.rejects import RejectThresholds
 from agent.detect.stuck import StuckThresholds

@@ -49,6 +49,9 @@ LEARN_BELOW_K = 10.0
 FEW_LOOKS = 10
 """After so many looks of many miners their middle is worth something."""
 
+QUORUM = 3
+"""So many miners of a loop must speak, or all but one of a smaller loop's, and two at the least."""
+
 PEERS_MIN = 3
 """Fewer neighbours have no middle."""
 
@@ -312,6 +315,11 @@ class HeatWatch:
         idle = view.hashrate_th.value[rows] < STOPPED * view.nominal_th[rows]
         still: Bools = idle & (view.misses[rows] == 0) & (view.pool_alive.value[rows] != 0.0)
         return still
+
+
+def quorum(miners: int) -> int:
+    """Return how many miners of a loop of so many must speak to be a witness: one is none."""
+    return max(2, min(QUORUM, miners - 1))
 
 
 def _stands_out(value: float, others: NDArray[np.float64], mads: float) -> bool:

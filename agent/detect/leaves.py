@@ -55,7 +55,10 @@ _KNOWN = frozenset(
 
 _OF_OUTLETS = ("outlet_state.", "outlet_a.", "outlet_w.", "FirmwareDetector._dark_at")
 _OF_PORTS = ("port_",)
-_OF_UNITS = ("cooling.", "LoopDetector._read_at", "UnitDetector._read_at", "Witness.", "HeatWatch.disputed")
+_OF_UNITS = (
+    *("cooling.", "LoopDetector._read_at", "UnitDetector._read_at", "Witness.", "HeatWatch.disputed"),
+    *(f"FlowWitness.{name}" for name in ("asked", "lies", "stands", "_read", "_still_at", "_flowed_at")),
+)
 _PLACES = ("ExpectedState._slept", "FirmwareDetector._told", "HeatWatch._weighed")
 """Arrays of row numbers, of any length."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.detect.heat import HeatWatch
+from agent.detect.loop_thresholds import LoopThresholds
 from agent.detect.seen import rounded, said
 from agent.detect.witness import Witness
 from agent.model.columns import Bools, Floats
@@ -34,43 +35,6 @@ JITTER_S = 0.5
 WELL, HOT, LOST = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class LoopThresholds:
-    """Figures of the detector.
-
-    Attributes:
-        supply_k: supply above its setpoint, or above its base where it was lowered, in K ...
-        supply_s: ... for so long.
-        flow_share: flow below this share of the design flow ...
-        flow_s: ... for so long.
-        hot_share: share of a loop's miners that are hot, from which the loop is.
-        still_share: below this share of the design flow nothing flows.
-        still_reads: ... in so many reads in a row.
-        runaway_k: a supply so far above that ...
-        runaway_k_per_min: ... and rising so fast is not cooled any more.
-        runaway_reads: ... in so many reads in a row.
-        clear_s: all is well for so long before it is over.
-        silent_s: a unit that answers nothing for so long is silent, or in three of its turns where that is longer.
-        lie_k: what a unit tells of its supply and what its miners show contradict each other from so many K on ...
-        lie_s: ... for so long.
-    """
-
-    supply_k: float = 3.0
-    supply_s: float = 180.0
-    flow_share: float = 0.85
-    flow_s: float = 30.0
-    hot_share: float = 0.13
-    still_share: float = 0.10
-    still_reads: int = 2
-    runaway_k: float = 6.0
-    runaway_k_per_min: float = 1.0
-    runaway_reads: int = 3
-    clear_s: float = 600.0
-    silent_s: float = 120.0
-    lie_k: float = 4.0
-    lie_s: float = 180.0
-
-
 @dataclass(slots=True)
 class _Loop:
     """What one loop has shown. Times are UTC s, NaN for not."""
@@ -80,7 +44,6 @@ class _Loop:
     high_since: float = np.nan
     low_since: float = np.nan
     mild_since: float = np.nan
-    still: int = 0
     cool_since: float = np.nan
     clear_since: float = np.nan
 
@@ -122,6 +85,7 @@ class LoopDetector:
         """Return this tick's verdict for every row; `now` is UTC s."""
         self._witness.look(view, now)
         self._heat.look(view, now)
+        self._witness.flow.look(view, now)
         units = len(view.site.cooling_units)
         if len(self._loops) != units:
             self._loops = [_Loop() for _ in range(units)]
@@ -152,9 +116,6 @@ class LoopDetector:
             if np.isnan(columns.read_at[unit]):
                 continue
             self._supplies[unit].append((float(columns.read_at[unit]), float(columns.supply_c.value[unit])))
-            still = columns.flow_lpm.value[unit] < self._t.still_share * self._design_lpm[unit]
-            loop = self._loops[unit]
-            loop.still = loop.still + 1 if still else 0
         self._read_at = columns.read_at.copy()
 
     def _note_miners(self, view: SiteView, now: float) -> None:
@@ -235,7 +196,10 @@ class LoopDetector:
         by_unit = tells and not disputed
         supply_c = columns.supply_c.value[unit] if by_unit else self._witness.tells_c(view, unit, now)
         high = supply_c > _wanted_c(view)[unit] + t.supply_k
-        low = heard and columns.flow_lpm.value[unit] < t.flow_share * self._design_lpm[unit]
+        # A flow of nothing that the miners contradict, or have not been heard about, is none that is too little.
+        flow = self._witness.flow
+        believed = heard and not (flow.lies[unit] or flow.asked[unit])
+        low = believed and columns.flow_lpm.value[unit] < t.flow_share * self._design_lpm[unit]
         loop.high_since = np.fmin(loop.high_since, now) if high else np.nan
         loop.low_since = np.fmin(loop.low_since, now) if low else np.nan
         # As long as nobody knows which of the two is right, neither is acted upon.
@@ -246,14 +210,14 @@ class LoopDetector:
 
     def _is_lost(self, view: SiteView, unit: int, now: float) -> bool:
         """Whether heat is not carried away any more: no pump, no flow, or a supply that runs away."""
-        loop, columns, t = self._loops[unit], view.cooling, self._t
+        columns = view.cooling
         if not now - columns.read_at[unit] <= FRESH_S:
             return self._runs_away(view, unit)
         if self._runs_away(view, unit):
             return not self._witness.contradicts(view, unit, now) or self._is_warm(view, unit, now)
         flow_share = columns.flow_lpm.value[unit] / self._design_lpm[unit]
-        no_pump = columns.pumps_ok.value[unit] == 0.0 and not flow_share >= t.flow_share
-        return bool(no_pump or loop.still >= t.still_reads)
+        no_pump = columns.pumps_ok.value[unit] == 0.0 and not flow_share >= self._t.flow_share
+        return bool(no_pump or self._witness.flow.stands[unit])
 
     def _is_warm(self, view: SiteView, unit: int, now: float) -> bool:
         """Whether the miners show a warm supply too, though what they show lags behind one that runs away."""

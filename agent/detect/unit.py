@@ -1,4 +1,4 @@
-"""Cooling units that are out of order themselves: one that is silent, that leaks, or whose supply sensor lies.
+"""Cooling units that are out of order themselves: one that is silent, that leaks, or whose sensors lie.
 
 It judges devices and no miner: these may all be well. That somebody has to look at the device is an incident of its
 own (docs/decisions/0029-units-that-are-out-of-order.md).
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agent.detect.heat import HeatWatch
-from agent.detect.loop import LoopThresholds
-from agent.detect.seen import rounded
+from agent.detect.loop_thresholds import LoopThresholds
+from agent.detect.seen import rounded, said
 from agent.detect.witness import Witness
 from agent.model.columns import Bools, Floats
 from agent.model.incident import OF_DEVICES, Category, Evidence, Health, Reason
@@ -90,11 +90,13 @@ class UnitDetector:
         self._take_up(view)
         looked = self._witness.look(view, now)
         self._heat.look(view, now)
+        self._witness.flow.look(view, now)
         read_anew = (view.cooling.read_at != self._read_at) & ~np.isnan(view.cooling.read_at)
         self._read_at = view.cooling.read_at.copy()
         mute = now - np.fmax(view.cooling.read_at, self._began) >= self._silent_s
         off = np.abs(self._witness.off_k) >= self._t.lie_k
-        if not (self._restless or mute.any() or off.any() or (view.cooling.leak.value == 1.0).any()):
+        quiet = not (self._restless or mute.any() or off.any() or self._witness.flow.lies.any())
+        if quiet and not (view.cooling.leak.value == 1.0).any():
             return self._well
         for unit in np.unique(view.cooling.unit_of[view.cooling.unit_of >= 0]).tolist():
             self._hear(view, unit, now, mute=bool(mute[unit]))
@@ -102,6 +104,7 @@ class UnitDetector:
                 self._see_leak(view, unit, now)
             if looked:
                 self._compare(unit, now)
+            self._doubt_flow(view, unit, now)
         self._restless = any(unit.since or unit.leaks or not np.isnan(unit.off_since) for unit in self._units)
         return replace(self._well, devices=tuple(self._ailing(view, *of, now) for of in self._ill()))
 
@@ -117,6 +120,8 @@ class UnitDetector:
                 self._restless = True
                 self._units[unit].since[reason] = since
                 self._units[unit].clear_since[reason] = np.nan
+                if reason is Reason.UNIT_FLOW_SENSOR:
+                    self._witness.flow.doubt(unit)
         self._restored.clear()
 
     def _hear(self, view: SiteView, unit: int, now: float, *, mute: bool) -> None:
@@ -144,6 +149,13 @@ class UnitDetector:
         ill = bool(now - state.off_since >= self._t.lie_s)
         well = off_k < self._t.lie_k / 2.0
         self._follow(unit, Reason.UNIT_SENSOR, now, ill=ill, well=well, clear_s=self._t.clear_s)
+
+    def _doubt_flow(self, view: SiteView, unit: int, now: float) -> None:
+        """Take in whether the miners contradict a flow of nothing; it is over when its sensor shows the flow again."""
+        lies = bool(self._witness.flow.lies[unit])
+        design_lpm = view.site.cooling_units[unit].design_flow_lpm
+        flows = bool(view.cooling.flow_lpm.value[unit] >= self._t.flow_share * design_lpm)
+        self._follow(unit, Reason.UNIT_FLOW_SENSOR, now, ill=lies, well=flows, clear_s=self._t.clear_s)
 
     def _follow(self, unit: int, cause: Reason, now: float, *, ill: bool, well: bool, clear_s: float) -> None:
         """Begin what is wrong, and end it once it has been well for its clear window."""
@@ -182,6 +194,7 @@ class UnitDetector:
             "supply_by_miners_c": rounded(self._witness.tells_c(view, unit, now)),
             "setpoint_c": rounded(columns.setpoint_c.value[unit]),
             "flow_lpm": rounded(columns.flow_lpm.value[unit]),
+            "pumps_ok": said(columns.pumps_ok.value[unit]),
             "alarms": ", ".join(columns.alarms[unit]),
             "miners": int(members.sum()),
             "miners_hot": int((members & self._heat.hot).sum()),

@@ -7,14 +7,13 @@ Where their sensors sit, what they tell may lie beside the unit's: that differen
 
 import numpy as np
 
-from agent.detect.heat import FEW_LOOKS, LEARN_EVERY_S, LEARNED_LOOKS, HeatWatch
+from agent.detect.flow import FlowWitness
+from agent.detect.heat import FEW_LOOKS, LEARN_EVERY_S, LEARNED_LOOKS, HeatWatch, quorum
+from agent.detect.loop_thresholds import LoopThresholds
 from agent.detect.screen import Rows
 from agent.model.columns import Floats
 from agent.model.loops import FRESH_S, LOW_FLOW
 from agent.model.site_view import SiteView
-
-LEAST = 3
-"""So many miners must speak, or all but one of a smaller loop's, and two at the least."""
 
 AGREE_K = 2.0
 """Their median absolute deviation is no larger where they agree."""
@@ -25,18 +24,21 @@ class Witness:
 
     Args:
         heat: knows the miners' resistances; it learns after each look here, and nothing from a unit in dispute.
-        lie_k: the two witnesses contradict each other from such a difference on, in K.
+        thresholds: from which difference on the two witnesses contradict each other, and what no flow is.
 
     Attributes:
         off_k: how far what each unit tells of its supply lies above what its miners do, in K, at the last look; NaN
             where either cannot tell; shape (units,). supply_c: the supply by its miners then, in °C.
+        flow: what they say of a flow that is told to be none.
     """
 
-    def __init__(self, heat: HeatWatch, lie_k: float) -> None:
+    def __init__(self, heat: HeatWatch, thresholds: LoopThresholds | None = None) -> None:
+        thresholds = thresholds or LoopThresholds()
+        self.flow = FlowWitness(heat, thresholds)
         self.off_k: Floats = np.zeros(0)
         self.supply_c: Floats = np.zeros(0)
         self._heat = heat
-        self._lie_k = lie_k
+        self._lie_k = thresholds.lie_k
         self._bias_k: Floats = np.zeros(0)
         self._looks: Floats = np.zeros(0)
         self._looked_at = -np.inf
@@ -114,7 +116,7 @@ class Witness:
 def _middle(told_c: Floats) -> float:
     """Return the middle of what miners tell; NaN where too few do, or they do not agree."""
     known_c = told_c[~np.isnan(told_c)]
-    if len(known_c) < max(2, min(LEAST, len(told_c) - 1)):
+    if len(known_c) < quorum(len(told_c)):
         return float("nan")
     middle_c = float(np.median(known_c))
     return middle_c if float(np.median(np.abs(known_c - middle_c))) <= AGREE_K else float("nan")

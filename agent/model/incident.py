@@ -83,6 +83,8 @@ class Reason(StrEnum):
     """The cooling unit of its loop has found a leak."""
     UNIT_SENSOR = "unit_sensor"
     """What the cooling unit tells of its supply does not fit what the miners on it show."""
+    UNIT_FLOW_SENSOR = "unit_flow_sensor"
+    """The cooling unit tells of no flow, while the miners on it hash and do not get hotter."""
     OWN_NETWORK = "own_network"
     """The agent's own link or way out is gone: it sees nothing, and can do nothing."""
     OWN_LEDGER = "own_ledger"
@@ -95,7 +97,10 @@ class Reason(StrEnum):
     """The agent gets no answer from any nameserver."""
 
 
-OF_DEVICES = frozenset({Reason.UNIT_SILENT, Reason.UNIT_LEAKS, Reason.UNIT_SENSOR})
+SENSORS_DOUBTED = frozenset({Reason.UNIT_SENSOR, Reason.UNIT_FLOW_SENSOR})
+"""Causes that say that what a unit shows is nothing to steer by."""
+
+OF_DEVICES = SENSORS_DOUBTED | {Reason.UNIT_SILENT, Reason.UNIT_LEAKS}
 """Causes that lie in a device which serves miners; what these miners show besides is another incident's."""
 
 

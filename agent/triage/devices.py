@@ -1,4 +1,4 @@
-"""Incidents about devices that serve miners: a cooling unit that is silent, leaks, or whose sensor lies.
+"""Incidents about devices that serve miners: a cooling unit that is silent, leaks, or whose sensors lie.
 
 The miners on it may all be well, and what they show besides is theirs: such an incident names them, and is nobody's
 own. Nothing is done about it; a person is told, once.
@@ -10,7 +10,7 @@ import numpy as np
 
 from agent.model.events import AnyEvent, IncidentOpened, IncidentRelapsed, Mitigated
 from agent.model.ids import IncidentId
-from agent.model.incident import Category, Reason, Severity
+from agent.model.incident import SENSORS_DOUBTED, Category, Reason, Severity
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Ailing, Verdicts
@@ -39,7 +39,7 @@ def changes(
         now: UTC s.
         next_id: gives the id of a new incident.
     """
-    doubted = {i.domain for i in memory.open_incidents if i.cause is Reason.UNIT_SENSOR}
+    doubted = {i.domain for i in memory.open_incidents if i.cause in SENSORS_DOUBTED}
     if doubted or view.cooling.doubted.any():
         view.cooling.doubted[:] = [f"{DOMAIN}{unit.id}" in doubted for unit in view.site.cooling_units]
     events: list[AnyEvent] = []

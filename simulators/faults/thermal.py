@@ -16,6 +16,7 @@ from simulators.plant.unit import Refusal, UnitPlant
 SETS_SUPPLY = frozenset({"ocp_rpu2"})
 """Units whose supply may be lowered: they tell how humid it is. Facts "control", section 3."""
 SETS_FLOW = frozenset({"ocp_rpu2", "cdu_plc_3000"})
+TELLS_FLOW = frozenset({"ocp_rpu2"})
 
 _HOT = frozenset({Reason.LOOP_HOT})
 _LOST = frozenset({Reason.COOLING_LOST, Reason.LOOP_HOT})
@@ -133,6 +134,15 @@ LOOP_FAULTS = (
         ),
     ),
     _loop_fault(
+        "flow_blocked",
+        begin=lambda loop, now, _: loop.wear(now, 1.0),
+        end=lambda loop, now: loop.wear(now, 0.0),
+        remedy=None,
+        causes=_LOST,
+        does="A valve is shut or a strainer is full: the pumps run against it, and nothing flows.",
+        signature="No flow, and pumps that run; chips get hotter by 0.8 K a second in a hydro loop.",
+    ),
+    _loop_fault(
         "rejection_lost",
         begin=lambda loop, now, _: loop.set_rejection(now, works=False),
         end=lambda loop, now: loop.set_rejection(now, works=True),
@@ -176,6 +186,7 @@ def _unit_fault(
     signature: str,
     causes: frozenset[Reason] = frozenset(),
     counts: bool = False,
+    objects: Callable[[Site, str, Values], Objection | None] | None = None,
     **knobs: Knob,
 ) -> FaultKind:
     """Return what befalls one coolant unit: a disturbance, or, where somebody has to look at it for that, more."""
@@ -191,6 +202,7 @@ def _unit_fault(
         start=lambda plant, target, now, values: begin(_unit_at(plant, target), now, values),
         stop=lambda plant, target, now: end(_unit_at(plant, target), now),
         knobs=knobs,
+        objects=objects,
     )
 
 
@@ -226,6 +238,18 @@ def _lie(unit: UnitPlant, now: float, values: Values) -> None:
         unit.trouble.stuck_c = unit.loop.supply_c(now)
     else:
         unit.trouble.lie_k = number(values, "by_k")
+
+
+def _show_flow(unit: UnitPlant, _: float, values: Values) -> None:
+    unit.trouble.flow_shown = number(values, "share")
+
+
+def _tells_flow(site: Site, target: str, _: Values) -> Objection | None:
+    """Its unit has a flow sensor."""
+    unit = next((unit for unit in site.cooling_units if unit.id == target.partition(":")[2]), None)
+    if unit is None or unit.profile in TELLS_FLOW:
+        return None
+    return Objection("the target", "a unit that tells its flow", unit.profile, "name another unit")
 
 
 UNIT_FAULTS = (
@@ -289,6 +313,16 @@ UNIT_FAULTS = (
         causes=frozenset({Reason.UNIT_SENSOR}),
         how=Knob("offset", "whether it is off by that much, or stuck at what it shows", choices=("offset", "stuck")),
         by_k=Knob(6.0, "how much too much it shows, in K", span=(-30.0, 60.0)),
+    ),
+    _unit_fault(
+        "flow_sensor_lies",
+        begin=_show_flow,
+        end=_set(flow_shown=1.0),
+        does="The unit's flow sensor shows less than flows, or nothing; the loop is as it was.",
+        signature="No flow, while the miners hash and get no hotter.",
+        causes=frozenset({Reason.UNIT_FLOW_SENSOR}),
+        objects=_tells_flow,
+        share=Knob(0.0, "share of the flow that it shows", span=(0.0, 1.0)),
     ),
 )
 

@@ -75,6 +75,7 @@ class UnitTrouble:
         leak: it has found one. silent: nothing on its network interface answers.
         refusal: how it refuses writes; None: it does not.
         lie_k: by how much its supply sensor shows too much. stuck_c: what it shows whatever is; None: it works.
+        flow_shown: share of the flow that its flow sensor shows.
         reply_s: from a request to its reply.
     """
 
@@ -84,6 +85,7 @@ class UnitTrouble:
     refusal: Refusal | None = None
     lie_k: float = 0.0
     stuck_c: float | None = None
+    flow_shown: float = 1.0
     reply_s: float = 0.05
 
 
@@ -116,7 +118,7 @@ class UnitPlant:
         return UnitReading(
             supply_c=supply_c,
             return_c=loop.return_c(now),
-            flow_lpm=loop.flow_lpm,
+            flow_lpm=loop.flow_lpm * trouble.flow_shown,
             setpoint_c=loop.circuit.setpoint_c,
             flow_setpoint_lpm=loop.flow_setpoint_lpm,
             ambient_c=self._weather.outdoor_c(now),
@@ -127,7 +129,7 @@ class UnitPlant:
             pumps_run=(runs,) * PUMPS,
             pumps_failed=(not runs,) * PUMPS,
             leak=trouble.leak,
-            alarm=not runs or loop.flow < STILL,
+            alarm=not runs or loop.flow * trouble.flow_shown < STILL,
         )
 
     def set_supply(self, now: float, supply_c: float) -> Answer:

@@ -6,7 +6,7 @@ import numpy as np
 from msgspec.structs import replace as replaced
 
 from agent.detect.heat import HeatWatch
-from agent.detect.loop import LoopDetector, LoopThresholds
+from agent.detect.loop import LoopDetector
 from agent.detect.thermal import ThermalDetector
 from agent.detect.unit import UnitDetector
 from agent.detect.witness import Witness
@@ -42,14 +42,14 @@ class Loop:
         chip_c, rate, rpm: what the next polls tell, by row. unit: what the next read of the unit tells; None for none.
     """
 
-    def __init__(self, miners: int = 20, *, liquid: bool = True) -> None:
-        kind = Cooling.HYDRO if liquid else Cooling.AIR
+    def __init__(self, miners: int = 20, *, liquid: bool = True, kind: Cooling = Cooling.HYDRO) -> None:
+        self.kind = kind = kind if liquid else Cooling.AIR
         loop = "loop-1" if liquid else None
         all_miners = tuple(replace(miner(k, outlets=(1,)), loop=loop, cooling=kind) for k in range(1, miners + 1))
-        unit = CoolingUnit(UNIT, "10.0.3.1", "ocp_rpu2", "loop-1", Cooling.HYDRO, 35.0, 25.0, 40.0, 180.0, 153.0)
+        unit = CoolingUnit(UNIT, "10.0.3.1", "ocp_rpu2", "loop-1", kind, 35.0, 25.0, 40.0, 180.0, 153.0)
         self.view = SiteView(replace(site(all_miners), cooling_units=(unit,) if liquid else ()))
         self.heat = HeatWatch(miners)
-        self.witness = Witness(self.heat, LoopThresholds().lie_k)
+        self.witness = Witness(self.heat)
         self.units = UnitDetector(miners, self.heat, self.witness)
         self.loops = LoopDetector(miners, self.heat, self.witness)
         self.thermal = ThermalDetector(miners, self.heat, self.loops)

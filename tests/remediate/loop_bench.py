@@ -6,29 +6,21 @@ Time passes in steps of 20 s. The bench is the ledger, the wire and the person a
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
-from agent.detect.heat import HeatWatch
-from agent.detect.loop import LoopDetector, LoopThresholds
-from agent.detect.thermal import ThermalDetector
-from agent.detect.witness import Witness
-from agent.guard.limits import GuardLimits
+from agent.app import modes_of, stages
+from agent.config import load
 from agent.ledger.fold import State
-from agent.model.action import Action, Result, Risk, Verb
+from agent.model.action import Action, Result, Verb
 from agent.model.events import Actor, AnyEvent, Intended, Record
-from agent.model.guard import Mode
 from agent.model.ids import CoolingUnitId, MinerId
 from agent.model.site_view import SiteView
 from agent.model.telemetry import CoolingReading
 from agent.model.topology import Cooling, CoolingUnit, Site
 from agent.remediate.settle import settled
-from agent.remediate.tables import Tables
-from agent.stages import Stages
-from agent.triage.limits import TriageLimits
-from playbooks.cooling_lost import PLAYBOOK as COOLING_LOST
-from playbooks.hot_miner import PLAYBOOK as HOT_MINER
-from playbooks.loop_hot import PLAYBOOK as LOOP_HOT
+from agent.shipped import load_playbooks
 from tests.factory import EPOCH, NOMINAL_TH, miner, site
 
 STEP_S = 20.0
@@ -38,7 +30,13 @@ DESIGN_LPM = 54.0
 RISE_K = 26.0
 DEW_MARGIN_K = 2.0
 
-TABLES = Tables([LOOP_HOT, HOT_MINER, COOLING_LOST])
+TABLES = load_playbooks()
+SETTINGS = load(Path(__file__).parents[2] / "config.example.yaml")
+"""What it says of thresholds and limits: nothing, so that all of them are the defaults."""
+
+STOP_C = 95.0
+STALLED_K_PER_S = {Cooling.HYDRO: 0.82, Cooling.IMMERSION: 0.035}
+"""How fast chips get hotter where nothing flows: facts "detection", section 5."""
 
 
 def loop_site(miners: int, kind: Cooling) -> Site:
@@ -59,6 +57,8 @@ class World:
         wet_bulb_c, dew_c, ambient_c: the weather. health: of the coolers.
         tells_humidity, speaks, local, leak: the unit's troubles.
         by_hand: somebody has set the supply at the panel.
+        stopped: those whose firmware has stopped them for their heat. stalled_k: by how much chips are hotter since
+            nothing flows.
         sensor_k: how much too much the unit's sensor of the supply shows; stuck_c: what it shows whatever is so.
         outcome: what becomes of the next writes: taken and told, taken and the answer lost, lost altogether, refused.
     """
@@ -82,20 +82,28 @@ class World:
     outcome: str = "told"
     shares: dict[MinerId, float] = field(default_factory=dict)
     asleep: set[MinerId] = field(default_factory=set)
+    stopped: set[MinerId] = field(default_factory=set)
+    stalled_k: float = 0.0
 
-    def pass_time(self, dt: float, miners: int) -> None:
-        """Let the supply follow its setpoint as far as the coolers can."""
+    def pass_time(self, dt: float, miners: int, kind: Cooling) -> None:
+        """Let the supply follow its setpoint as far as the coolers can, and chips get hotter where nothing flows."""
         heat = sum(self.share(MinerId(f"m{k}")) for k in range(1, miners + 1)) / miners
         best_c = self.wet_bulb_c + 10.0 * heat / max(self.health, 1e-3)
         self.supply_c += (max(self.setpoint_c, min(best_c, 80.0)) - self.supply_c) * (1.0 - math.exp(-dt / 100.0))
+        self.stalled_k = self.stalled_k + STALLED_K_PER_S[kind] * dt if self.wear > 0.95 and heat > 0.0 else 0.0
+        if not self.stalled_k:
+            self.stopped.clear()
+        self.stopped |= {
+            m for k in range(1, miners + 1) if self.stalled_k and self.chip_c(m := MinerId(f"m{k}")) >= STOP_C
+        }
 
     def share(self, miner: MinerId) -> float:
         """Return the share of its power at which a miner runs."""
-        return 0.0 if miner in self.asleep else self.shares.get(miner, 1.0)
+        return 0.0 if miner in self.asleep | self.stopped else self.shares.get(miner, 1.0)
 
     def chip_c(self, miner: MinerId) -> float:
         """Return a miner's hottest chip."""
-        return self.supply_c + RISE_K * self.resistance * self.share(miner) * (1.0 + 0.6 * self.wear)
+        return self.supply_c + RISE_K * self.resistance * self.share(miner) * (1.0 + 0.6 * self.wear) + self.stalled_k
 
     @property
     def floor_c(self) -> float:
@@ -137,19 +145,9 @@ class LoopBench:
         self.run(1200.0)
 
     def _begin(self) -> None:
-        heat = HeatWatch(self._n)
-        loops = LoopDetector(self._n, heat, Witness(heat, LoopThresholds().lie_k))
-        self._stages = Stages(
-            self.view,
-            self.memory,
-            [loops, ThermalDetector(self._n, heat, loops)],
-            TABLES,
-            modes={
-                playbook: dict.fromkeys(Risk, Mode.AUTO) for playbook in ("", "loop_hot", "hot_miner", "cooling_lost")
-            },
-            guard=GuardLimits(),
-            limits=TriageLimits(),
-        )
+        """Have everything decide that decides in the agent, as it does there."""
+        settings = replace(SETTINGS, site=self.site)
+        self._stages = stages(settings, self.view, self.memory, TABLES, modes_of(settings, on_auto=True))
 
     def restart(self) -> None:
         """Have the agent die and come up again: all it knows is its ledger and a first poll."""
@@ -178,7 +176,7 @@ class LoopBench:
         """Let time pass."""
         for _ in range(round(seconds / STEP_S)):
             self.now += STEP_S
-            self.world.pass_time(STEP_S, self._n)
+            self.world.pass_time(STEP_S, self._n, self.kind)
             each()
             for due, intent, result in [one for one in self._flying if one[0] <= self.now]:
                 self._flying.remove((due, intent, result))
@@ -278,9 +276,10 @@ class LoopBench:
         self._work += rate * 1e3 * STEP_S
         told = {
             "hashrate_th": rate,
-            "expected_th": share * NOMINAL_TH,
+            "expected_th": np.array([world.shares.get(m, 1.0) for m in ids]) * NOMINAL_TH,
             "work_gh": self._work,
             "chip_max_c": np.array([world.chip_c(m) for m in ids]),
+            "inlet_c": np.full(self._n, round(world.supply_c)),
             "elapsed_s": np.full(self._n, 90_000.0),
             "suspended": np.array([float(m in world.asleep) for m in ids]),
         }

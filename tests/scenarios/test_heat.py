@@ -58,6 +58,21 @@ expect:
 """
 
 
+SLOWLY = """\
+name: pumps-fail-between-slow-ticks
+seed: 3
+duration: 14m
+site: {generate: {miners: 12, cooling: hydro, families: {antminer_stock: 0.5, luxos: 0.5}}}
+agent: {poll: {interval_s: 30}, tick_s: 30}
+faults:
+  - {at: 612s, kind: loop.pump_failed, target: "loop:c1-loop"}
+expect:
+  - {by: 631s, action: sleep}
+  - {at_end: {incidents: 1, harm.overheated_minutes: 0, harm.dry_boards: 0}}
+"""
+"""The tick at 630 s sees it; the next one is at 660, and by 653 the firmware of all has stopped them at their limit."""
+
+
 def failed(path: Path, folder: Path) -> Any:
     scenario = read_scenario(path, tier=TierName.FAST_FORWARD)
     played = play_scenario(scenario, folder / "ledger.sqlite3", console=Console(file=io.StringIO()), log=io.StringIO())
@@ -86,4 +101,10 @@ def test_a_derated_miner_that_has_just_started_again_is_not_taken_for_cool(tmp_p
 def test_heat_does_not_wait_for_a_pool_that_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "both.yaml"
     path.write_text(WITHOUT_POOLS)
+    assert failed(path, tmp_path) == []
+
+
+def test_what_is_done_about_lost_cooling_does_not_wait_for_the_next_tick_s_turn(tmp_path: Path) -> None:
+    path = tmp_path / "slowly.yaml"
+    path.write_text(SLOWLY)
     assert failed(path, tmp_path) == []

@@ -25,10 +25,11 @@ UNITS: dict[int, str] = {
     8: "{at: 12m, kind: cdu.sensor_lies, target: CDU, by_k: 20}",
     9: "{at: 12m, kind: cdu.sensor_lies, target: CDU, how: stuck}",
     10: "{at: 12m, kind: cdu.sensor_lies, target: CDU, by_k: -8}",
+    11: "{at: 12m, kind: cdu.flow_sensor_lies, target: CDU}",
 }
 """What befalls the unit of each container."""
 
-ALONE = {1, 8, 10}
+ALONE = {1, 8, 10, 11}
 """Where nothing else does: in all others the loop gets too warm besides, a minute later."""
 
 
@@ -58,6 +59,7 @@ OF_UNITS: dict[int, tuple[Reason, int, float, str]] = {
     8: (Reason.UNIT_SENSOR, 2, 5 * MINUTE_S, "sensor_contradicted"),
     9: (Reason.UNIT_SENSOR, 2, 7.5 * MINUTE_S, "sensor_contradicted"),
     10: (Reason.UNIT_SENSOR, 2, 5 * MINUTE_S, "sensor_contradicted"),
+    11: (Reason.UNIT_FLOW_SENSOR, 2, 0.6 * MINUTE_S, "flow_sensor_contradicted"),
 }
 """What a person is told of a unit: the cause, the severity, the longest delay since it began, what he is asked for."""
 
