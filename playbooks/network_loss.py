@@ -3,8 +3,9 @@
 The miner is not touched: it works, or did until its work ran out. Two things remote mend a network, and each is done
 once. A hung switch port is taken down and up. A miner that goes on drawing in full has work and so has a network, only
 not where it is looked for: it is looked for by its hardware address at the site's other addresses, and from then on
-where it was found. A port without a link, one that somebody took down, one in another VLAN than its peers and one that
-receives damaged frames are a person's.
+where it was found. Of one that was derated the draw does not tell: it is looked for before its port is bounced. A port
+without a link, one that somebody took down, one in another VLAN than its peers and one that receives damaged frames are
+a person's.
 
 Times: facts "detection", sections 1.3 and 7; facts "failures", rows 25 and 31.
 """
@@ -95,6 +96,11 @@ def port_is_hung(s: Situation) -> bool:
     return _is_silent(s) and port is not None and port.up is True and gave_up
 
 
+def draw_does_not_tell(s: Situation) -> bool:
+    """The same, of one that was derated: it may work at another address, and draw no more than it was told to."""
+    return port_is_hung(s) and bool(s.row.view.derated[s.row.index] < 1.0)
+
+
 def answers_again(s: Situation) -> bool:
     """It answers: its port passes on what it should."""
     return s.row.reach is Reach.ANSWERED
@@ -137,6 +143,7 @@ _STEPS: dict[str, Step] = {
             Arm(is_in_another_vlan, "vlan"),
             Arm(receives_damaged_frames, "errors"),
             Arm(works_elsewhere, "works"),
+            Arm(draw_does_not_tell, "derated"),
             Arm(port_is_hung, "hung"),
         ),
         judge_s,
@@ -144,6 +151,7 @@ _STEPS: dict[str, Step] = {
     ),
     "rebind": Act(Verb.REBIND, "found", "not_found"),
     "after_rebind": Check((), PROOF_S, "not_recovered"),
+    "rebind_first": Act(Verb.REBIND, "found", "not_found"),
     "bounce": Act(Verb.BOUNCE_PORT, "bounced", "failed", unless=answers_again),
     "after_bounce": Check((Arm(port_was_left_down, "left_down"),), recovery_s, "not_recovered"),
     "after_failed": Check((Arm(port_was_left_down, "left_down"),), PROOF_S, "not_recovered"),
@@ -175,6 +183,9 @@ _TRANSITIONS = (
     Transition("found", "rebind", "after_rebind"),
     Transition("not_found", "rebind", "ask_works"),
     Transition("not_recovered", "after_rebind", "ask_works"),
+    Transition("derated", "judge", "rebind_first"),
+    Transition("found", "rebind_first", "after_rebind"),
+    Transition("not_found", "rebind_first", "bounce"),
     Transition("hung", "judge", "bounce"),
     Transition("undecided", "judge", "ask_undecided"),
     Transition("bounced", "bounce", "after_bounce"),
@@ -185,7 +196,17 @@ _TRANSITIONS = (
     Transition("not_recovered", "after_failed", "ask_bounce"),
     *(
         Transition("recovered", state, "resolved")
-        for state in ("hold", "gather", "judge", "rebind", "after_rebind", "bounce", "after_bounce", "after_failed")
+        for state in (
+            "hold",
+            "gather",
+            "judge",
+            "rebind",
+            "after_rebind",
+            "rebind_first",
+            "bounce",
+            "after_bounce",
+            "after_failed",
+        )
     ),
 )
 

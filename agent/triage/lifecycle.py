@@ -1,6 +1,5 @@
 """Incident lifecycle: a firing verdict opens an incident, joins one, or belongs to one; a returning one re-opens it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +15,6 @@ from agent.model.events import (
     IncidentReclassified,
     IncidentRelapsed,
     IncidentUpdated,
-    Mitigated,
 )
 from agent.model.ids import IncidentId, MinerId
 from agent.model.incident import Category, Health, Incident, Outcome, Reason, Severity
@@ -25,7 +23,7 @@ from agent.model.safety import DANGER
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Verdicts
-from agent.triage import devices
+from agent.triage import devices, ends
 from agent.triage.brake import braked as brake
 from agent.triage.correlate import (
     BY_REPLIES,
@@ -33,14 +31,13 @@ from agent.triage.correlate import (
     WINDOW_S,
     Correlator,
     Shared,
-    explains_silence,
     is_by_replies,
     is_free,
     is_untouched,
-    lingers,
     taken_over,
 )
 from agent.triage.cover import BRAKE_AT, Symptom
+from agent.triage.ends import NAMED_FOR_EACH, is_shared
 from agent.triage.limits import TriageLimits
 from agent.triage.sleepers import braked as drowsy
 from agent.triage.sleepers import curtailed, joined, sleepers
@@ -61,17 +58,10 @@ _WORSE = frozenset(
 )
 """Causes that may turn into another one though miners share them and a person was asked: of this he was not told."""
 
-_NAMED_FOR_EACH = frozenset({Reason.NO_POOL})
-"""Causes whose detector names what is at fault for each miner by itself: nobody looked whether others show the same."""
-
 TOGETHER_S = 20.0
 """Who loses a pool together with others shows it within two polls of them."""
 
 _OF_SILENCE = frozenset({Category.NETWORK, Category.STUCK})
-
-MOSTLY = 0.9
-"""A shared cause has no effect any more when so many of its miners are well, or all but one: behind a breaker of three
-a supply that died of it is its own."""
 
 _CRITICAL = DANGER | {Reason.FOREIGN_POOL}
 """Who works for strangers, who stopped for its safety, and who is not cooled, whatever its share of the hashrate."""
@@ -125,6 +115,11 @@ class _Tick:
 
     def miner(self, row: int) -> MinerId:
         return self.view.site.miners[row].id
+
+    @property
+    def shown(self) -> ends.Shown:
+        """What its miners show, as the ends of incidents are judged by."""
+        return ends.Shown(self.view, self.memory, self.now, self.claims, self.firing, self.mute, self.asleep)
 
     def next_id(self) -> IncidentId:
         self.opened += 1
@@ -183,10 +178,11 @@ def triage(
             events.extend(_claim(tick, row, verdict, correlator))
     for (category, domain), rows in tick.groups.items():
         events.extend(_gather(tick, category, domain, rows, correlator))
-    events.extend(_mitigated(tick))
+    shown = tick.shown
+    events.extend(ends.mitigated(shown))
     events.extend(devices.changes(view, memory, verdicts, limits, now, next_id=tick.next_id))
     brakes = [rows for rows in held if rows is not None and rows.any()]
-    recovered = _recovered(tick) | devices.recovered(memory, verdicts)
+    recovered = ends.recovered(shown) | devices.recovered(memory, verdicts)
     return Triage(events, recovered, np.logical_or.reduce(brakes) if brakes else None)
 
 
@@ -247,7 +243,7 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
     miner = tick.miner(row)
     owner = tick.memory.owner(miner)
     if owner is not None and not _is_done_with(tick, owner, row):
-        return _update(tick, owner, row, verdict)
+        return _taken_in(tick, owner, row, verdict) or _update(tick, owner, row, verdict)
     if tick.waits is not None and tick.waits[row]:
         return []
     if (again := _relapsed(tick, row, verdict)) is not None:
@@ -257,6 +253,23 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
         tick.groups.setdefault((verdict.category, domain), []).append(row)
         return []
     return [_open(tick, verdict, [row], "", correlator)]
+
+
+def _taken_in(tick: _Tick, owner: Incident, row: int, verdict: Verdicts) -> list[AnyEvent]:
+    """Return what makes a miner part of what its detector has found meanwhile that others share with it.
+
+    It was only the first to show it, and nothing was done about it yet.
+    """
+    if owner.domain or owner.category is not verdict.category or not is_untouched(owner):
+        return []
+    domain = verdict.evidence.domain(row)
+    shared = tick.memory.shared(verdict.category, domain) if domain else None
+    if shared is None or shared.is_of_device:
+        return []
+    members = (tick.miner(row),)
+    severity = min(shared.severity, _severity(tick.view, (*shared.members, *members), shared.cause, domain))
+    joined = IncidentJoined(incident=shared.id, members=members, severity=severity)
+    return [IncidentAbsorbed(incident=owner.id, parent=shared.id), joined]
 
 
 def _is_done_with(tick: _Tick, owner: Incident, row: int) -> bool:
@@ -274,11 +287,22 @@ def _relapsed(tick: _Tick, row: int, verdict: Verdicts) -> list[AnyEvent] | None
     cause = verdict.evidence.reason(row)
     if latest is None or not _is_kindred(latest, cause) or tick.limits.is_past(latest, tick.now):
         return None
+    if is_shared(latest):
+        return None  # a relapse only where many of them show it again; what one shows alone is its own
     if latest.id in tick.reopened:
         return []
     tick.reopened.add(latest.id)
     since, evidence = float(verdict.since[row]), verdict.evidence.of(row)
     return [IncidentRelapsed(incident=latest.id, cause=cause, detected_at=since, evidence=evidence)]
+
+
+def _returned(tick: _Tick, category: Category, domain: str, rows: list[int]) -> Incident | None:
+    """Return the incident that these miners' loss of what they share is a relapse of; None where it is none."""
+    for row in rows:
+        latest = tick.memory.latest(category, tick.miner(row))
+        if latest is not None and latest.domain == domain and is_shared(latest):
+            return None if tick.limits.is_past(latest, tick.now) else latest
+    return None
 
 
 def _gather(tick: _Tick, category: Category, domain: str, rows: list[int], correlator: Correlator) -> list[AnyEvent]:
@@ -291,7 +315,7 @@ def _gather(tick: _Tick, category: Category, domain: str, rows: list[int], corre
     open_ones = [i for i in tick.memory.open_incidents if i.category is category and i.domain == domain]
     shared = next((i for i in open_ones if len(i.members) > 1), None)
     alone: list[Incident] = []
-    if verdict.evidence.reason(rows[0]) in _NAMED_FOR_EACH:
+    if verdict.evidence.reason(rows[0]) in NAMED_FOR_EACH:
         if shared is None and not correlator.are_many(domain, len(open_ones) + len(rows)):
             waits_s = WINDOW_S if len(open_ones) + len(rows) >= BRAKE_AT else TOGETHER_S
             ripe = [row for row in rows if tick.now - verdict.since[row] >= waits_s]
@@ -300,19 +324,28 @@ def _gather(tick: _Tick, category: Category, domain: str, rows: list[int], corre
         rows = [*(tick.view.site.rows[i.members[0]] for i in alone if i.members[0] in tick.view.site.rows), *rows]
     elif shared is None:
         shared = next(iter(open_ones), None)
-    if shared is None:
+    absorbed = [child.id for child in alone]
+    parent = shared or _returned(tick, category, domain, rows)
+    if parent is None:
         opened = _open(tick, verdict, rows, domain, correlator)
-        return [*(IncidentAbsorbed(incident=child.id, parent=opened.incident) for child in alone), opened]
-    members = tuple(tick.miner(row) for row in rows)
-    severity = _severity(tick.view, (*shared.members, *members), shared.cause, domain)
-    joined = IncidentJoined(incident=shared.id, members=members, severity=min(severity, shared.severity))
-    return [*(IncidentAbsorbed(incident=child.id, parent=shared.id) for child in alone), joined]
+        return [*(IncidentAbsorbed(incident=child, parent=opened.incident) for child in absorbed), opened]
+    events: list[AnyEvent] = [IncidentAbsorbed(incident=child, parent=parent.id) for child in absorbed]
+    if parent is not shared:
+        since, evidence = float(np.nanmin(verdict.since[rows])), verdict.evidence.of(rows[0])
+        cause = verdict.evidence.reason(rows[0])
+        events.append(IncidentRelapsed(incident=parent.id, cause=cause, detected_at=since, evidence=evidence))
+    known = frozenset(parent.members)
+    members = tuple(miner for row in rows if (miner := tick.miner(row)) not in known)
+    if members:
+        severity = _severity(tick.view, (*parent.members, *members), parent.cause, domain)
+        events.append(IncidentJoined(incident=parent.id, members=members, severity=min(severity, parent.severity)))
+    return events
 
 
 def _open(tick: _Tick, verdict: Verdicts, rows: list[int], domain: str, correlator: Correlator) -> IncidentOpened:
     members = tuple(tick.miner(row) for row in rows)
     cause = verdict.evidence.reason(rows[0])
-    weighed = correlator.weighed(Symptom.POOL, domain, rows) if cause in _NAMED_FOR_EACH else {}
+    weighed = correlator.weighed(Symptom.POOL, domain, rows) if cause in NAMED_FOR_EACH else {}
     return IncidentOpened(
         incident=tick.next_id(),
         category=verdict.category,
@@ -343,7 +376,7 @@ def _update(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) -> lis
     if incident.domain or not _is_undecided(incident) or cause == incident.cause:
         return []
     if verdict.category is not incident.category:
-        known = (incident.category, row) in tick.firing or _is_anothers(tick, incident, row)
+        known = (incident.category, row) in tick.firing or ends.is_anothers(tick.shown, incident, row)
         return [] if known else [_reclassified(tick, incident, row, verdict)]
     evidence = verdict.evidence.of(row)
     return [IncidentUpdated(incident=incident.id, cause=cause, severity=incident.severity, evidence=evidence)]
@@ -358,81 +391,6 @@ def _reclassified(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) 
         severity=_severity(tick.view, incident.members, cause, incident.domain),
         evidence=verdict.evidence.of(row),
     )
-
-
-def _mitigated(tick: _Tick) -> list[AnyEvent]:
-    """Return the incidents whose clear condition holds now for every member that fires, and did not before."""
-    events: list[AnyEvent] = []
-    place = tick.view.site.rows
-    for incident in tick.memory.open_incidents:
-        if incident.mitigated_at is not None or incident.is_of_device:
-            continue
-        rows = [place[m] for m in incident.members if m in place]
-        if not _is_each_ones_own(incident):
-            if explains_silence(incident) or incident.cause is Reason.CURTAILED:
-                if sum(_shows(tick, incident, row) for row in rows) <= max(1, (1 - MOSTLY) * len(rows)):
-                    events.append(Mitigated(incident=incident.id))
-                continue
-            rows = _telling(tick, incident, rows)
-        fires = [(row, v) for row in rows if (v := tick.firing.get((incident.category, row))) is not None]
-        if fires and not any(math.isnan(verdict.clear_since[row]) for row, verdict in fires):
-            events.append(Mitigated(incident=incident.id))
-    return events
-
-
-def _recovered(tick: _Tick) -> frozenset[IncidentId]:
-    """Return the open incidents whose symptom has cleared.
-
-    A single device must show no symptom of any class, but what another open incident has it for. What members of a
-    shared incident show besides is another incident's, once this one is over.
-    """
-
-    def ails(incident: Incident, row: int) -> bool:
-        if explains_silence(incident) or incident.cause is Reason.CURTAILED:
-            return _shows(tick, incident, row) and not lingers(incident, tick.now)
-        return (incident.category, row) in tick.firing if incident.domain else row in tick.claims
-
-    place = tick.view.site.rows.get
-
-    def is_over(incident: Incident) -> bool:
-        rows = [row for miner in incident.members if (row := place(miner)) is not None]
-        if _is_each_ones_own(incident):
-            return not any(row in tick.claims and not _is_anothers(tick, incident, row) for row in rows)
-        return not any(ails(incident, row) for row in _telling(tick, incident, rows))
-
-    return frozenset(i.id for i in tick.memory.open_incidents if not i.is_of_device and is_over(i))
-
-
-def _is_each_ones_own(incident: Incident) -> bool:
-    """Whether its members share nothing: each shows by itself whether it is over."""
-    return not incident.domain and incident.cause is not Reason.CURTAILED
-
-
-def _telling(tick: _Tick, incident: Incident, rows: list[int]) -> list[int]:
-    """Return those members whose state says something of the incident.
-
-    Members that have fallen silent, or have stopped for their heat, say nothing any more of a pool that others have
-    back; if nobody speaks, what they said last stands.
-    """
-    if not is_by_replies(incident) or tick.mute.isdisjoint(rows):
-        return rows
-    return [row for row in rows if row not in tick.mute] or rows
-
-
-def _shows(tick: _Tick, incident: Incident, row: int) -> bool:
-    """Whether a member still shows what a shared cause was named for: silence, or a sleep that nobody has announced.
-
-    Who answers and shows what another shared cause has it for, a pool that is still lost, is back from this one.
-    """
-    if incident.cause is Reason.CURTAILED:
-        return tick.asleep is not None and bool(tick.asleep[row])
-    return row in tick.claims and not _is_anothers(tick, incident, row)
-
-
-def _is_anothers(tick: _Tick, incident: Incident, row: int) -> bool:
-    """Whether what a member shows now is what another open incident of several miners has it for: a pool's, say."""
-    other = tick.memory.latest(tick.claims[row].category, tick.miner(row))
-    return other is not None and other.id != incident.id and other.is_open and is_by_replies(other)
 
 
 def _did_not_hold(incident: Incident, verdict: Verdicts) -> bool:

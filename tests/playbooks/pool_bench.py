@@ -155,6 +155,11 @@ class PoolBench:
         return next(iter(self.state.incidents.values()))
 
     @property
+    def latest(self) -> Incident:
+        """The last incident."""
+        return next(reversed(self.state.incidents.values()))
+
+    @property
     def actions(self) -> list[Action]:
         """Every action intended so far, in order."""
         return [event.action for event in self.events if isinstance(event, Intended)]

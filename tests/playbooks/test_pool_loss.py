@@ -278,11 +278,39 @@ def test_one_miner_that_does_not_take_it_does_not_hold_up_the_others(kind: str) 
     setattr(b.world, kind, {b.site.miners[30].id})
     b.world.pools[0].fall()
     incident = b.run_to_end()
-    assert incident.escalation_reason == "stragglers"
+    assert incident.outcome is Outcome.AUTO_RESOLVED
     assert places(b) == {0: 1, 1: 39}
     assert [state for state, _ in b.waves] == ["canary_1", "part_1", "rest_1", "late_1"]
     assert b.waves[-1] == ("late_1", 1)
     assert nobody_was_switched_twice(b)
+    b.run(3600.0, lambda: b.latest.escalated_at is not None)
+    assert (b.latest.members, b.latest.escalation_reason) == ((b.site.miners[30].id,), "switch_failed")
+    assert b.incident.outcome is Outcome.AUTO_RESOLVED, "what one of them still shows is its own"
+
+
+def test_one_that_loses_the_pool_within_the_hour_is_no_relapse_of_all() -> None:
+    """From `month`: one hung client re-opened an incident of 1,984, and what befell them in four days went unseen."""
+    b = bench(40)
+    b.world.pools[0].fall()
+    b.run_to_end()
+    b.run(600.0)
+    b.world.cut[3] = True
+    b.run(3600.0, lambda: b.latest.escalated_at is not None)
+    assert b.latest.members == (b.site.miners[3].id,)
+    assert (b.incident.outcome, b.incident.relapses) == (Outcome.AUTO_RESOLVED, 0)
+
+
+def test_all_that_lose_it_again_within_the_hour_are_one_relapse() -> None:
+    b = bench(40, "only")
+    b.world.pools[0].fall()
+    b.run(900.0)
+    b.world.pools[0].rise()
+    b.run(900.0)
+    assert not b.incident.is_open
+    b.world.pools[0].fall()
+    b.run(300.0)
+    assert len(b.state.incidents) == 1
+    assert (b.incident.relapses, len(b.incident.members)) == (1, 40)
 
 
 def test_one_silent_miner_is_told_when_it_is_back() -> None:

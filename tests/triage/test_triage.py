@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from agent.model.action import Result, Verb
 from agent.model.events import (
@@ -25,6 +26,7 @@ from agent.model.telemetry import Telemetry
 from agent.model.topology import Family
 from agent.model.verdicts import Verdicts
 from agent.triage.correlate import WINDOW_S, Correlator
+from agent.triage.ends import COME_ALONG_S
 from agent.triage.expected import ExpectedState
 from agent.triage.lifecycle import TOGETHER_S, Triage, triage
 from agent.triage.limits import TriageLimits
@@ -265,6 +267,19 @@ def test_a_shared_incident_is_over_when_its_own_symptom_is_whatever_else_a_membe
     assert single.members == ("m2",)
 
 
+def test_who_was_the_first_to_show_what_all_share_is_part_of_it_if_nothing_was_done() -> None:
+    """From `month`: 29 miners of a pool that rejects were restarted, for they had been found before the pool was."""
+    story = Story()
+    told(story, firing((1, 2), 8, Reason.REJECTS, category=Category.REJECTS))
+    first, second = (incident.id for incident in story.state.open_incidents)
+    story.intended(Verb.RESTART, EPOCH)
+    all_ = firing((1, 2, 3, 4), 8, Reason.REJECTS, category=Category.REJECTS, domain="pool:primary")
+    told(story, all_, at=EPOCH + 30.0)
+    told(story, all_, at=EPOCH + 60.0)
+    assert {i.members for i in story.state.open_incidents} == {("m2",), ("m4", "m5", "m3")}
+    assert (first, story.state.incidents[second].outcome) == (INCIDENT, Outcome.SUPPRESSED)
+
+
 def test_a_shared_incident_relapses_once_however_many_members_do() -> None:
     story = Story()
     (opened,) = told(story, poolless((0, 1, 2), 8))
@@ -273,6 +288,53 @@ def test_a_shared_incident_relapses_once_however_many_members_do() -> None:
     (again,) = told(story, poolless((0, 1, 2), 8), at=EPOCH + 600.0)
     assert isinstance(again, IncidentRelapsed)
     assert story.state.owner(opened.members[2]) == story.state.incidents[opened.incident]
+
+
+@pytest.mark.parametrize(
+    ("shared", "alone"),
+    [
+        (poolless((0, 1, 2), 8), poolless((1,), 8)),
+        (
+            firing((0, 1, 2), 8, Reason.LOOP_HOT, category=Category.THERMAL, domain="loop:c1"),
+            firing((1,), 8, Reason.OVERHEATED, category=Category.THERMAL),
+        ),
+        (
+            firing((0, 1, 2), 8, Reason.REJECTS, category=Category.REJECTS, domain="pool:primary"),
+            firing((1,), 8, Reason.REJECTS, category=Category.REJECTS),
+        ),
+    ],
+    ids=["pool", "loop", "rejects"],
+)
+def test_what_one_member_shows_within_the_hour_is_its_own(shared: Verdicts, alone: Verdicts) -> None:
+    story = Story()
+    (opened,) = told(story, shared)
+    assert isinstance(opened, IncidentOpened)
+    story.tell(Closed(incident=opened.incident, outcome=Outcome.AUTO_RESOLVED), EPOCH + 60.0)
+    (own,) = told(story, alone, at=EPOCH + 600.0)
+    assert isinstance(own, IncidentOpened)
+    assert own.members == ("m2",)
+
+
+def test_a_lost_pool_is_over_when_most_have_one_again_and_who_has_not_has_an_incident_of_its_own() -> None:
+    story, of, late = Story(), SiteView(site(20)), EPOCH + 60.0 + COME_ALONG_S
+
+    def recovered(verdict: Verdicts, at: float) -> frozenset[IncidentId]:
+        return judged(of, story.state, [verdict], TriageLimits(), at).recovered
+
+    (opened,) = told(story, poolless(tuple(range(20)), 20), miners=20)
+    assert isinstance(opened, IncidentOpened)
+    assert told(story, poolless((0, 1, 2), 20), at=EPOCH + 50.0, miners=20) == []
+    few = poolless((0, 1), 20)
+    assert [type(event) for event in told(story, few, at=EPOCH + 60.0, miners=20)] == [Mitigated]
+    assert recovered(few, late - 1.0) == frozenset(), "they may come along yet"
+    assert recovered(few, late) == {opened.incident}
+    assert recovered(poolless((0, 1, 2), 20), late) == frozenset(), "it is lost again"
+    clearing = poolless((0, 1), 20)
+    clearing.clear_since[0] = late - 10.0
+    assert recovered(clearing, late) == frozenset(), "nearly proven"
+    story.tell(Closed(incident=opened.incident, outcome=Outcome.AUTO_RESOLVED), late)
+    own = [event for event in told(story, few, at=late + 8.0, miners=20) if isinstance(event, IncidentOpened)]
+    assert [event.members for event in own] == [("m1",), ("m2",)]
 
 
 def test_a_shared_incident_is_mitigated_when_all_that_fire_have_begun_to_clear() -> None:

@@ -1,0 +1,153 @@
+"""When an incident is mitigated, and when its symptom has cleared: by what its members still show."""
+
+import math
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from agent.model.columns import Bools
+from agent.model.events import AnyEvent, Mitigated
+from agent.model.ids import IncidentId
+from agent.model.incident import Category, Incident, Reason
+from agent.model.memory import Memory
+from agent.model.site_view import SiteView
+from agent.model.verdicts import Verdicts
+from agent.triage.correlate import SHARED_SHARE, explains_silence, is_by_replies, lingers
+from agent.triage.cover import BRAKE_AT
+
+NAMED_FOR_EACH = frozenset({Reason.NO_POOL})
+"""Causes whose detector names what is at fault for each miner by itself: nobody looked whether others show the same."""
+
+MOSTLY = 0.9
+"""A shared cause has no effect any more when so many of its miners are well, or all but one: behind a breaker of three
+a supply that died of it is its own. Of a pool's miners only the share counts: one of three may be a third of it all."""
+
+COME_ALONG_S = 480.0
+"""So long after most are well another pool has the others as well: a Whatsminer that was told hashes within 420 s
+(facts "detection", section 1.1). What they show later is their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the site's miners show in one tick.
+
+    Attributes:
+        claims: for each firing row the verdict that owns it.
+        firing: every pair of category and row that fires.
+        mute: rows whose silence or heat owns them, whatever they say of their work.
+        asleep: rows that sleep though nobody has announced it; None for none.
+    """
+
+    view: SiteView
+    memory: Memory
+    now: float
+    claims: Mapping[int, Verdicts]
+    firing: Mapping[tuple[Category, int], Verdicts]
+    mute: AbstractSet[int]
+    asleep: Bools | None
+
+
+def mitigated(shown: Shown) -> list[AnyEvent]:
+    """Return the incidents whose clear condition holds now for every member that fires, and did not before."""
+    events: list[AnyEvent] = []
+    for incident in shown.memory.open_incidents:
+        if incident.mitigated_at is not None or incident.is_of_device:
+            continue
+        rows = _rows(shown, incident)
+        if not _is_each_ones_own(incident):
+            if explains_silence(incident) or incident.cause is Reason.CURTAILED:
+                if sum(_shows(shown, incident, row) for row in rows) <= max(1, (1 - MOSTLY) * len(rows)):
+                    events.append(Mitigated(incident=incident.id))
+                continue
+            rows = _telling(shown, incident, rows)
+        fires = [(row, v) for row in rows if (v := shown.firing.get((incident.category, row))) is not None]
+        ill = sum(math.isnan(verdict.clear_since[row]) for row, verdict in fires)
+        if fires and ill <= _stragglers(incident, len(rows)):
+            events.append(Mitigated(incident=incident.id))
+    return events
+
+
+def recovered(shown: Shown) -> frozenset[IncidentId]:
+    """Return the open incidents whose symptom has cleared.
+
+    A single device must show no symptom of any class, but what another open incident has it for. What members of a
+    shared incident show besides is another incident's, once this one is over.
+    """
+    return frozenset(i.id for i in shown.memory.open_incidents if not i.is_of_device and _is_over(shown, i))
+
+
+def is_anothers(shown: Shown, incident: Incident, row: int) -> bool:
+    """Whether what a member shows now is what another open incident of several miners has it for: a pool's, say."""
+    other = shown.memory.latest(shown.claims[row].category, shown.view.site.miners[row].id)
+    return other is not None and other.id != incident.id and other.is_open and is_by_replies(other)
+
+
+def is_shared(incident: Incident) -> bool:
+    """Whether it is about something that several miners have in common."""
+    return bool(incident.domain) and len(incident.members) > 1
+
+
+def _stragglers(incident: Incident, telling: int) -> int:
+    """Return of how many members it does not matter what they still show: most of them have the pool back, or another.
+
+    Who has not is out of order itself, and an incident of his own: the many would not be well by now. They are fewer
+    than would be taken for many that lose it now.
+    """
+    few = math.ceil(max(BRAKE_AT, SHARED_SHARE * telling)) - 1
+    return min(telling - math.ceil(MOSTLY * telling), few) if incident.cause in NAMED_FOR_EACH else 0
+
+
+def _is_over(shown: Shown, incident: Incident) -> bool:
+    rows = _rows(shown, incident)
+    if _is_each_ones_own(incident):
+        return not any(row in shown.claims and not is_anothers(shown, incident, row) for row in rows)
+    rows = _telling(shown, incident, rows)
+    if _may_leave_some(shown, incident):
+        still = [shown.firing[incident.category, row].clear_since[row] for row in rows if _ails(shown, incident, row)]
+        # Who has a pool again, and is not proven yet, is waited for.
+        return all(map(math.isnan, still)) and len(still) <= _stragglers(incident, len(rows))
+    return not any(_ails(shown, incident, row) for row in rows)
+
+
+def _ails(shown: Shown, incident: Incident, row: int) -> bool:
+    if explains_silence(incident) or incident.cause is Reason.CURTAILED:
+        return _shows(shown, incident, row) and not lingers(incident, shown.now)
+    return (incident.category, row) in shown.firing if incident.domain else row in shown.claims
+
+
+def _may_leave_some(shown: Shown, incident: Incident) -> bool:
+    """Whether most of a pool's miners are well for so long that the others had the time for it, too."""
+    mitigated_at = incident.mitigated_at
+    is_late = mitigated_at is not None and shown.now - mitigated_at >= COME_ALONG_S
+    return is_late and incident.cause in NAMED_FOR_EACH
+
+
+def _rows(shown: Shown, incident: Incident) -> list[int]:
+    place = shown.view.site.rows.get
+    return [row for miner in incident.members if (row := place(miner)) is not None]
+
+
+def _is_each_ones_own(incident: Incident) -> bool:
+    """Whether its members share nothing: each shows by itself whether it is over."""
+    return not incident.domain and incident.cause is not Reason.CURTAILED
+
+
+def _telling(shown: Shown, incident: Incident, rows: list[int]) -> list[int]:
+    """Return those members whose state says something of the incident.
+
+    Members that have fallen silent, or have stopped for their heat, say nothing any more of a pool that others have
+    back; if nobody speaks, what they said last stands.
+    """
+    if not is_by_replies(incident) or shown.mute.isdisjoint(rows):
+        return rows
+    return [row for row in rows if row not in shown.mute] or rows
+
+
+def _shows(shown: Shown, incident: Incident, row: int) -> bool:
+    """Whether a member still shows what a shared cause was named for: silence, or a sleep that nobody has announced.
+
+    Who answers and shows what another shared cause has it for, a pool that is still lost, is back from this one.
+    """
+    if incident.cause is Reason.CURTAILED:
+        return shown.asleep is not None and bool(shown.asleep[row])
+    return row in shown.claims and not is_anothers(shown, incident, row)
