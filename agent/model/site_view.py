@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.model.columns import Bools, Counter, Floats, Ints, Signal
+from agent.model.columns import Bools, Counter, Floats, Ints, Signal, side_by_side
 from agent.model.cooling import CoolingColumns
 from agent.model.domains import Domains
 from agent.model.hardware import HardwareColumns
@@ -74,12 +74,15 @@ class SiteView:
         self.nominal_th: Floats = np.array([m.hashrate_th for m in site.miners], dtype=np.float64)
         self.nominal_w: Floats = np.array([m.power_w for m in site.miners], dtype=np.float64)
         self.reach: Ints = np.zeros(n, dtype=np.int8)
-        self.polled_at: Floats = np.full(n, np.nan)
-        self.answered_at: Floats = np.full(n, np.nan)
-        self.misses: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
-        self.goods: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
-        self.missing_since: Floats = np.full(n, np.nan)
-        self.mute_since: Floats = np.full(n, np.nan)
+        self.polled_at: Floats
+        self.answered_at: Floats
+        self.missing_since: Floats
+        self.mute_since: Floats
+        self.pool_at: Floats
+        self.polled_at, self.answered_at, self.missing_since, self.mute_since, self.pool_at = np.full((5, n), np.nan)
+        self.misses: NDArray[np.int32]
+        self.goods: NDArray[np.int32]
+        self.misses, self.goods = np.zeros((2, n), dtype=np.int32)
         self.expected: Ints = np.zeros(n, dtype=np.int8)
         self.own_restart_at: Floats = np.full(n, np.nan)
         self.own_boot_at: Floats = np.full(n, np.nan)
@@ -91,18 +94,12 @@ class SiteView:
         self._round = Round(n, signals=len(SIGNALS), histories=[name in HISTORIES for name in COUNTERS])
         self.hashrate_th, self.expected_th, self.elapsed_s, self.hw_errors, self.chip_max_c = self._round.signals[:5]
         self.pool_alive, self.pool_drops, self.boards_up, self.chips_up = self._round.signals[5:]
-        self.share_diff = Signal(n)
-        self.board_max_c = Signal(n)
-        self.inlet_c = Signal(n)
-        self.outlet_c = Signal(n)
-        self.fan_min_rpm = Signal(n)
+        others = side_by_side(n, 9)
+        self.share_diff, self.board_max_c, self.inlet_c, self.outlet_c, self.fan_min_rpm = others[:5]
+        self.power_w, self.worker_ok, self.suspended, self.tuned = others[5:]
         self.hardware = HardwareColumns(site, self.boards_up, self.chips_up)
-        self.power_w = Signal(n)
         self.pool: NDArray[np.int16] = np.full(n, POOL_UNKNOWN, dtype=np.int16)
-        self.pool_at: Floats = np.full(n, np.nan)
-        self.worker_ok = Signal(n)
         self.foreign_work: dict[int, tuple[str, str | None]] = {}
-        self.suspended, self.tuned = Signal(n), Signal(n)
         self.work_gh, self.accepted, self.rejected, self.stale, self.accepted_diff, self.drops = self._round.counters
         self._lay_out_surroundings(site)
         self.cooling = CoolingColumns(site)

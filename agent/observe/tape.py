@@ -44,16 +44,29 @@ class Selection:
         return np.flatnonzero(self.masks[MINERS])
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Columns that lie side by side in memory, so that rows of all of them are copied at once.
+
+    Attributes:
+        names: of the columns. cells: shape (columns, rows of the group); the columns' own memory.
+    """
+
+    names: tuple[str, ...]
+    cells: NDArray[Any]
+
+
 @dataclass(slots=True)
 class Cut:
     """A piece of tape: some ticks in a row.
 
     Attributes:
-        entries: by group, for each tick that saw something new: its place, the rows, and the columns' cells of them.
+        names: by group, the columns of each block.
+        entries: by group, for each tick that saw something new: its place, the rows, and each block's cells of them.
         copies: by counter, for each copy that was added to its history: the tick's place, times and totals of all rows.
     """
 
-    names: dict[Group, list[str]]
+    names: dict[Group, list[tuple[str, ...]]]
     ticks: list[float] = field(default_factory=list)
     seqs: list[int] = field(default_factory=list)
     entries: dict[Group, list[tuple[int, Rows, list[NDArray[Any]]]]] = field(default_factory=dict)
@@ -83,10 +96,10 @@ class Cut:
         row = np.concatenate([rows for _, rows, _ in entries])
         tick = np.repeat([tick for tick, _, _ in entries], [rows.size for _, rows, _ in entries])
         wanted = mask[row]
-        columns = {
-            name: Array.of(np.concatenate([cells[k] for _, _, cells in entries])[wanted])
-            for k, name in enumerate(self.names[group])
-        }
+        columns: dict[str, Array] = {}
+        for k, names in enumerate(self.names[group]):
+            block = np.concatenate([cells[k] for _, _, cells in entries], axis=1)[:, wanted]
+            columns |= {name: Array.of(column) for name, column in zip(names, block, strict=True)}
         return Table(Array.of(tick[wanted].astype(np.int32)), Array.of(row[wanted].astype(np.int32)), columns)
 
 
@@ -118,23 +131,71 @@ def _is_of_miners(name: str) -> bool:
     return what != "tick" and HISTORIES[counter] == MINERS
 
 
+class _Sign:
+    """A column of times by which a row is seen to have been written. Compared bit by bit, so that NaN is itself."""
+
+    __slots__ = ("_before", "_now")
+
+    def __init__(self, column: Floats) -> None:
+        self._now = column.view(np.int64)
+        self._before = np.full_like(column, np.nan).view(np.int64)
+
+    def changed(self) -> NDArray[np.bool_]:
+        """Return which rows are not as they were when they were taken note of; shape (rows,)."""
+        changed: NDArray[np.bool_] = self._now != self._before
+        return changed
+
+    def take_note(self, rows: Rows) -> None:
+        """Take these rows as they are."""
+        self._before[rows] = self._now[rows]
+
+
+def _signs(view: SiteView) -> list[tuple[Group, tuple[Floats, ...]]]:
+    """Return the times that tell when a row of each group was written."""
+    return [
+        (MINERS, (view.polled_at, view.suspended.value, view.suspended.at)),
+        (OUTLETS, (view.outlet_state.at,)),
+        (PORTS, (view.port_up.at, view.port_octets.at)),
+        (UNITS, (view.cooling.read_at,)),
+    ]
+
+
+def _blocks(columns: Iterable[Place]) -> list[Block]:
+    """Return columns in as few blocks as their memory allows; there they stay for as long as the view lives."""
+    placed = sorted(((place.value.__array_interface__["data"][0], place) for place in columns), key=lambda it: it[0])
+    found: list[tuple[list[str], NDArray[Any], int]] = []
+    for address, place in placed:
+        column: NDArray[Any] = place.value
+        names, first, begin = found[-1] if found else ([], column, -1)
+        same = column.base is not None and column.base is first.base and column.dtype == first.dtype
+        if same and address == begin + len(names) * first.nbytes:
+            names.append(place.path)
+        else:
+            found.append(([place.path], column, address))
+    return [Block(tuple(names), _stacked(first, len(names))) for names, first, _ in found]
+
+
+def _stacked(first: NDArray[Any], count: int) -> NDArray[Any]:
+    """Return so many columns that follow on each other in memory as one array, without a copy."""
+    return np.lib.stride_tricks.as_strided(first, (count, *first.shape), (first.nbytes, *first.strides))
+
+
 class Tape:
     """Follows one site view."""
 
     def __init__(self, view: SiteView) -> None:
         self._view = view
         pieces = [place for place in places(view, len(view.reach)) if place.path not in DECIDED]
-        self._columns: dict[Group, list[Place]] = {
-            group: [p for p in pieces if not p.is_plain and p.group == group]
-            for group in (MINERS, OUTLETS, PORTS, UNITS)
+        self._blocks: dict[Group, list[Block]] = {
+            group: _blocks([p for p in pieces if not p.is_plain and p.group == group]) for group in GROUPS
         }
-        self._names = {group: [place.path for place in found] for group, found in self._columns.items()}
+        self._names = {group: [block.names for block in found] for group, found in self._blocks.items()}
         self._parts = [place for place in pieces if place.name in _PARTS]
         self._told = next(place for place in pieces if place.name == _CODES)
         self._codes: dict[int, tuple[str, ...]] = {}
         self._plain = [place for place in pieces if place.is_plain and place.name not in {*_PARTS, _CODES}]
         self._said: list[Any] = [None] * len(self._plain)
-        self._seen: dict[str, NDArray[Any]] = {}
+        self._signs = [(group, [_Sign(column) for column in columns]) for group, columns in _signs(view)]
         self._counters: dict[str, Counter] = {name: getattr(view, name) for name in HISTORIES}
         self._copied = {name: counter.next_copy for name, counter in self._counters.items()}
         self._cut = Cut(self._names)
@@ -151,7 +212,7 @@ class Tape:
         cut.ticks.append(now)
         cut.seqs.append(seq)
         for group, rows in self._news():
-            cells = [getattr(column.owner, column.name)[rows] for column in self._columns[group]]
+            cells = [block.cells.take(rows, axis=1) for block in self._blocks[group]]
             cut.entries.setdefault(group, []).append((place, rows, cells))
             if group == MINERS:
                 self._note_codes(place, rows)
@@ -176,30 +237,23 @@ class Tape:
 
     def _news(self) -> Iterable[tuple[Group, Rows]]:
         """Yield the rows of each group that were written since the last tick."""
-        view = self._view
-        signs: tuple[tuple[Group, tuple[tuple[str, NDArray[Any]], ...]], ...] = (
-            (MINERS, (("polled_at", view.polled_at), ("suspended", view.suspended.value), ("s.at", view.suspended.at))),
-            (OUTLETS, (("outlet_state", view.outlet_state.at),)),
-            (PORTS, (("port_up", view.port_up.at), ("port_octets", view.port_octets.at))),
-            (UNITS, (("cooling", view.cooling.read_at),)),
-        )
-        for group, columns in signs:
-            fresh: NDArray[np.bool_] | None = None
-            for name, column in columns:
-                before = self._seen.get(name)
-                if before is None:
-                    before = self._seen[name] = np.full_like(column, np.nan)
-                changed = column != before
-                changed &= column == column  # noqa: PLR0124 - NaN is not
-                fresh = changed if fresh is None else fresh | changed
-                np.copyto(before, column)
-            if fresh is not None and (rows := fresh.nonzero()[0]).size:
+        for group, signs in self._signs:
+            fresh = signs[0].changed()
+            for sign in signs[1:]:
+                fresh |= sign.changed()
+            rows = fresh.nonzero()[0]
+            if rows.size:
+                for sign in signs:
+                    sign.take_note(rows)
                 yield group, rows
 
     def _note_codes(self, place: int, rows: Rows) -> None:
         """Note the miners that tell of a trouble, or of none any more: an incident begins with what they told."""
         codes, said = self._view.hardware.codes, self._codes
-        changed = [row for row in rows.tolist() if codes[row] != said.get(row, ())]
+        told = rows.tolist()
+        if not said and not any(map(codes.__getitem__, told)):
+            return
+        changed = [row for row in told if codes[row] != said.get(row, ())]
         if changed:
             said |= {row: codes[row] for row in changed}
             those = np.array(changed, dtype=np.int64)
