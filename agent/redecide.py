@@ -7,6 +7,7 @@ would have been another one, and what came after is not known.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,7 @@ from agent.model.columns import Counter
 from agent.model.errors import AgentError
 from agent.model.events import (
     Actor,
+    AgentStarted,
     AnyEvent,
     ApprovalAsked,
     Closed,
@@ -299,10 +301,10 @@ class _Comparison:
             if record.seq > seq and isinstance(record.event, DECISIONS) and self._is_about(record.event):
                 self.pairs.append(Pair(record.at, record.event, None, verdict))
 
-    def before(self, seq: int) -> None:
-        """Take in what was decided before the recording begins."""
+    def skip(self, after: int, until: int) -> None:
+        """Take in what was decided between two records while nothing, or too little, was recorded."""
         for record in self._records:
-            if record.seq <= seq and isinstance(record.event, DECISIONS) and self._is_about(record.event):
+            if after < record.seq <= until and isinstance(record.event, DECISIONS) and self._is_about(record.event):
                 self.pairs.append(Pair(record.at, record.event, None, Verdict.UNDECIDABLE))
 
     def _remember(self, at: float, events: Sequence[AnyEvent]) -> None:
@@ -338,27 +340,30 @@ def redecide(recording: Recording, make: Make) -> Redecided:
     frames: dict[float, list[Frame]] = {}
     for frame in recording.frames:
         frames.setdefault(frame.tick, []).append(frame)
+    starts = [record.seq for record in recording.records if isinstance(record.event, AgentStarted)]
     stages: Stages | None = None
     ticks = list(playback.ticks())
     first = last = math.nan
-    known = 0
+    known = process = 0
     for tick, following in zip_longest(ticks, ticks[1:]):
         playback.see(tick)
         found = frames.get(tick.at, [])
         comparison.know(tick.seq)
+        before, process = process, bisect_right(starts, tick.seq)
+        if process != before:
+            stages = None  # it began anew: until its state was noted nobody knows what it decided on
         if any(frame.whole for frame in found):
-            if stages is None:
-                comparison.before(tick.seq)
-                first = tick.at
+            comparison.skip(known, tick.seq)
+            first = tick.at if math.isnan(first) else first
             stages = playback.begin([frame for frame in found if frame.whole], comparison.state)
         for frame in found:
             if stages is not None and not frame.whole:
                 playback.join(frame, stages)
-        if stages is None or following is None or comparison.unknown_from is not None:
-            if comparison.unknown_from is not None:
-                break
+        if comparison.unknown_from is not None:
+            break
+        if stages is None or following is None:
             continue
-        is_gap = any(frame.whole for frame in frames.get(following.at, ()))
+        is_gap = bisect_right(starts, following.seq) > process or any(f.whole for f in frames.get(following.at, ()))
         within_s = recording.head.tick_s if is_gap else math.inf
         comparison.compare(tick.at, stages.tick(tick.at), following.seq, within_s)
         last, known = tick.at, following.seq

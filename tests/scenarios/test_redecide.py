@@ -1,23 +1,27 @@
 """What was recorded is decided again: alike by the same figures, and otherwise by exactly what was changed."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from shutil import copyfile, copytree
 
 import pytest
 from rich.console import Console
 
 from agent.app import modes_of, stages
 from agent.cli.scenario_run import play_scenario, read_scenario
+from agent.clock import Clock
 from agent.config import Settings
 from agent.config.canonical import decoded
-from agent.ledger.recordings import load, recorded
+from agent.ledger.recordings import folder_beside, load, recorded
+from agent.ledger.retention import archive
 from agent.model.events import IncidentOpened, Intended
 from agent.model.ids import IncidentId
 from agent.model.incident import Category, Reason
-from agent.model.recording import Recording
-from agent.redecide import Redecided, Verdict, redecide
+from agent.model.recording import Loss, Recording
+from agent.redecide import Pair, Redecided, Verdict, redecide
 from agent.shipped import load_playbooks
 from simulators.secrets import SimulatedSecrets
 
@@ -47,6 +51,23 @@ faults:
   - {at: 4m, kind: miner.hashing_stopped, target: "miner:r1-02"}
 """
 
+HEAT = """
+name: recorded-heat
+seed: 5
+duration: 170m
+tier: fast-forward
+site:
+  generate: {miners: 12, miners_per_pdu: 12, cooling: hydro, pools: 2, network: 10.0.0.0/9,
+             families: {antminer_stock: 0.5, whatsminer: 0.5}}
+agent: {tick_s: 10, poll: {interval_s: 10, pdu_interval_s: 30, switch_interval_s: 60}}
+faults:
+  - {at: 20m, kind: loop.flow_low, target: "loop:c1-loop", for: 25m}
+  - {at: 22m, kind: host.agent_killed, target: "host:agent", down_s: 30}
+  - {at: 75m, kind: cdu.sensor_lies, target: "cdu:c1-cdu", for: 15m}
+  - {at: 110m, kind: miner.crash_loop, target: "miner:r1-02", every_s: 300, cured_by: restart}
+  - {at: 140m, kind: pool.rejects, target: "pool:primary", for: 20m}
+"""
+
 TABLES = load_playbooks()
 Change = Callable[[Settings], Settings]
 
@@ -71,6 +92,11 @@ def played(folder: Path, text: str) -> Site:
     ledger = folder / "ledger.sqlite3"
     play_scenario(read_scenario(path), ledger, console=Console(file=io.StringIO()), log=io.StringIO(), records=True)
     return Site(ledger)
+
+
+def decided(recordings: Iterable[Recording]) -> dict[Reason, list[Pair]]:
+    """Return what is decided again of each incident, by what it was seen as."""
+    return {opening(recording).cause: list(again(recording).pairs) for recording in recordings}
 
 
 def opening(recording: Recording) -> IncidentOpened:
@@ -183,3 +209,62 @@ def test_without_its_ledger_nothing_is_claimed(fast: Site) -> None:
     recording = replace(fast.of(Reason.NOT_HASHING), records=())
     assert again(recording).pairs == ()
     assert again(recording).incident == IncidentId(recording.head.incident)
+
+
+@pytest.fixture(scope="module")
+def heated(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return played(tmp_path_factory.mktemp("heated"), HEAT)
+
+
+OF_HEAT = {Reason.LOOP_HOT, Reason.UNIT_SENSOR, Reason.BOOT_LOOP, Reason.REJECTS}
+
+
+@pytest.fixture(scope="module")
+def unchanged(heated: Site) -> dict[Reason, list[Pair]]:
+    return decided(heated.recordings)
+
+
+def test_loops_cooling_units_codes_and_counts_over_a_pool_are_decided_as_they_were(
+    unchanged: dict[Reason, list[Pair]],
+) -> None:
+    assert set(unchanged) == OF_HEAT
+    killed = unchanged[Reason.LOOP_HOT]
+    others = [pair.verdict for cause, pairs in unchanged.items() if cause is not Reason.LOOP_HOT for pair in pairs]
+    assert set(others) == {Verdict.SAME}
+    assert {pair.verdict for pair in killed} == {Verdict.SAME, Verdict.UNDECIDABLE}
+
+
+def test_what_was_decided_while_nothing_was_recorded_is_claimed_by_nobody(
+    heated: Site, unchanged: dict[Reason, list[Pair]]
+) -> None:
+    (gap,) = [note.at for note in heated.of(Reason.LOOP_HOT).notes if note.loss is Loss.RESTART]
+    pairs = unchanged[Reason.LOOP_HOT]
+    lost = [pair.at for pair in pairs if pair.verdict is Verdict.UNDECIDABLE]
+    assert lost
+    assert gap - 150.0 <= min(lost) <= max(lost) <= gap, (
+        "since the last flush, and until the new agent's state was noted"
+    )
+    assert any(pair.at > gap for pair in pairs), "and from then on it goes on"
+
+
+def test_a_changed_threshold_changes_exactly_what_it_should(heated: Site, unchanged: dict[Reason, list[Pair]]) -> None:
+    found = {
+        opening(recording).cause: again(
+            recording, lambda s: replace(s, loop=replace(s.loop, lie_s=s.loop.lie_s + 60.0))
+        )
+        for recording in heated.recordings
+    }
+    assert {cause for cause in OF_HEAT if list(found[cause].pairs) != unchanged[cause]} == {Reason.UNIT_SENSOR}
+    assert found[Reason.UNIT_SENSOR].shift_s == pytest.approx(60.0, abs=1e-3)
+
+
+def test_events_that_were_archived_meanwhile_decide_as_before(
+    heated: Site, unchanged: dict[Reason, list[Pair]], tmp_path: Path
+) -> None:
+    copy = Site(tmp_path / "ledger.sqlite3")
+    copyfile(heated.ledger, copy.ledger)
+    copytree(folder_beside(heated.ledger), folder_beside(copy.ledger))
+    began = heated.recordings[0].head.detected_at
+    kept = archive(copy.ledger, began + 3600.0, Clock.real())
+    assert any(r.seq <= kept.last_seq < r2.seq for r, r2 in pairwise(copy.recordings[-1].records))
+    assert decided(copy.recordings) == unchanged
