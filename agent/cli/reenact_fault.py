@@ -114,12 +114,14 @@ TABLE: Sequence[Like] = (
     Like(Reason.LOOP_HOT, "loop.pump_failed", Kind.LOOP, shows={"flow_share": (0.0, 0.1)}),
     Like(Reason.LOOP_HOT, "loop.flow_low", Kind.LOOP, shows={"flow_share": (0.1, 0.9)}, params={"share": "flow_lost"}),
     Like(Reason.LOOP_HOT, "loop.heat_rejection_weak", Kind.LOOP, params={"droop_k": "supply_over_k"}),
+    Like(Reason.COOLING_LOST, "loop.flow_blocked", Kind.LOOP, shows={"flow_share": (0.0, 0.1), "pumps_ok": YES}),
     Like(Reason.COOLING_LOST, "loop.pump_failed", Kind.LOOP, shows={"flow_share": (0.0, 0.1)}),
     Like(Reason.COOLING_LOST, "loop.rejection_lost", Kind.LOOP, shows={"flow_share": (0.1, math.inf)}),
     # -- other: devices
     Like(Reason.UNIT_SILENT, "cdu.silent", CDU),
     Like(Reason.UNIT_LEAKS, "cdu.leak", CDU),
     Like(Reason.UNIT_SENSOR, "cdu.sensor_lies", CDU, params={"by_k": "lie_k"}),
+    Like(Reason.UNIT_FLOW_SENSOR, "cdu.flow_sensor_lies", CDU, params={"share": "flow_share"}),
     # -- other: parts
     Like(Reason.BOARD_LOST, "miner.board_lost", params={"cold_cures": "cycle_cured"}),
     Like(Reason.FAN_LOST, "miner.fan_lost"),
