@@ -348,10 +348,10 @@ class Agent:
 
     def _resume(self, intent: Intended) -> None:
         """Take up an intent that had no outcome when the agent went down: do it where that is right, else settle it."""
-        if intent.action.verb is Verb.BOUNCE_PORT:
+        outcome = self._past.look(intent, self._clock.now())
+        if outcome is not None and intent.action.verb is Verb.BOUNCE_PORT:
             self._launch(self._finish(intent))
             return
-        outcome = self._past.look(intent)
         self._launch(self._carry_out(intent) if outcome is None else self._settle(intent, outcome))
 
 

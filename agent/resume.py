@@ -5,6 +5,7 @@ from agent.model.action import Action, Repeat, Result, Risk, Verb
 from agent.model.events import Intended
 from agent.model.loops import SAME
 from agent.model.memory import Memory
+from agent.model.playbook import Act, Situation
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.remediate.tables import Tables
@@ -23,12 +24,12 @@ class Resume:
         self._memory = memory
         self._tables = tables
 
-    def look(self, intent: Intended) -> Outcome | None:
-        """Tell from the ledger and the first poll what became of an intent; None where it is to be done now.
+    def look(self, intent: Intended, now: float) -> Outcome | None:
+        """Tell from the ledger and the first poll what became of an intent; None where it is to be done now (UTC s).
 
-        A switch-on is always done. A switch-off is done again only while its run goes on and its miner does not answer:
-        somebody may have put it right in the meantime. A restart is never repeated, only looked for in the age of the
-        process that answers.
+        A switch-on is always done. A switch-off, or a port's bounce, is done again only while its run goes on and its
+        playbook does not see that it is needless: somebody may have put it right in the meantime. A restart is never
+        repeated, only looked for in the age of the process that answers.
         """
         verb, row = intent.action.verb, self._view.site.rows.get(intent.action.miner)
         if verb is Verb.POWER_ON:
@@ -43,8 +44,18 @@ class Resume:
         answers = row is not None and self._view.reach[row] == Reach.ANSWERED
         if intent.action.traits.repeat is not Repeat.SAFE:
             return self._look_at_process(intent, row if answers else None)
-        again = row is not None and not answers and self._is_current(intent)
+        again = row is not None and self._is_current(intent) and not self._is_needless(intent, now)
         return None if again else Outcome(Result.UNKNOWN, NOT_WANTED)
+
+    def _is_needless(self, intent: Intended, now: float) -> bool:
+        """Whether its playbook sees what makes it needless; where that names nothing, whether the miner answers."""
+        incident = self._memory.incidents[intent.incident]
+        table, run, row = self._tables.running(incident), incident.run, self._view.row(intent.action.miner)
+        step = table.playbook.steps.get(intent.state) if table is not None else None
+        if run is None or not isinstance(step, Act) or step.unless is None:
+            return row.reach is Reach.ANSWERED
+        miner = self._view.site.miner(intent.action.miner)
+        return step.unless(Situation(now, incident, run, miner, row, recovered=False))
 
     def _look_at_process(self, intent: Intended, row: int | None) -> Outcome:
         """Tell from the age of the process that answers whether it was restarted; `row` None where none does."""

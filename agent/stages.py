@@ -33,7 +33,7 @@ from agent.model.guard import Allow, Defer, GuardReason, Mode
 from agent.model.ids import RunId
 from agent.model.incident import Evidence, Incident, Outcome, Phase
 from agent.model.memory import Memory
-from agent.model.playbook import Situation
+from agent.model.playbook import Resolve, Situation
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Detector, Verdicts
 from agent.remediate import duty, failback, outlet_map, reenergise, restore
@@ -155,16 +155,26 @@ class Stages:
         return events
 
     def restore(self, now: float) -> None:
-        """Hand the detectors the symptoms of the incidents that were open when the agent went down; `now` is UTC s."""
+        """Hand the detectors the symptoms of the incidents that were open when the agent went down; `now` is UTC s.
+
+        A run that stands at its end had seen its symptom gone: what is left is to close its incident.
+        """
         own = self._memory.own_incident
         if own is not None and own.is_open:
             self._itself.restore(own.began, own.cause, now)
         for incident in self._memory.open_incidents:
-            for detector in self._detectors:
+            for detector in () if self._is_proven(incident) else self._detectors:
                 if detector.category is incident.category:
                     for miner in incident.members:
                         if miner in self._view.site.rows:
                             detector.restore(self._view.site.rows[miner], incident.detected_at, incident.cause)
+
+    def _is_proven(self, incident: Incident) -> bool:
+        """Whether its run has seen it mended, and nothing but its end is left to record."""
+        table, run = self._tables.running(incident), incident.run
+        if incident.phase is not Phase.REMEDIATING or table is None or run is None:
+            return False
+        return isinstance(table.playbook.steps[run.state], Resolve)
 
     def situation(self, incident: Incident, now: float, *, recovered: bool) -> Situation | None:
         """Return what a run may look at; None while the incident has no run or its miner left the inventory."""

@@ -10,7 +10,7 @@ import numpy as np
 from agent.model.action import Verb
 from agent.model.incident import Category, Reason
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
-from agent.model.telemetry import OutletState
+from agent.model.telemetry import OutletState, Reach
 from agent.model.topology import FAMILY_TRAITS, Miner
 
 HOLD_S = 60.0
@@ -92,6 +92,13 @@ def board_is_still_lost(s: Situation) -> bool:
     return is_board(s) and started and bool(fewer)
 
 
+def is_mended(s: Situation) -> bool:
+    """It has all its boards again; of a supply that cuts out now and then no single look tells."""
+    view, row = s.row.view, s.row.index
+    has_all = view.boards_up.value[row] >= view.hardware.boards_most[row]
+    return is_board(s) and s.row.reach is Reach.ANSWERED and bool(has_all)
+
+
 def cut_out_again(s: Situation) -> bool:
     """A process began long after the cycle, and nobody asked for it."""
     view, row = s.row.view, s.row.index
@@ -130,7 +137,7 @@ _STEPS: dict[str, Step] = {
     "hold": Wait(HOLD_S, "held"),
     "gather": Check((Arm(outlets_were_read, "gathered"),), GATHER_S, "unread"),
     "ready": Check((Arm(outlet_is_off, "outlet_off"), Arm(outlets_are_on, "power")), 0.0, "unread"),
-    "power_off": Act(Verb.POWER_OFF, "is_off", "failed"),
+    "power_off": Act(Verb.POWER_OFF, "is_off", "failed", unless=is_mended),
     "dwell": Wait(DWELL_S, "discharged"),
     "power_on": Act(Verb.POWER_ON, "is_on", "failed"),
     "retry_on": Act(Verb.POWER_ON, "is_on", "failed"),
@@ -182,7 +189,7 @@ _TRANSITIONS = (
     Transition("supply", "name", "ask_supply"),
     *(
         Transition("recovered", state, "resolved")
-        for state in ("sort", "hold", "gather", "ready", "after_board", "after_supply")
+        for state in ("sort", "hold", "gather", "ready", "power_off", "after_board", "after_supply")
     ),
 )
 

@@ -149,6 +149,7 @@ class PoolDetector:
         self._dead_since: Floats = np.full(rows, np.nan)
         self._read_at: Floats = np.full(rows, -np.inf)
         self._work_gh: Floats = np.full(rows, np.nan)
+        self._first_at: Floats = np.full(rows, np.nan)
         self._due: Floats = np.zeros(rows)
         self._pool: PoolPlaces = np.full(rows, POOL_UNKNOWN, dtype=np.int16)
         self._changed_at: Floats = np.full(rows, -np.inf)
@@ -194,7 +195,8 @@ class PoolDetector:
         with np.errstate(invalid="ignore"):
             again = view.pool_alive.at[rows] > dead_since
             dead = gone & again & (now - dead_since >= self._t.dead_s - JITTER_S)
-            silent_s = now - _share_at(view, rows)
+            # An agent that comes up while a pool hangs never sees a share: it waits from the first answer on.
+            silent_s = now - np.fmax(_share_at(view, rows), self._first_at[rows])
             gap = (self._due[rows] >= self._t.share_gap) & (silent_s >= self._t.gap_floor_s - JITTER_S)
         changing = now - self._changed_at[rows] < self._t.change_s - JITTER_S
         fires = watched & (view.misses[rows] == 0) & (((dead | gap) & ~changing) | fled)
@@ -265,6 +267,7 @@ class PoolDetector:
         np.copyto(self._due, 0.0, where=settled)
         np.copyto(self._work_gh, view.work_gh.total, where=news)
         np.copyto(self._read_at, view.answered_at, where=news)
+        np.copyto(self._first_at, view.answered_at, where=news & np.isnan(self._first_at))
 
         well = paid & (view.pool >= 0) & (view.pool_alive.value != 0.0) & np.isnan(self._since)
         np.copyto(self._home, view.pool, where=well)

@@ -57,7 +57,7 @@ class State(Memory):
         event: AnyEvent = record.event
         match event:
             case AgentStarted():
-                self._resume()
+                self._resume(at)
                 self.started, self.stopped_at = (event, at), None
             case AgentStopped():
                 self.stopped_at = at
@@ -122,13 +122,17 @@ class State(Memory):
             case _:
                 assert_never(event)
 
-    def _resume(self) -> None:
-        """Count, for every run under way, that the agent broke off and takes it up again."""
-        if self.started is None or self.stopped_at is not None:
-            return
+    def _resume(self, at: float) -> None:
+        """Count, for every run under way, that the agent broke off, and let the run's present state begin anew.
+
+        What the state had gathered went with the agent: how long a symptom has been gone, shares counted since. Without
+        its whole time it would run out for want of what nobody could see.
+        """
+        broke_off = self.started is not None and self.stopped_at is None
         for incident in self.open_incidents:
             if incident.run is not None and incident.phase is Phase.REMEDIATING:
-                self._change(incident.id, run=replace(incident.run, resumes=incident.run.resumes + 1))
+                resumes = incident.run.resumes + broke_off
+                self._change(incident.id, run=replace(incident.run, resumes=resumes, entered_at=at))
 
     def _opened(self, event: IncidentOpened, at: float) -> None:
         self.incidents[event.incident] = Incident(

@@ -1,5 +1,6 @@
 """The fold of what power cycles show of the outlet map: which miner an outlet really feeds."""
 
+import math
 from dataclasses import replace
 
 from agent.model.action import Action, Result, Verb
@@ -9,9 +10,12 @@ from agent.model.memory import Cycle, Memory
 
 
 def intended(memory: Memory, action: Action, incident: IncidentId, at: float) -> None:
-    """Note a power-off whose outlets nobody has tried before."""
+    """Note a power-off whose outlets nobody has tried before, and what is to end it."""
+    cycle = memory.cycles.get(action.miner)
     if action.verb is Verb.POWER_OFF and not all(memory.is_mapped(o, action.miner) for o in action.outlets):
         memory.cycles[action.miner] = Cycle(incident, action.outlets, at)
+    elif action.verb is Verb.POWER_ON and cycle is not None and math.isnan(cycle.on_asked_at):
+        memory.cycles[action.miner] = replace(cycle, on_asked_at=at)
 
 
 def settled(memory: Memory, action: Action, result: Result, at: float) -> None:

@@ -58,6 +58,7 @@ class Cycle:
     Attributes:
         asked_at: UTC s of the intent to switch off.
         off_at: UTC s at which all of them were seen off; NaN before.
+        on_asked_at: UTC s of the first intent since to switch one of them on; NaN before.
         on_at: UTC s at which all of them were seen on again; NaN before.
     """
 
@@ -65,6 +66,7 @@ class Cycle:
     outlets: tuple[Outlet, ...]
     asked_at: float
     off_at: float = math.nan
+    on_asked_at: float = math.nan
     on_at: float = math.nan
 
 

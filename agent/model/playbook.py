@@ -53,7 +53,7 @@ class Act:
 
     Attributes:
         unless: what makes it needless: while that holds it is not asked for. Guards may put an action off for long
-            after the evidence for it was weighed.
+            after the evidence for it was weighed; and an agent may die before it knows the outcome.
     """
 
     verb: Verb

@@ -14,7 +14,7 @@ from agent.model.events import AnyEvent, OutletsDoubted, OutletsProven
 from agent.model.ids import MinerId
 from agent.model.incident import Evidence
 from agent.model.memory import Cycle, Memory
-from agent.model.site_view import Expected, SiteView
+from agent.model.site_view import Expected, OutletView, SiteView
 from agent.model.telemetry import OutletState, Reach
 
 WRONG = "outlet_map_wrong"
@@ -98,16 +98,28 @@ def _lost_power(view: SiteView, row: int, cycle: Cycle) -> bool:
 
 
 def _still_answers(view: SiteView, row: int, cycle: Cycle) -> bool:
-    return bool(cycle.off_at + AFTER_S <= view.answered_at[row]) and not view.answered_at[row] >= cycle.on_at
+    """Whether it answered while its outlets were off for certain.
+
+    From the intent to switch them on they may be on: the agent may have died before it could note that they were. And
+    others may have closed them meanwhile, by hand.
+    """
+    if any(outlet.state is OutletState.ON and outlet.at > cycle.off_at for outlet in _outlets(view, row)):
+        return False
+    answered_at = view.answered_at[row]
+    return bool(cycle.off_at + AFTER_S <= answered_at) and not answered_at >= cycle.on_asked_at
 
 
 def _still_draws_w(view: SiteView, row: int, cycle: Cycle) -> float | None:
     """Return what flows through outlets that say that they are off, in W; None where next to nothing does."""
     draw_w = 0.0
-    for outlet in view.row(view.site.miners[row].id).outlets:
+    for outlet in _outlets(view, row):
         is_off = outlet.state is OutletState.OFF and outlet.at >= cycle.off_at + AFTER_S
         draw_w += outlet.power_w if is_off and outlet.power_w > 0.0 else 0.0
     return draw_w if draw_w > DRAW_SHARE * view.site.miners[row].power_w else None
+
+
+def _outlets(view: SiteView, row: int) -> tuple[OutletView, ...]:
+    return view.row(view.site.miners[row].id).outlets
 
 
 def _began_anew(view: SiteView, row: int, cycle: Cycle) -> bool:

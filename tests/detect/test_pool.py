@@ -106,6 +106,12 @@ def test_a_pool_that_says_nothing_is_lost_after_the_work_of_24_shares() -> None:
     assert evidence["since_share_s"] >= 78.0
 
 
+def test_an_agent_that_comes_up_while_a_pool_says_nothing_finds_it_all_the_same() -> None:
+    watch = Watch()
+    watch.view, watch.detector = SiteView(watch.view.site), PoolDetector(3)
+    assert 24.0 / SHARES_PER_S <= watch.until_firing(200.0) <= 24.0 / SHARES_PER_S + 3 * POLL_S
+
+
 def test_a_miner_with_few_shares_is_given_more_time() -> None:
     watch = Watch()
     watch.share_diff = SHARE_DIFF * 10.0

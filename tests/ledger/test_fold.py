@@ -5,13 +5,15 @@ from hypothesis import strategies as st
 
 from agent.ledger.fold import State
 from agent.model.action import Result, Verb
-from agent.model.events import Closed, Escalated, IncidentRelapsed, Mitigated, Moved
+from agent.model.events import AgentStarted, AgentStopped, Closed, Escalated, IncidentRelapsed, Mitigated, Moved
 from agent.model.incident import Category, Outcome, Phase, Reason
 from agent.model.topology import Outlet
 from tests.factory import EPOCH, PDU
 from tests.ledger.builder import INCIDENT, MINER, RUN, Story
+from tests.ledger.examples import LIFE
 
 OUTLET = Outlet(PDU, 1)
+STARTED = next(event for event in LIFE if isinstance(event, AgentStarted))
 
 
 def test_timestamps_of_a_resolved_incident() -> None:
@@ -103,6 +105,18 @@ def test_a_duty_never_disappears_without_a_verified_switch_on(verbs: list[Verb],
         story.intended(verb, EPOCH + number).settled(verb, EPOCH + number + 0.5, result)
         owed = True if verb is Verb.POWER_OFF else owed and result is not Result.OK
         assert bool(story.state.duties) == owed
+
+
+def test_a_run_that_is_taken_up_again_has_the_whole_time_of_its_state() -> None:
+    story = Story()
+    story.tell(STARTED, EPOCH).opened(EPOCH + 5).running("after_power", EPOCH + 10).tell(STARTED, EPOCH + 500)
+    run = story.state.incidents[INCIDENT].run
+    assert run is not None
+    assert (run.entered_at, run.resumes) == (EPOCH + 500, 1)
+    story.tell(AgentStopped(reason="SIGTERM"), EPOCH + 600).tell(STARTED, EPOCH + 700)
+    run = story.state.incidents[INCIDENT].run
+    assert run is not None
+    assert (run.entered_at, run.resumes) == (EPOCH + 700, 1), "a stop in order is no crash"
 
 
 @given(st.integers(min_value=0, max_value=6))

@@ -121,6 +121,18 @@ def test_a_miner_that_goes_on_answering_is_not_on_that_outlet() -> None:
     assert cycle.fell(19.0) == ()
 
 
+def test_who_answers_once_a_switch_on_was_asked_for_may_have_power_again() -> None:
+    """The agent died before it could note that the outlets were on, or somebody closed them by hand meanwhile."""
+    cycle = Cycle()
+    cycle.told.intended(Verb.POWER_ON, OFF + 60.0)
+    cycle.view.put_answer(0, OFF + 100.0, healthy(30.0))
+    assert cycle.fell(101.0) is None
+    by_hand = Cycle()
+    by_hand.view.put_outlet(OUTLET, OFF + 90.0, OutletReading(OutletState.ON, 12.0, 3000.0))
+    by_hand.view.put_answer(0, OFF + 100.0, healthy(30.0))
+    assert by_hand.fell(101.0) is None
+
+
 @pytest.mark.parametrize(("power_w", "fell"), [(20.0, None), (3000.0, ())])
 def test_what_flows_through_an_outlet_that_is_off_says_that_it_is_another(power_w: float, fell: object) -> None:
     cycle = Cycle()

@@ -26,7 +26,8 @@ NEVER = (
 the agent itself has switched off is in the ledger as owed."""
 
 DEEDS = {
-    What.RESTART: frozenset({Verb.RESTART}),
+    # A stock Antminer begins a new process whenever its settings are written: to wake it, say.
+    What.RESTART: frozenset({Verb.RESTART, Verb.SWITCH_POOL, Verb.DERATE, Verb.WAKE}),
     What.REBOOT: frozenset({Verb.REBOOT, Verb.FLASH}),
     What.FLASH: frozenset({Verb.FLASH}),
     What.RELAY_OFF: frozenset({Verb.POWER_OFF}),

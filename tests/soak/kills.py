@@ -1,6 +1,6 @@
 """Kills the daemon's process with SIGKILL at random times, again and again, and looks whether anything was lost by it.
 
-    python -m tests.soak.kills [--kills 500] [--lanes 2] [--speed 10] [--seed 1] [--cli 10] [--keep FOLDER]
+    python -m tests.soak.kills [--kills 500] [--lanes 8] [--speed 20] [--seed 1] [--cli 10] [--keep FOLDER]
 
 A round is a small simulated site in a process of its own, on which things go wrong, and a daemon in another one: real
 sockets, a real ledger, time that runs `--speed` times as fast. The daemon is killed a few times, started again within
@@ -306,8 +306,8 @@ def main() -> int:
     """Play all lanes, each in a process of its own; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=500, help="how many of the daemon in swift time")
-    parser.add_argument("--lanes", type=int, default=2, help="rounds at the same time")
-    parser.add_argument("--speed", type=float, default=10.0, help="seconds of a round in one real second")
+    parser.add_argument("--lanes", type=int, default=8, help="rounds at the same time")
+    parser.add_argument("--speed", type=float, default=20.0, help="seconds of a round in one real second")
     parser.add_argument("--seed", type=int, default=1, help="of the first lane's first round")
     parser.add_argument("--cli", type=int, default=10, help="kills of terrahash run --dry-run, in real time")
     parser.add_argument("--network", type=int, default=232, help="second octet of the first lane's loopback addresses")

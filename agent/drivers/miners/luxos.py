@@ -79,9 +79,11 @@ class LuxOs:
         if (await self._ask(miner, "config")).widest.get("Profile") == wanted:
             return
         lost = await attempted(self._adapter.luxos_set_profile(miner, wanted))
+        # One that is hot goes down from there by itself, within seconds: it draws no more than it was told to.
+        fits = {wanted} | (at_most(profiles, wanted) if share < 1.0 else set())
 
         async def is_so() -> bool:
-            return (await self._ask(miner, "config")).widest.get("Profile") == wanted
+            return (await self._ask(miner, "config")).widest.get("Profile") in fits
 
         await settled(is_so, f"{miner.id}: expected profile {wanted}", lost)
 
@@ -114,11 +116,7 @@ def chosen_profile(profiles: Sequence[Mapping[str, object]], power_w: float, sha
 
     The usual one is the one whose draw is nearest to what the inventory has for the miner; for a share of 1 it is that.
     """
-    known = [
-        (name, watts)
-        for row in profiles
-        if (watts := watts_of(row)) and isinstance(name := row.get("Profile Name"), str)
-    ]
+    known = _known(profiles)
     if not known:
         return None
     usual = min(known, key=lambda one: abs(one[1] - power_w))
@@ -126,6 +124,22 @@ def chosen_profile(profiles: Sequence[Mapping[str, object]], power_w: float, sha
     if share >= 1.0:
         return usual[0]
     return max(below, key=lambda one: one[1])[0] if below else None
+
+
+def at_most(profiles: Sequence[Mapping[str, object]], name: str) -> set[str]:
+    """Return the names of the profiles that draw no more than the one of that name."""
+    known = _known(profiles)
+    most_w = dict(known)[name]
+    return {other for other, watts in known if watts <= most_w}
+
+
+def _known(profiles: Sequence[Mapping[str, object]]) -> list[tuple[str, float]]:
+    """Return name and draw in W of each profile that tells both."""
+    return [
+        (name, watts)
+        for row in profiles
+        if (watts := watts_of(row)) and isinstance(name := row.get("Profile Name"), str)
+    ]
 
 
 def watts_of(row: Mapping[str, object]) -> float | None:
