@@ -2,13 +2,15 @@
 
 import importlib
 import pkgutil
+from functools import cache
 
 import playbooks
 from agent.remediate.tables import Tables
 
 
+@cache
 def load_playbooks() -> Tables:
-    """Return every playbook's table.
+    """Return every playbook's table; they are proven once a process, as they cannot change in it.
 
     Raises:
         InvariantError: a table is unsound, or two playbooks claim the same incidents.

@@ -9,8 +9,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-EASY = {"tick_s": 5, "poll": {"interval_s": 20, "pdu_interval_s": 30, "switch_interval_s": 60}}
-SLOW = {"tick_s": 15, "poll": {"interval_s": 30, "pdu_interval_s": 60, "switch_interval_s": 120}}
+EASY = {
+    "tick_s": 10,
+    "poll": {
+        "interval_s": 20,
+        "focus_interval_s": 20,
+        "pdu_interval_s": 30,
+        "switch_interval_s": 60,
+        "cooling_interval_s": 20,
+    },
+}
+SLOW = {
+    "tick_s": 15,
+    "poll": {
+        "interval_s": 30,
+        "focus_interval_s": 30,
+        "pdu_interval_s": 60,
+        "switch_interval_s": 120,
+        "cooling_interval_s": 20,
+    },
+}
+SELDOM = {
+    "tick_s": 30,
+    "poll": {
+        "interval_s": 60,
+        "focus_interval_s": 60,
+        "pdu_interval_s": 120,
+        "switch_interval_s": 300,
+        "cooling_interval_s": 20,
+    },
+}
 """Poll and tick as seldom as the story bears: polling is what a case costs."""
 
 ANTMINERS, LUXOS, WHATSMINERS = {"antminer_stock": 1.0}, {"luxos": 1.0}, {"whatsminer": 1.0}
@@ -72,20 +100,21 @@ STORIES: Mapping[str, Story] = {
         "unsteady_pool",
         {"kind": "pool.times_out", "target": "pool:primary", "period_s": 120, "for": "45m"},
         {"miners": 4, "pools": 2},
+        agent=SELDOM,
     ),
     "rejects": Story(
-        "high_rejects", _on_miner("miner.rejects_board", share=0.2, eases=True), {"miners": 6, "pools": 2}, "3h"
+        "high_rejects", _on_miner("miner.rejects_board", share=0.2, eases=True), {"miners": 6, "pools": 2}, "3h", SELDOM
     ),
-    "clogged": Story("hot_miner", _on_miner("miner.clogged"), {"miners": 3, "families": LUXOS}, "3h"),
+    "clogged": Story("hot_miner", _on_miner("miner.clogged"), {"miners": 3, "families": LUXOS}, "3h", SELDOM),
     "cut out": Story(
         "overtemp_cut_out", _on_miner("miner.overtemp_cut_out"), {"miners": 2, "families": WHATSMINERS}, "3h"
     ),
     "loop hot": Story(
         "loop_hot",
-        {"kind": "loop.heat_rejection_weak", "target": "loop:c1-loop", "for": "20m"},
+        {"kind": "loop.heat_rejection_weak", "target": "loop:c1-loop", "for": "15m"},
         {"miners": 2, "cooling": "hydro", "families": LUXOS},
         "6h",
-        SLOW,
+        SELDOM,
     ),
     "pumps failed": Story(
         "cooling_lost",
@@ -108,10 +137,10 @@ STORIES: Mapping[str, Story] = {
         _on_miner("miner.crash_loop", every_s=300),
         {"miners": 1, "families": LUXOS},
         "6h",
-        SLOW,
+        SELDOM,
     ),
     "firmware corrupt": Story(
-        "firmware_crash", _on_miner("miner.firmware_corrupt"), {"miners": 1, "families": LUXOS}, "6h", SLOW
+        "firmware_crash", _on_miner("miner.firmware_corrupt"), {"miners": 1, "families": LUXOS}, "6h", SELDOM
     ),
     "breaker": Story(
         "breaker_tripped",

@@ -7,12 +7,24 @@ import pytest
 
 from agent.app import load_playbooks
 from agent.cli import logs
-from tests.crash.matrix import cases, failures, undisturbed
-from tests.crash.points import Point
+from tests.crash.matrix import COME_UP, Case, cases, failures, undisturbed
+from tests.crash.points import Place, Point
 from tests.crash.stories import STORIES
 
 EACH = 23
 """Each so-manieth case of the stories played here; a prime, so that no kind of point is always left out."""
+
+TOLD = (
+    # An answer after the switch-on was asked for, and before it was known, is no proof of a wrong cord.
+    ("power cycle", Place(Point.DEED, "relay_on"), COME_UP),
+    # A miner with a board less answers all the time, and is to be cycled all the same.
+    ("board lost", Place(Point.CALLING, "power_off"), None),
+    # A run at its end has seen its symptom gone: what is left is to close its incident.
+    ("board lost", Place(Point.DECIDED, "closed"), None),
+    # What had not been done, for all that the ledger tells, is done.
+    ("port hung", Place(Point.CALLING, "bounce_port"), None),
+)
+"""Cases that one cause each was found by."""
 
 HERE = ("restart", "power cycle", "port hung", "foreign pool")
 
@@ -44,11 +56,18 @@ def test_an_action_passes_every_point() -> None:
     ]
 
 
+@pytest.mark.parametrize(("story", "at", "again"), TOLD, ids=str)
+def test_what_once_ended_with_a_person_ends_as_without_a_death(story: str, at: Place, again: int | None) -> None:
+    (life,) = undisturbed(story).passed
+    first = life.index(at) + 1
+    assert failures(Case(story, (first,) if again is None else (first, again))) == []
+
+
 def test_wherever_it_dies_and_wherever_it_dies_again_all_ends_as_it_would_have(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     chosen = [case for story in HERE for case in list(cases(story))[::EACH]]
     wrong = [line for case in chosen for line in failures(case)]
     with capsys.disabled():
-        print(f"\ncrash matrix, every {EACH}th case of {len(HERE)} stories: {len(chosen)} cases, {len(wrong)} failures")
+        print(f"\ncrash matrix, one case in {EACH} of {len(HERE)} stories: {len(chosen)} cases, {len(wrong)} failures")
     assert wrong == []
