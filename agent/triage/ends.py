@@ -22,9 +22,10 @@ MOSTLY = 0.9
 """A shared cause has no effect any more when so many of its miners are well, or all but one: behind a breaker of three
 a supply that died of it is its own. Of a pool's miners only the share counts: one of three may be a third of it all."""
 
-COME_ALONG_S = 480.0
-"""So long after most are well another pool has the others as well: a Whatsminer that was told hashes within 420 s
-(facts "detection", section 1.1). What they show later is their own."""
+COME_ALONG_S: Mapping[Reason, float] = {Reason.NO_POOL: 480.0, Reason.REJECTS: 1800.0}
+"""So long after most are well another pool has the others as well, and what they show later is their own. A Whatsminer
+that was told hashes within 420 s (facts "detection", section 1.1); rejects are judged by 200 shares, which are 11 min
+at 18 a minute, and twice that where a difficulty was doubled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def mitigated(shown: Shown) -> list[AnyEvent]:
             rows = _telling(shown, incident, rows)
         fires = [(row, v) for row in rows if (v := shown.firing.get((incident.category, row))) is not None]
         ill = sum(math.isnan(verdict.clear_since[row]) for row, verdict in fires)
-        if fires and ill <= _stragglers(incident, len(rows)):
+        if fires and ill <= stragglers(incident, len(rows)):
             events.append(Mitigated(incident=incident.id))
     return events
 
@@ -87,14 +88,14 @@ def is_shared(incident: Incident) -> bool:
     return bool(incident.domain) and len(incident.members) > 1
 
 
-def _stragglers(incident: Incident, telling: int) -> int:
+def stragglers(incident: Incident, telling: int) -> int:
     """Return of how many members it does not matter what they still show: most of them have the pool back, or another.
 
     Who has not is out of order itself, and an incident of his own: the many would not be well by now. They are fewer
     than would be taken for many that lose it now.
     """
     few = math.ceil(max(BRAKE_AT, SHARED_SHARE * telling)) - 1
-    return min(telling - math.ceil(MOSTLY * telling), few) if incident.cause in NAMED_FOR_EACH else 0
+    return min(telling - math.ceil(MOSTLY * telling), few) if incident.cause in COME_ALONG_S else 0
 
 
 def _is_over(shown: Shown, incident: Incident) -> bool:
@@ -105,7 +106,7 @@ def _is_over(shown: Shown, incident: Incident) -> bool:
     if _may_leave_some(shown, incident):
         still = [shown.firing[incident.category, row].clear_since[row] for row in rows if _ails(shown, incident, row)]
         # Who has a pool again, and is not proven yet, is waited for.
-        return all(map(math.isnan, still)) and len(still) <= _stragglers(incident, len(rows))
+        return all(map(math.isnan, still)) and len(still) <= stragglers(incident, len(rows))
     return not any(_ails(shown, incident, row) for row in rows)
 
 
@@ -117,9 +118,8 @@ def _ails(shown: Shown, incident: Incident, row: int) -> bool:
 
 def _may_leave_some(shown: Shown, incident: Incident) -> bool:
     """Whether most of a pool's miners are well for so long that the others had the time for it, too."""
-    mitigated_at = incident.mitigated_at
-    is_late = mitigated_at is not None and shown.now - mitigated_at >= COME_ALONG_S
-    return is_late and incident.cause in NAMED_FOR_EACH
+    mitigated_at, needed_s = incident.mitigated_at, COME_ALONG_S.get(incident.cause, math.inf)
+    return mitigated_at is not None and shown.now - mitigated_at >= needed_s
 
 
 def _rows(shown: Shown, incident: Incident) -> list[int]:

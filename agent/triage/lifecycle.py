@@ -37,7 +37,7 @@ from agent.triage.correlate import (
     taken_over,
 )
 from agent.triage.cover import BRAKE_AT, Symptom
-from agent.triage.ends import NAMED_FOR_EACH, is_shared
+from agent.triage.ends import NAMED_FOR_EACH, is_shared, stragglers
 from agent.triage.limits import TriageLimits
 from agent.triage.sleepers import braked as drowsy
 from agent.triage.sleepers import curtailed, joined, sleepers
@@ -301,7 +301,8 @@ def _returned(tick: _Tick, category: Category, domain: str, rows: list[int]) -> 
     for row in rows:
         latest = tick.memory.latest(category, tick.miner(row))
         if latest is not None and latest.domain == domain and is_shared(latest):
-            return None if tick.limits.is_past(latest, tick.now) else latest
+            is_rest = len(rows) <= stragglers(latest, len(latest.members))
+            return None if is_rest or tick.limits.is_past(latest, tick.now) else latest
     return None
 
 

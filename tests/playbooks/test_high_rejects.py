@@ -178,9 +178,11 @@ def test_a_restart_of_the_agent_between_waves_changes_nothing(state: str) -> Non
     assert places(b) == {1: 40}
 
 
-def test_a_miner_that_refuses_is_left_with_a_person() -> None:
+def test_a_miner_that_refuses_is_an_incident_of_its_own_in_the_end() -> None:
     b = bench(20)
     b.world.refuses = {b.site.miners[9].id}
     b.world.pools[0].bad = 0.1
-    assert b.run_to_end().escalation_reason == "stragglers"
+    assert b.run_to_end().outcome is Outcome.AUTO_RESOLVED
     assert places(b) == {0: 1, 1: 19}
+    b.run(60.0)
+    assert b.latest.members == (b.site.miners[9].id,)

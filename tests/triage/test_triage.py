@@ -315,8 +315,25 @@ def test_what_one_member_shows_within_the_hour_is_its_own(shared: Verdicts, alon
     assert own.members == ("m2",)
 
 
+def test_who_still_has_bad_shares_long_after_the_others_of_a_pool_that_rejected_is_its_own() -> None:
+    """Six miners that failed later were the same incident, a person's, and 120 members of it kept up a storm."""
+
+    def bad(rows: tuple[int, ...]) -> Verdicts:
+        return firing(rows, 20, Reason.REJECTS, category=Category.REJECTS, domain="pool:primary")
+
+    story, of, late = Story(), SiteView(site(20)), EPOCH + 60.0 + COME_ALONG_S[Reason.REJECTS]
+    (opened,) = told(story, bad(tuple(range(20))), miners=20)
+    assert isinstance(opened, IncidentOpened)
+    told(story, bad((0, 1)), at=EPOCH + 60.0, miners=20)
+    assert judged(of, story.state, [bad((0, 1))], TriageLimits(), late).recovered == {opened.incident}
+    story.tell(Closed(incident=opened.incident, outcome=Outcome.AUTO_RESOLVED), late)
+    (rest,) = told(story, bad((0, 1)), at=late + 8.0, miners=20)
+    assert isinstance(rest, IncidentOpened)
+    assert rest.members == ("m1", "m2")
+
+
 def test_a_lost_pool_is_over_when_most_have_one_again_and_who_has_not_has_an_incident_of_its_own() -> None:
-    story, of, late = Story(), SiteView(site(20)), EPOCH + 60.0 + COME_ALONG_S
+    story, of, late = Story(), SiteView(site(20)), EPOCH + 60.0 + COME_ALONG_S[Reason.NO_POOL]
 
     def recovered(verdict: Verdicts, at: float) -> frozenset[IncidentId]:
         return judged(of, story.state, [verdict], TriageLimits(), at).recovered
