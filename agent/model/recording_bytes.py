@@ -36,6 +36,9 @@ MOST_BYTES = 16 * MOST_FILE_BYTES
 
 MOST_PARTS = 20_000
 
+MOST_ROWS = 262_144
+"""Of any group: a site has up to 14,000 miners, with a few outlets and ports each."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AnyPart)
 
@@ -118,6 +121,8 @@ def _part(body: bytes, number: int) -> tuple[AnyPart, int]:
 def _require_sound(recording: Recording) -> None:
     """Raise RecordingError where an array is not what its place asks for, or speaks of what the site has not."""
     most = _sizes(recording.head.site)
+    if max(most.values()) > MOST_ROWS:
+        raise RecordingError(f"expected a site with {MOST_ROWS} outlets or ports at most; got more: it is damaged")
     for stretch in recording.stretches:
         _require_sound_stretch(stretch, most)
     for frame in recording.frames:
@@ -133,8 +138,8 @@ def _require_sound(recording: Recording) -> None:
 def _sizes(site: Site) -> dict[Group, int]:
     return {
         MINERS: len(site.miners),
-        OUTLETS: sum(pdu.outlet_count for pdu in site.pdus),
-        PORTS: sum(switch.port_count for switch in site.switches),
+        OUTLETS: sum(max(0, pdu.outlet_count) for pdu in site.pdus),
+        PORTS: sum(max(0, switch.port_count) for switch in site.switches),
         UNITS: len(site.cooling_units),
     }
 

@@ -1,6 +1,7 @@
 """Recordings as bytes: what is written comes back; what is damaged, hostile or of a later version is refused."""
 
 import zlib
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -41,6 +42,9 @@ HEAD = Head(
     simulated=True,
     on_auto=True,
 )
+
+
+HUGE = replace(HEAD.site, pdus=(replace(HEAD.site.pdus[0], outlet_count=2**31),))
 
 
 def of(*values: float, kind: str = "f8") -> Array:
@@ -140,6 +144,7 @@ def test_no_flipped_byte_goes_unnoticed() -> None:
             "rows of a site of 4 miners",
         ),
         (a_file(HEAD, stretch(), stretch()), "order of time"),
+        (a_file(msgspec.structs.replace(HEAD, site=HUGE)), "outlets or ports at most"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_reason(data: bytes, why: str) -> None:
