@@ -39,8 +39,8 @@ from agent.report.text import NOTHING, duration, instant, later, named
 SET_S = 1.0
 """Site time at which the windows begin that were in force then."""
 
-BEGINS_S = 300.0
-"""Site time at which the fault begins: the agent has looked at everybody by then."""
+BEGINS_S = 3600.0
+"""Site time at which the fault begins: by then the agent has learned what is usual there, as it had then."""
 
 LONGEST_S = 8 * 3600.0
 """No simulation goes on for longer, in site time; it ends as soon as the incident has."""
@@ -195,7 +195,17 @@ def _tables(done: Reenacted) -> list[Table]:
     ]
 
 
-SIDES = ("seen as", "miners", "first action", "mitigated", "ended", "after", "states", "left to a person")
+SIDES = (
+    "seen as",
+    "miners",
+    "first action",
+    "mitigated",
+    "person asked",
+    "ended",
+    "after",
+    "states",
+    "left to a person",
+)
 
 
 def _side(incident: Incident) -> list[str]:
@@ -207,6 +217,7 @@ def _side(incident: Incident) -> list[str]:
         named(incident.members),
         NOTHING if started_at is None else later(started_at - since),
         NOTHING if mitigated_at is None else later(mitigated_at - since),
+        NOTHING if incident.escalated_at is None else later(incident.escalated_at - since),
         _ended(incident),
         NOTHING if ended_at is None else later(ended_at - since),
         NOTHING if incident.run is None else f"{incident.run.playbook}: {' → '.join(incident.run.path)}",
@@ -250,7 +261,7 @@ def _notes(done: Reenacted) -> Iterator[str]:
         yield f"found {duration(max(0.0, found_s))} after it began; when it began then is not known"
     if done.others:
         yield f"{done.others} other incidents were found besides"
-    yield "the agent may act, within its guards, and remembers nothing from before: no budget is used, no outlet proven"
+    yield f"the agent may act, within its guards, and remembers but {duration(BEGINS_S)} of a site that is well"
     yield "Simulated: how the site takes what is done is the simulator's word, and so is all that follows from it."
 
 

@@ -66,7 +66,8 @@ class Like:
     """One row of the table.
 
     Attributes:
-        at: the kind of domain that the cause lay in; empty for single miners.
+        at: the kind of domain that the cause lay in; empty for single miners. A fault that befalls no such domain
+            befalls the members.
         ended: by one of these; empty for whatever it was. Where nothing was tried it may have been any of them.
         shows: figures that must lie between two bounds, each included; what was not read fits none.
         params: the kind's parameters, by the figure that each is read from. One that was not read keeps its default.
@@ -85,6 +86,7 @@ DARK = {"draw_w": (0.0, 20.0), "port_up": NO}
 
 TABLE: Sequence[Like] = (
     # -- stuck
+    Like(Reason.UNRESPONSIVE, "miner.psu_dead", ended=(Ended.NOTHING,), shows=DARK | {"draw_w": (0.0, 5.0)}),
     Like(Reason.UNRESPONSIVE, "miner.psu_latched", ended=(Ended.CYCLE, Ended.ITSELF), shows=DARK),
     Like(Reason.UNRESPONSIVE, "miner.psu_dead", ended=(Ended.NOTHING,), shows=DARK, params={"standby_w": "draw_w"}),
     Like(Reason.UNRESPONSIVE, "miner.process_died", ended=(Ended.RESTART, Ended.REBOOT, Ended.ITSELF)),
@@ -92,6 +94,7 @@ TABLE: Sequence[Like] = (
     Like(Reason.UNRESPONSIVE, "miner.firmware_corrupt", ended=(Ended.FLASH,)),
     Like(Reason.NOT_HASHING, "miner.hashing_stopped", ended=(Ended.RESTART, Ended.REBOOT, Ended.CYCLE, Ended.ITSELF)),
     # -- pool
+    Like(Reason.NO_POOL, "miner.pool_client_hung", Kind.POOL, shows={"share_of_domain": (0.0, 0.25)}),
     Like(Reason.NO_POOL, "pool.hung", at=Kind.POOL, shows={"pool_alive": YES}),
     Like(Reason.NO_POOL, "pool.down", at=Kind.POOL),
     Like(Reason.NO_POOL, "miner.pool_client_hung"),
@@ -202,8 +205,9 @@ def guess(incident: Incident, records: Sequence[Record], recording: Recording, s
         raise NotSimulableError(_why_not(incident, cause, rows, ended))
     if where == Kind.BREAKER:
         where, name = Kind.PDU, name.partition(":")[0]
-    targets = (f"{where}:{name}",) if where else tuple(f"miner:{miner}" for miner in incident.members)
     kind, words = FAULT_KINDS[row.kind], _words(figures, ended)
+    members = tuple(f"miner:{miner}" for miner in incident.members)
+    targets = (f"{where}:{name}",) if where in kind.on else members
     found = {knob: _fitted(kind.knobs[knob], words.get(read, figures.get(read))) for knob, read in row.params.items()}
     params = {knob: value for knob, value in found.items() if value is not None}
     try:
@@ -322,6 +326,7 @@ def _recorded(incident: Incident, recording: Recording) -> Mapping[str, float]:
     if row is None:
         return {}
     miner, view = site.miners[row], SiteView(site)
+    domain = view.domains.get(incident.domain)
 
     def last(column: str, of: int, group: Group) -> float:
         at, value = recording.series(column, of, group)
@@ -330,6 +335,8 @@ def _recorded(incident: Incident, recording: Recording) -> Mapping[str, float]:
 
     draws = [last("outlet_w", view.outlet_rows[outlet], OUTLETS) for outlet in miner.outlets]
     found = {"nominal_w": miner.power_w, "draw_w": sum(draws) if draws else math.nan}
+    if domain is not None:
+        found["share_of_domain"] = len(incident.members) / len(domain.rows)
     if miner.port in view.port_rows:
         found["port_up"] = last("port_up", view.port_rows[miner.port], PORTS)
     at, age = recording.series("elapsed_s", row)

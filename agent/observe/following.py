@@ -88,7 +88,7 @@ class Company:
         view, settings = self._view, self._settings
         site = view.site
         rows = [site.rows[miner] for miner in incident.members if miner in site.rows]
-        most = settings.most_members if incident.category in COUNTED else settings.most_peers
+        most = settings.most_counted if incident.category in COUNTED else settings.most_peers
         members = np.array(rows[: settings.most_members], dtype=np.int64)
         near, wanted = self._peers(incident, rows, most + settings.most_members)
         near = near[~np.isin(near, members)]

@@ -56,6 +56,8 @@ class RecordSettings:
         flush_s: what was read longer ago is in the file, whatever happens to the agent.
         frame_s: how often the state of everything is noted: deciding again begins with one.
         most_peers, most_others: healthy neighbours, and miners of other incidents, that are followed with an incident.
+        most_counted: neighbours where what is decided hangs on counts over all of a pool. More would fill a file within
+            the hour.
         most_members: members of one that are followed.
         most_memory_bytes: what the last while of the whole site may take in memory, packed.
         most_exchanges, most_exchanges_at_once: exchanges with devices that are remembered from before an incident, and
@@ -69,6 +71,7 @@ class RecordSettings:
     flush_s: float = 10.0
     frame_s: float = 300.0
     most_peers: int = 192
+    most_counted: int = 512
     most_others: int = 256
     most_members: int = 1024
     most_memory_bytes: int = 128 * 1024 * 1024

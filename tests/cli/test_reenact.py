@@ -75,7 +75,7 @@ def test_the_table_says_nothing_that_the_simulator_does_not_know(row: Like) -> N
     assert kind.counts or row.at == "cdu"
     assert set(row.params) <= set(kind.knobs)
     word = {"": "miner", Kind.BREAKER: "pdu"}.get(row.at, row.at)
-    assert word in kind.on
+    assert word in kind.on or "share_of_domain" in row.shows
 
 
 def test_every_cause_that_is_recorded_is_in_the_table() -> None:
@@ -152,6 +152,21 @@ def test_what_is_like_no_simulated_fault_is_refused_and_told_why(
 ) -> None:
     with pytest.raises(NotSimulableError, match=why):
         guessed(make, Verb.RESTART, domain, human=True)
+
+
+def test_one_miner_without_its_pool_is_not_the_pool_that_is_gone() -> None:
+    found, recording = recorded("pool")
+    one = replace(found.incident, members=found.incident.members[:1])
+    large = replace(
+        recording.head.site,
+        miners=tuple(
+            replace(recording.head.site.miners[0], id=MinerId(f"r1-{k:02}"), host=f"10.9.0.{k}") for k in range(1, 9)
+        ),
+    )
+    wide = replace(recording, head=msgspec.structs.replace(recording.head, site=large), frames=(), stretches=())
+    told = guess(one, found.records, wide, large)
+    assert (told.kind, told.targets) == ("miner.pool_client_hung", ("miner:r1-01",))
+    assert guess(found.incident, found.records, wide, large).kind == "pool.hung"
 
 
 def test_a_part_of_another_incident_has_no_cause_of_its_own() -> None:
