@@ -8,6 +8,7 @@ import pytest
 from agent.cli.main import COMMANDS
 from agent.config import load
 from agent.model.guard import Mode
+from simulators.scoreboard import TARGETS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -30,6 +31,26 @@ def test_the_first_site_is_valid_and_only_observes(tmp_path: Path) -> None:
 
 def test_the_first_site_is_ten_lines() -> None:
     assert len(block("yaml").splitlines()) <= 10
+
+
+def test_the_months_figures_stand_beside_the_targets() -> None:
+    (text,) = re.findall(r"^<!-- month: .*? -->$(.*?)^<!-- /month -->$", README, re.MULTILINE | re.DOTALL)
+    assert "**simulated**" in text
+    rows = {
+        name: cells
+        for name, *cells in re.findall(
+            r"^\| (.*?) \| (\d+) of (\d+) \| (.*?) % \|.*?\| ≥ (\d+)% \| (.*) \|$", text, re.M
+        )
+    }
+    total = rows.pop("**all**")
+    assert {name: int(cells[3]) for name, cells in rows.items()} == {
+        c.value: round(t * 100) for c, t in TARGETS.items()
+    }
+    for place in (0, 1):
+        assert sum(int(cells[place]) for cells in rows.values()) == int(total[place])
+    for hits, of, rate, target, met in (*rows.values(), total):
+        assert abs(100.0 * int(hits) / int(of) - float(rate)) <= 0.051
+        assert (met == "met") is (int(hits) / int(of) >= int(target) / 100.0)
 
 
 def test_every_command_is_in_the_table() -> None:
