@@ -21,7 +21,7 @@ from agent.report.text import NOTHING, duration, instant, later
 from agent.report.timeline import headline
 from agent.shipped import load_playbooks
 
-AS_THEN, NOT_AT_ALL = "as then", "not at all"
+AS_THEN, NOT_AT_ALL, NOT_YET = "as then", "not at all", "not before somebody acted then"
 
 LOST = {
     Loss.LATE_START: "it does not reach back as far as it should",
@@ -103,7 +103,7 @@ def _side_by_side(found: Redecided, recording: Recording) -> Table:
     if found.shift_s:
         notes.append(f"found {_shift(found)} than then")
     if found.is_missed:
-        notes.append("not found at all today")
+        notes.append(f"found today: {_way(found)}")
     if found.unknown_from is not None:
         began = later(found.unknown_from - detected_at)
         notes.append(f"what would have come after {began} is unknown: then or today, something else was done")
@@ -134,12 +134,12 @@ def _regression(found: Sequence[tuple[Redecided, Head]], refused: int) -> Table:
     return Table("", headers, rows, frozenset(verdict.value for verdict in Verdict), tuple(notes))
 
 
-WAYS = (AS_THEN, "earlier", "later", NOT_AT_ALL)
+WAYS = (AS_THEN, "earlier", "later", NOT_YET, NOT_AT_ALL)
 
 
 def _way(found: Redecided) -> str:
     if found.is_missed:
-        return NOT_AT_ALL
+        return NOT_AT_ALL if found.unknown_from is None else NOT_YET
     return AS_THEN if not found.shift_s else "later" if found.shift_s > 0.0 else "earlier"
 
 

@@ -70,7 +70,7 @@ def test_all_of_them_as_a_regression_run(ledger: Path, tmp_path: Path) -> None:
     assert as_then.exit_code == 0
     assert [(one["incident"], one["found"]) for one in json.loads(as_then.stdout)] == [(INC, "as then")]
     assert changed.exit_code == 1
-    assert "0 found as then, 0 found earlier, 1 found later, 0 found not at all" in changed.output
+    assert "0 found as then, 0 found earlier, 1 found later, 0 found not before somebody acted" in changed.output
 
 
 def test_incidents_from_before_are_left_out(ledger: Path) -> None:
