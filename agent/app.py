@@ -392,7 +392,7 @@ def detectors(settings: Settings) -> list[Detector]:
         HardwareDetector(rows, settings.hardware),
         DegradedDetector(rows, settings.degraded),
         HiccupDetector(rows, settings.psu_hiccup),
-        StuckDetector(rows, settings.stuck, network, firmware),
+        StuckDetector(rows, settings.stuck, network, firmware, heat),
     ]
 
 

@@ -119,6 +119,7 @@ class HeatWatch:
         self._near_k: Floats = np.full(rows, self.t.near_k)
         self._over_since: Floats = np.full(rows, np.nan)
         self._resistance: Floats = np.full(rows, np.nan)
+        self._near_resistance: Floats = np.full(rows, np.nan)
         self._looks: Floats = np.zeros(rows)
         self._fastest_rpm: Floats = np.zeros(rows)
         self._best_th: Floats = np.zeros(rows)
@@ -166,12 +167,17 @@ class HeatWatch:
         return done[0] / done[1] / (could_th * 1e3 * float(self._usual[row]))
 
     def is_single(self, view: SiteView, row: int, now: float) -> bool:
-        """Whether a row's heat is its own doing, by its thermal resistance; so it is where nothing is shared."""
+        """Whether a row's heat is its own doing, by its thermal resistance; so it is where nothing is shared.
+
+        Of one that has stopped, by what that was when it was last near its limit.
+        """
         unit = int(view.cooling.unit_of[row])
         if unit < 0:
             return True
         peers = np.flatnonzero((view.cooling.unit_of == unit) & (np.arange(len(self.hot)) != row))
         ratios = self.resistance_ratios(view, now)
+        if np.isnan(ratios[row]) and now - self._near_at[row] <= CUT_OUT_S and self._looks[row] >= KNOWN_LOOKS:
+            ratios[row] = self._near_resistance[row] / self._resistance[row]
         of_peers = ratios[peers]
         of_peers = of_peers[~np.isnan(of_peers)]
         if not np.isnan(ratios[row]) and len(of_peers) >= PEERS_MIN:
@@ -308,7 +314,13 @@ class HeatWatch:
         self._stopped_since[rows] = stopped_since
         # Hot still, and its fans at full speed: it has only just stopped.
         works = view.hashrate_th.value[rows] >= RAMPED * view.nominal_th[rows]
-        self._near_at[rows[(headroom_k <= t.near_k) & (works | self._is_liquid[rows] | fans)]] = now
+        at_limit = rows[(headroom_k <= t.near_k) & (works | self._is_liquid[rows] | fans)]
+        self._near_at[at_limit] = now
+        if at_limit.size and self._on_unit[at_limit].any():
+            # What a rate that has just fallen makes of it is none.
+            enough_th = t.slow_ratio * USUAL * view.target_th(at_limit)
+            full = at_limit[view.hashrate_th.value[at_limit] >= enough_th]
+            self._near_resistance[full] = self.resistance_now(view, now)[full]
 
     def _stands_still(self, view: SiteView, rows: Rows) -> Bools:
         """Tell which of these rows answer and do not hash, and whose pool is not the reason: a cliff, no slope."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.detect.firmware import FirmwareDetector
+from agent.detect.heat import HeatWatch
 from agent.detect.network import NetworkDetector
 from agent.detect.pool import no_pool
 from agent.detect.screen import Rows, health, let_through
@@ -59,6 +60,7 @@ class StuckDetector:
 
     Args:
         network, firmware: whose rows are left to them: they judge before, in the same tick. None where nobody looks.
+        heat: whoever has stopped for his heat is not stuck, though it may take a while until it is named.
     """
 
     category = Category.STUCK
@@ -69,9 +71,11 @@ class StuckDetector:
         thresholds: StuckThresholds | None = None,
         network: NetworkDetector | None = None,
         firmware: FirmwareDetector | None = None,
+        heat: HeatWatch | None = None,
     ) -> None:
         self._network = network
         self._firmware = firmware
+        self._heat = heat
         self._t = thresholds or StuckThresholds()
         self._since: Floats = np.full(rows, np.nan)
         self._low_since: Floats = np.full(rows, np.nan)
@@ -108,6 +112,8 @@ class StuckDetector:
         dark = (now - low_since >= long_s) & (silent_shares_s >= long_s)
         starved = self._starved(view, rows, silent_shares_s, idle_until)
         not_hashing = (view.misses[rows] == 0) & (dark | starved) & ~poolless
+        if self._heat is not None:
+            not_hashing &= ~self._heat.cut_out[rows]
         fires = watched & (unresponsive | not_hashing)
 
         # Told to sleep, cut off, out of work: what looked like a fault of the miner is none, or another's.

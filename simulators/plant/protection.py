@@ -45,7 +45,6 @@ class Protection:
 
     Attributes:
         share: of the rate it was told to run at that it allows now. tripped: it has stopped for heat.
-        stop_c: hottest chip at which it stops, in °C.
         over_s: seconds for which its chips were as hot as that or hotter, powered or not.
         dry_s: seconds for which its hashboards had power and no coolant moved.
     """
@@ -60,20 +59,33 @@ class Protection:
         self._owner = owner
         self._tripped_at = self._stepped_at = self._looked_at = self._cool_since = 0.0
 
-    @property
-    def stop_c(self) -> float:
-        """Hottest chip at which it stops, in °C: the chip's own limit, or the one its board reaches first."""
-        return min(self.limits.chip_c, self.limits.board_c + self._heat.rise_k - self._heat.board_rise_k)
+    def stop_c(self, now: float) -> float:
+        """Return the hottest chip at which it stops, in °C: at its own limit, or with the board at the board's."""
+        return self._stop_c(self._heat.coolant.supply_c(now))
+
+    def _stop_c(self, inlet_c: float) -> float:
+        """Return the same for what comes in that warm: boards rise over it as chips do, by less."""
+        return min(self.limits.chip_c, inlet_c + (self.limits.board_c - inlet_c) * self._steeper)
 
     @property
-    def acts_from_c(self) -> float:
-        """Hottest chip from which on it does something, in °C."""
-        return self.stop_c - (self.rules.steps_before_k or 0.0)
+    def _steeper(self) -> float:
+        """How much more the hottest chip rises over what comes in than the hottest board does."""
+        return self._heat.rise_k / self._heat.board_rise_k
+
+    @property
+    def _before_k(self) -> float:
+        """So far below where it stops the hottest chip is when it first does something."""
+        return self.rules.steps_before_k or 0.0
 
     def endures_c(self) -> float:
         """Return the coolant's temperature below which it has nothing to do at full rate, whatever lasts."""
-        safe_c = self._heat.safe_below_c(self.acts_from_c - WATCH_K)
-        return min(safe_c, self.limits.inlet_c)
+        return self._safe_below_c(self._before_k + WATCH_K)
+
+    def _safe_below_c(self, below_k: float, share: float = 1.0) -> float:
+        """Return the coolant's temperature below which chips stay so far from where it stops, at that share, for good."""
+        by_chip_c = self._heat.safe_below_c(self.limits.chip_c - below_k, share)
+        above_k = self.limits.chip_c - by_chip_c  # what it is warmer at that share, and what is to be left
+        return min(by_chip_c, self.limits.board_c - above_k / self._steeper, self.limits.inlet_c)
 
     def margin_k(self, now: float) -> float:
         """Return how far the hottest chip, or the coolant that comes in, is below where it stops."""
@@ -81,17 +93,16 @@ class Protection:
         return self._below(self._heat.chip_c(now, inlet_c), inlet_c)
 
     def _below(self, chip_c: float, inlet_c: float) -> float:
-        return min(self.stop_c - chip_c, self.limits.inlet_c - inlet_c)
+        return min(self._stop_c(inlet_c) - chip_c, self.limits.inlet_c - inlet_c)
 
     def clog_for(self, now: float, over_k: float) -> float:
         """Return the clog with which the hottest chip comes to so much above where it stops, at full rate."""
-        rise_k = self.stop_c + over_k - self._heat.warmth(now).inlet_c
+        rise_k = self.stop_c(now) + over_k - self._heat.warmth(now).inlet_c
         return max(1.0, rise_k / (self._heat.rise_k * self._heat.least))
 
     def holds(self, now: float, share: float) -> bool:
         """Whether, at that share of its full rate, it can go on for good without doing anything about its heat."""
-        safe_c = self._heat.safe_below_c(self.acts_from_c, share)
-        return self._heat.warmth(now).inlet_c < min(safe_c, self.limits.inlet_c)
+        return self._heat.warmth(now).inlet_c < self._safe_below_c(self._before_k, share)
 
     def reset(self) -> None:
         """Be in force no more: it is cool again."""
@@ -105,7 +116,8 @@ class Protection:
     def bears(self, now: float, over_k: float, share: float) -> bool:
         """Whether, clogged like that, it could go on for good at that share of its full rate."""
         inlet_c = self._heat.warmth(now).inlet_c
-        return inlet_c + (self.stop_c + over_k - inlet_c) * share < self.acts_from_c
+        stop_c = self._stop_c(inlet_c)
+        return inlet_c + (stop_c + over_k - inlet_c) * share < stop_c - self._before_k
 
     def watch(self, now: float, *, hashes: bool, stays_off: bool = False) -> bool:
         """Do what is to be done now; return whether to look again soon.
@@ -118,12 +130,12 @@ class Protection:
         dt, self._looked_at = now - self._looked_at, now
         inlet_c = self._heat.coolant.supply_c(now)
         chip_c = self._heat.chip_c(now, inlet_c)
-        margin_k = self._below(chip_c, inlet_c)
+        margin_k, stop_c = self._below(chip_c, inlet_c), self._stop_c(inlet_c)
         if dt <= LOOKS_APART_S:
-            self.over_s += dt * (chip_c >= self.stop_c)
+            self.over_s += dt * (chip_c >= stop_c)
             self.dry_s += dt * (hashes and self._heat.is_stalled)
         if self.tripped:
-            cool = margin_k >= COOLER_K or (chip_c <= self.stop_c - COOLER_K and margin_k >= INLET_BACK_K)
+            cool = margin_k >= COOLER_K or (chip_c <= stop_c - COOLER_K and margin_k >= INLET_BACK_K)
             if stays_off:
                 return not cool
             if cool and now - self._tripped_at >= self.rules.wait_s:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.detect.stuck import StuckDetector
 from agent.model.incident import Reason
 from agent.model.site_view import Expected
 from agent.model.telemetry import Reach, Telemetry
@@ -118,6 +119,23 @@ def test_one_that_stopped_near_its_limit_has_cut_out_until_it_clears() -> None:
     assert firing(fleet.run(600.0)[1]) == []
     fleet.chip_c[3] = 96.0
     assert reason(fleet.run(64.0)[1], 3) is Reason.OVERHEATED, "what was before is forgotten"
+
+
+def test_one_of_a_loop_is_known_by_what_it_resisted_before_it_stopped_and_is_not_stuck() -> None:
+    loop = Loop()
+    loop.run(3000.0)
+    loop.chip_c[3] = 92.0
+    loop.run(32.0)
+    loop.chip_c[3], loop.rate[3] = 36.0, 0.0
+    assert 60.0 <= loop.until("miner", 600.0) <= 80.0
+    assert reason(loop.run(POLL_S)[1], 3) is Reason.OVERTEMP_CUT_OUT
+    stuck = StuckDetector(20, heat=loop.heat)
+    for _ in range(30):
+        loop.run(POLL_S)
+        assert firing(stuck.judge(loop.view, loop.now)) == []
+    assert firing(StuckDetector(20).judge(loop.view, loop.now)) == [3], (
+        "who knows nothing of its heat takes it for that"
+    )
 
 
 def test_one_that_is_seen_only_after_it_stopped_is_known_by_its_heat_and_its_fans() -> None:

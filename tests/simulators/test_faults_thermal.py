@@ -197,7 +197,7 @@ def test_a_cut_out_stays_off_though_it_is_cool_until_a_new_process_begins() -> N
     for number in (1, 2, 3):
         miner = b.miner(number)
         assert miner.protection.tripped
-        assert b.chip_c(number) < miner.protection.stop_c - 30.0
+        assert b.chip_c(number) < miner.protection.stop_c(b.now) - 30.0
         assert ("350" in miner.readings(b.now).parts.codes) is (miner.spec.family is Family.WHATSMINER)
         miner.restart_process(b.now)
     b.run(1200.0)

@@ -113,7 +113,7 @@ def test_without_flow_every_family_stops_itself_and_starts_again_once_it_is_cool
     heat.loop.set_pumps(heat.now, run=False)
     heat.run(60.0)
     assert [heat.miner(n).protection.tripped for n in range(1, 7)] == [True] * 6
-    assert all(heat.chip_c(n) < heat.miner(n).protection.stop_c + 6.0 for n in range(1, 7))
+    assert all(heat.chip_c(n) < heat.miner(n).protection.stop_c(heat.now) + 6.0 for n in range(1, 7))
     assert not any(heat.miner(n).healthy for n in range(1, 7))
     heat.loop.set_pumps(heat.now, run=True)
     heat.run(1800.0)
@@ -130,7 +130,7 @@ def test_who_sleeps_in_time_never_gets_too_hot() -> None:
     heat.miner(1).suspend(heat.now)
     heat.run(600.0)
     first, second = heat.miner(1).protection, heat.miner(4).protection
-    assert heat.chip_c(1) < first.stop_c
+    assert heat.chip_c(1) < first.stop_c(heat.now)
     assert (first.tripped, second.tripped) == (False, True)
     heat.loop.set_pumps(heat.now, run=True)
     heat.miner(1).resume(heat.now)
@@ -147,7 +147,7 @@ def test_luxos_steps_down_and_up_again_and_tells_what_it_aims_at() -> None:
     assert 0.5 <= three.protection.share < 1.0
     assert three.told_gh == pytest.approx(nominal_gh * three.protection.share)
     assert not three.healthy
-    assert heat.chip_c(3) < three.protection.stop_c
+    assert heat.chip_c(3) < three.protection.stop_c(heat.now)
     three.repair(heat.now)
     heat.run(7200.0)
     assert three.protection.share == 1.0
@@ -171,7 +171,7 @@ def test_a_clogged_stock_antminer_stops_at_its_limit_again_and_again_until_it_is
     heat.run(1800.0)
     assert one.healthy
     assert one.hashing.output(heat.now) == pytest.approx(0.7)
-    assert heat.chip_c(1) <= one.protection.stop_c - 5.0
+    assert heat.chip_c(1) <= one.protection.stop_c(heat.now) - 5.0
     assert one.power_w() == pytest.approx(0.7 * one.full_w, rel=0.03)
     assert one.told_gh == pytest.approx(0.7 * one.spec.hashrate_th * 1e3)
 
