@@ -34,6 +34,7 @@ class FaultTruth:
         gone_at: when what is broken was itself again; that may be long after its miners were well. None before, and
             for all faults that do not linger.
         target: what it was aimed at, e.g. `cdu:c1-cdu`.
+        ended_at: when somebody ended it, or its time was up.
         lingers: it is a pool or a loop that is broken, or something else that stays so though its miners are well.
     """
 
@@ -48,6 +49,7 @@ class FaultTruth:
     gone_at: float | None = None
     lingers: bool = False
     target: str = ""
+    ended_at: float | None = None
 
     @property
     def is_of_device(self) -> bool:
@@ -295,6 +297,7 @@ class Truth:
             gone_at=injected.ended_at if lingers else None,
             lingers=lingers,
             target=injected.target,
+            ended_at=injected.ended_at,
         )
 
     def _telling(self, cycles: Sequence[_Cycle]) -> frozenset[int]:

@@ -81,5 +81,6 @@ class DrillMaster:
             fault.miners,
             fault.fixable,
             round(asyncio.get_running_loop().time() - fault.started_at, 1),
-            fault.over_at is not None,
+            # What its miner has not felt yet, a clog that grows, is not over.
+            fault.ended_at is not None or (fault.over_at is not None and fault.over_at > fault.started_at),
         )

@@ -82,7 +82,7 @@ class Protection:
         return self._safe_below_c(self._before_k + WATCH_K)
 
     def _safe_below_c(self, below_k: float, share: float = 1.0) -> float:
-        """Return the coolant's temperature below which chips stay so far from where it stops, at that share, for good."""
+        """Return the coolant's temperature below which chips stay so far from where it stops at that share."""
         by_chip_c = self._heat.safe_below_c(self.limits.chip_c - below_k, share)
         above_k = self.limits.chip_c - by_chip_c  # what it is warmer at that share, and what is to be left
         return min(by_chip_c, self.limits.board_c - above_k / self._steeper, self.limits.inlet_c)
