@@ -260,7 +260,7 @@ def _notes(done: Reenacted) -> Iterator[str]:
         found_s = done.now.detected_at - done.began_at
         yield f"found {duration(max(0.0, found_s))} after it began; when it began then is not known"
     if done.others:
-        yield f"{done.others} other incidents were found besides"
+        yield f"other incidents found besides: {done.others}"
     yield f"the agent may act, within its guards, and remembers but {duration(BEGINS_S)} of a site that is well"
     yield "Simulated: how the site takes what is done is the simulator's word, and so is all that follows from it."
 

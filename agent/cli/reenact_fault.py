@@ -57,8 +57,8 @@ _BY_VERB: Mapping[Verb, Ended] = {
 SOON_S = 60.0
 """What was read so soon after the detection, before anything was done, still shows the fault."""
 
-LONGEST_S = 6 * 3600.0
-"""A fault that passes by itself is over after this."""
+LEAST_S, LONGEST_S = 300.0, 6 * 3600.0
+"""A fault that passes by itself lasts so long: long enough to be found once more, and no longer than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,8 @@ def _lasted_s(incident: Incident, figures: Mapping[str, float]) -> float:
     """Return how long it went on, from when it began to when it was seen to be over."""
     over = incident.mitigated_at if incident.mitigated_at is not None else incident.resolved_at
     before_s = max((figures[name] for name in ("since_share_s", "silent_s") if name in figures), default=0.0)
-    return min(LONGEST_S, max(0.0, (over or incident.detected_at) - incident.detected_at) + before_s)
+    after_s = 0.0 if over is None else over - incident.detected_at
+    return min(LONGEST_S, max(LEAST_S, after_s + before_s))
 
 
 # -- what was seen ---------------------------------------------------------------------------------------------------

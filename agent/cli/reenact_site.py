@@ -55,7 +55,7 @@ class Standing:
     def words(self) -> str:
         """Return it in words; empty where there is nothing."""
         counts = ((len(self.off), "outlets off"), (len(self.pools), "miners at another pool"))
-        told = [f"{count} {what}" for count, what in counts if count]
+        told = [f"{what}: {count}" for count, what in counts if count]
         told += [f"{unit} at {supply_c:g} °C" for unit, (supply_c, _) in self.aims.items() if not math.isnan(supply_c)]
         return ", ".join(told)
 
