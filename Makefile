@@ -22,7 +22,7 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --f
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs soak soak-kills crash bench lock vendor clean
+.PHONY: help demo test check format docs soak soak-kills crash mutants bench lock vendor clean
 
 help: ## what this file can do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -57,6 +57,14 @@ crash: $(DEV) ## the crash matrix: every playbook, dead at every point, and agai
 soak: $(DEV) ## random sites, faults and crashes of the agent, by seed: what must hold, holds
 	@$(PY) -m tests.soak $(ARGS)
 
+# Of no use to anybody who does not look for gaps in the tests, so it is in no lock file.
+MUTMUT := mutmut==3.8.1
+
+mutants: $(DEV) ## mutate guards and remediation, and list what their tests do not notice (ARGS="agent.guard.bank*" narrows)
+	@$(PIP) "$(MUTMUT)"
+	@$(PY) -m mutmut run --max-children 2 $(ARGS)
+	@$(PY) -m mutmut results
+
 bench: $(DEV) ## CPU per poll, beside pyasic
 	@$(PY) -m benchmarks.poll $(ARGS)
 
@@ -85,7 +93,7 @@ vendor: ## fetch the HTML report's style and plot library anew (needs npm; after
 	@chmod 644 $(VENDOR)/*
 
 clean: ## remove the environment and every cache
-	rm -rf "$(VENV)" build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf "$(VENV)" build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- the environment -------------------------------------------------------------------------------------------------

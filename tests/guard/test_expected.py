@@ -14,19 +14,20 @@ from agent.model.incident import Category
 from agent.model.site_view import Expected
 from agent.model.windows import Purpose
 from tests.factory import EPOCH, healthy
+from tests.guard.test_cooling import UNIT, cooled
 from tests.guard.test_gates import request, story
 from tests.ledger.builder import Story
 
 ALL = tuple(verb for verb in Verb if verb not in (Verb.SET_SUPPLY, Verb.SET_FLOW))
 
 
-def announced(purpose: Purpose, miner: str = "m1", share: float = 0.0, of: Story | None = None) -> Story:
+def announced(purpose: Purpose, miner: str = "m1", *others: str, share: float = 0.0, of: Story | None = None) -> Story:
     return (of or story()).tell(
         WindowSet(
             window=WindowId("w-000001"),
             purpose=purpose,
             scope=(f"miner:{miner}",),
-            miners=(MinerId(miner),),
+            miners=tuple(map(MinerId, (miner, *others))),
             share=share,
             until=EPOCH + 9000.0,
             why="",
@@ -71,6 +72,18 @@ def test_an_outlet_is_switched_on_again_in_a_curtailment_and_not_under_the_hands
     assert reason(request(Verb.POWER_ON, announced(Purpose.CURTAILED, of=owed))) is None
     owed = story().intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH + 5)
     assert reason(request(Verb.POWER_ON, announced(Purpose.MAINTENANCE, of=owed))) is GuardReason.MAINTENANCE
+
+
+def test_a_unit_is_let_be_when_all_of_its_loop_are_worked_on() -> None:
+    """With one on the loop that is not, it has somebody to cool."""
+    action = Action(verb=Verb.SET_SUPPLY, miner=MinerId("m1"), unit=UNIT, supply_c=34.0, was=35.0)
+
+    def found(*worked_on: str) -> GuardReason | None:
+        asked = request(Verb.SET_SUPPLY, announced(Purpose.MAINTENANCE, *worked_on), of=cooled())
+        return reason(replace(asked, action=action))
+
+    assert found("m1", "m2") is None
+    assert found("m1", "m2", "m3") is GuardReason.MAINTENANCE
 
 
 def test_what_the_agent_put_to_sleep_it_does_not_wake_in_a_curtailment() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.guard.budget import budget
 from agent.guard.limits import GuardLimits
 from agent.guard.order import judge
 from agent.guard.request import Request
@@ -20,8 +21,8 @@ from agent.model.guard import Allow, Defer, GuardReason, Mode
 from agent.model.ids import IncidentId, MinerId, RunId
 from agent.model.incident import Category, Reason, Severity
 from agent.model.site_view import Expected, SiteView
-from agent.model.topology import Outlet
-from tests.factory import EPOCH, PDU, put_outlets, site
+from agent.model.topology import Outlet, Site
+from tests.factory import EPOCH, PDU, miner, put_outlets, site
 
 MINERS = 24
 """All on one PDU, behind one switch."""
@@ -34,11 +35,11 @@ HOURLY = 12
 class World:
     """A site and its ledger's fold; every miner has an incident."""
 
-    def __init__(self) -> None:
-        self.view = SiteView(site(MINERS, rating_a=600.0))
+    def __init__(self, of: Site | None = None) -> None:
+        self.view = SiteView(of or site(MINERS, rating_a=600.0))
         self.state = State()
         self.records: list[Record] = []
-        for k in range(1, MINERS + 1):
+        for k in range(1, len(self.view.site.miners) + 1):
             self.tell(
                 IncidentOpened(
                     incident=self.incident(k),
@@ -172,6 +173,34 @@ def test_the_budget_of_an_hour_is_given_back_as_it_was_spent(world: World) -> No
     world.restart()
     assert judge(world.ask(Verb.REBOOT, 20, EPOCH + 1800.0)) == (gate, verdict), "a restart forgets nothing"
     assert judge(world.ask(Verb.REBOOT, 20, EPOCH + 3660.0)) == ("all", Allow())
+
+
+RACKS, IN_RACK = 5, 40
+"""Of a larger site: half of a rack are 20 an hour, 15 % and 30 % of the site 30 an hour and 60 a day."""
+
+
+@pytest.mark.parametrize(
+    ("numbers", "every_s", "window_s", "spares"),
+    [
+        (range(1, 21), 60.0, 3600.0, True),
+        (range(1, 200, 6), 60.0, 3600.0, False),
+        (range(1, 181, 3), 300.0, 86_400.0, False),
+    ],
+    ids=["a rack's hour", "the site's hour", "the site's day"],
+)
+def test_each_budget_is_spent_and_given_back(numbers: range, every_s: float, window_s: float, spares: bool) -> None:
+    racks = [f"r{k // IN_RACK}" for k in range(RACKS * IN_RACK)]
+    world = World(site(tuple(replace(miner(k + 1), outlets=(), port=None, rack=r) for k, r in enumerate(racks))))
+    most = {60.0: 20 if spares else 30, 300.0: 60}[every_s]
+    at = [EPOCH + every_s * k for k in range(most)]
+    for number, when in zip(numbers, at, strict=False):
+        assert isinstance(budget(world.ask(Verb.REBOOT, number, when)), Allow)
+        world.do(Verb.REBOOT, number, when)
+    now = at[-1] + 1.0
+    spent = Defer(EPOCH + window_s, GuardReason.RATE_BUDGET)
+    assert budget(world.ask(Verb.REBOOT, 40, now)) == spent
+    assert budget(world.ask(Verb.REBOOT, 200, now)) == (Allow() if spares else spent)
+    assert isinstance(budget(world.ask(Verb.REBOOT, 40, EPOCH + window_s)), Allow)
 
 
 @given(
