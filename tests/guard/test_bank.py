@@ -7,9 +7,10 @@ import pytest
 
 from agent.guard.bank import RECHECK_S, bank
 from agent.guard.in_flight import in_flight
+from agent.guard.outlet_map import FRESH_S, outlet_map
 from agent.guard.proof import proof
 from agent.model.action import Action, Verb
-from agent.model.guard import Allow, Defer, GuardReason
+from agent.model.guard import Allow, Defer, GuardReason, Refuse
 from agent.model.ids import CoolingUnitId, MinerId
 from agent.model.telemetry import OutletReading, OutletState
 from agent.model.topology import Outlet
@@ -74,6 +75,24 @@ def test_the_first_use_of_an_outlet_waits_for_others_of_its_pdu_that_are_off() -
     assert proof(request(Verb.POWER_OFF, owed())) == waits
     reboot = Action(verb=Verb.REBOOT, miner=MinerId("m4"))
     assert proof(request(Verb.POWER_OFF, story(), wanted=(reboot,))) == Allow()
+
+
+@pytest.mark.parametrize(
+    ("state", "power_w", "age_s", "refused"),
+    [
+        (OutletState.ON, 0.0, 5.0, True),
+        (OutletState.ON, NOMINAL_W, 5.0, False),
+        (OutletState.OFF, 0.0, 5.0, False),
+        (OutletState.ON, 0.0, FRESH_S + 1.0, False),
+    ],
+    ids=["nothing is drawn", "drawn in full", "off", "read long ago"],
+)
+def test_an_outlet_that_is_seen_to_feed_nothing_is_not_switched_off(
+    state: OutletState, power_w: float, age_s: float, refused: bool
+) -> None:
+    asked = request(Verb.POWER_OFF, story())
+    asked.view.put_outlet(Outlet(PDU, 1), NOW - age_s, OutletReading(state, power_w / 240.0, power_w))
+    assert outlet_map(asked) == (Refuse(GuardReason.OUTLET_WITHOUT_DRAW) if refused else Allow())
 
 
 @pytest.mark.parametrize(("unit", "waits"), [(UNIT, True), (OTHER_UNIT, False), (None, False)])

@@ -63,6 +63,8 @@ def test_load_is_taken_off_what_is_hot_whatever_was_announced(purpose: Purpose) 
         hot = replace(asked, incident=replace(asked.incident, category=Category.THERMAL))
         hot.view.put_answer(0, hot.now, healthy(50_000.0))
         assert reason(replace(hot, action=Action(verb=verb, miner=MinerId("m1"), share=share))) is None
+    in_full = Action(verb=Verb.DERATE, miner=MinerId("m1"), share=1.0)
+    assert reason(replace(hot, action=in_full)) is not None, "that puts load on"
     asked = request(Verb.REBOOT, announced(purpose))
     assert reason(replace(asked, incident=replace(asked.incident, category=Category.THERMAL))) is not None
 
