@@ -110,8 +110,7 @@ class MinerPolls:
         self._turn: Floats = np.ones(n)
         self._breaks: Floats = np.zeros(n)
         self._untold: Bools = np.zeros(n, dtype=np.bool_)
-        self._drops: Floats = np.zeros(n)
-        self._pool_drops: Floats = np.zeros(n)
+        self._drops, self._pool_drops, self._asleep = np.zeros((3, n))
         self._pool_alive: Floats = np.ones(n)
         self._paid: Bools = np.ones(n, dtype=np.bool_)
         self._ramped: Floats = np.ones(n)
@@ -258,7 +257,7 @@ class MinerPolls:
             "chips_up": standing(self._chips_up),
             "power_w": self.power_w,
             "pool_alive": standing(self._pool_alive),
-            "suspended": standing(self._families.no),
+            "suspended": standing(self._asleep),
             "tuned": standing(self._ramped),
             "work_gh": self._families.work_gh(totals["work_gh"], elapsed_s),
             "accepted": totals["accepted"],
@@ -328,6 +327,7 @@ class MinerPolls:
             self._drops[row], self._pool_drops[row] = readings.pool_book.drops, readings.pool_book.pool_drops
             self._names_pool[row], self._paid[row] = bool(readings.pool_url), readings.pool_alive
             self._pool_alive[row], self._ramped[row] = readings.pool_alive, readings.upfreq_complete
+            self._asleep[row] = readings.suspended
             self._pool[row], self._worker_ok[row] = self._view.named_pool(row, readings.pool_url, readings.pool_user)
             self.octets_per_s[row] = miner.octets_per_s()
             self.steady.admit(row, now)
@@ -382,5 +382,5 @@ class MinerPolls:
         """Let rows that have been silent for long leave slots out, twice as many each time up to the longest."""
         over = self._view.misses[dark] - NEWLY_SILENT_MISSES
         silent = (over >= 0) & (self._view.reach[dark] == _SILENT) & ~self._focus[dark]
-        slots = np.where(silent, np.minimum(2.0 ** np.clip(over + 1, 0, 16), self._longest), 1.0)
-        self._next[dark] = self._slot[dark] + slots
+        left_out = np.minimum(2.0 ** np.minimum(over + 1, 16), self._longest)
+        self._next[dark] = self._slot[dark] + np.where(silent, left_out, 1.0)

@@ -197,16 +197,10 @@ class Families:
 
     Args:
         families: each row's.
-
-    Attributes:
-        yes, no: columns of ones and of zeros.
     """
 
     def __init__(self, families: Sequence[Family]) -> None:
-        n = len(families)
         self._of = list(families)
-        self.yes: Floats = np.ones(n)
-        self.no: Floats = np.zeros(n)
         self._average = np.flatnonzero([f in TELLS_AVERAGE for f in families])
         self._only: Mapping[str, Bools] = {
             "power_w": np.array([f in TELLS_POWER for f in families], dtype=np.bool_),

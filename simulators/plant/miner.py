@@ -281,8 +281,7 @@ class MinerPlant(MinerParts):
         return (
             self.board is Board.UP
             and self.process is Process.RUNNING
-            and (self.healthy or self._ails_evenly())
-            and not self.suspended
+            and (self.healthy or self._ails_evenly() or self._sleeps_evenly())
             and not self.protection.tripped
             and (self._wire is None or self._wire.kind is WireFaultKind.DROP)
             and self.energised
@@ -296,12 +295,15 @@ class MinerPlant(MinerParts):
     def _ails_evenly(self) -> bool:
         return not self.fault.moves() and (self.client.starved or (self.fault.any() and self.client.earning))
 
+    def _sleeps_evenly(self) -> bool:
+        return self.suspended and not self.fault.any()
+
     def _is_even(self, now: float) -> bool:
         """Whether it hashes evenly and is as warm as that makes it, or does neither any more."""
         heat = self._hardware.heat
-        if self.refuses_to_hash or self.client.starved:
+        if self.suspended or self.refuses_to_hash or self.client.starved:
             off_at = self._hardware.boards_off_at
-            keeps_power = self.client.starved and math.isinf(off_at)
+            keeps_power = self.client.starved and math.isinf(off_at) and not self.suspended
             return self.hashing.is_still and heat.advance(now) < COLD and (keeps_power or now >= off_at)
         return self.hashing.is_steady(now) and heat.is_settled(now)
 
