@@ -94,16 +94,18 @@ class People:
         self._confirm = confirm
         self._heard: set[tuple[IncidentId, float | None]] = set()
         self._known = 0
+        self._seq = -1
         self._due: list[tuple[float, int, Incident, Approval | None, tuple[Deed, ...]]] = []
         self._count = 0
 
     async def look(self, memory: Memory, now: float) -> None:
         """Hear what is asked, and do what is due at site time `now`, in s."""
-        for incident in memory.open_incidents:
+        for incident in memory.open_incidents if memory.seq != self._seq else ():
             question = (incident.id, incident.escalated_at)
             if incident.phase is Phase.ESCALATED and question not in self._heard:
                 self._heard.add(question)
                 self._hear(incident, None, now)
+        self._seq = memory.seq
         for asked in islice(memory.approvals.values(), self._known, None):
             self._known += 1
             self._hear(memory.incidents[asked.incident], asked, now)

@@ -161,7 +161,8 @@ class LiveView:
             ).rstrip()
             if self._seen.get(incident.id) != line:
                 self._seen[incident.id] = line
-                self._console.print(f"{duration(site_s):>9}  {line}", highlight=False, markup=False, soft_wrap=True)
+                self._console.file.write(f"{duration(site_s):>9}  {line}\n")  # no terminal: nothing to lay out
+        self._console.file.flush()
         self._watched = still_open
 
 

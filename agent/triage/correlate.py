@@ -57,6 +57,9 @@ SHARED_SHARE = 0.05
 """So large a part of a pool's miners do not lose it each by itself: twelve of 240 in ten minutes, at one failure a
 miner-day of which a sixth are the pool's, come once in ages."""
 
+_SILENT = int(Reach.SILENT)
+"""As a plain number: numpy takes five times as long to compare with a member of an enumeration."""
+
 NAMED = 5
 """Members that the evidence names."""
 
@@ -131,13 +134,13 @@ class Correlator:
             now: UTC s.
         """
         rows = np.fromiter(claims, dtype=np.int64, count=len(claims))
-        rows = rows[view.reach[rows] == Reach.SILENT]
+        rows = rows[view.reach[rows] == _SILENT]
         if rows.size < 2:
             return Correlation([], {}, None)
         verdicts = np.array([claims[row].since[row] for row in rows.tolist()])
         began = np.fmax(verdicts, view.missing_since[rows])  # a verdict may have begun with something else
         alone = is_alone(view, memory, rows)
-        known = any(map(explains_silence, memory.open_incidents))
+        known = [incident for incident in memory.open_incidents if explains_silence(incident)]
         if not (known or alone.any() or (now - began <= WINDOW_S).any()):
             return Correlation([], {}, None)  # all of it is old, and in somebody's hands
         since = np.full(len(view.reach), np.nan)
@@ -152,7 +155,7 @@ class Correlator:
         for symptom, shown in shows.items():
             held = self.cover.brake(symptom, shown & recent)
             waits |= held & shown & recent
-            braked |= held | self._under(memory, symptom, now)
+            braked |= held | self._under(known, symptom, now)
             active = shown & young & alone
             if (now - since[active] >= HOLD_S).any():
                 groups = self.cover.explain(symptom, active, self._denied(view, active))
@@ -193,11 +196,11 @@ class Correlator:
         domain = self._domains.get(incident.domain)
         return domain is not None and now - incident.alerted_at <= ABSORB_S and bool(np.isin(row, domain.rows))
 
-    def _under(self, memory: Memory, symptom: Symptom, now: float) -> Bools:
+    def _under(self, known: Iterable[Incident], symptom: Symptom, now: float) -> Bools:
         """Return who is under a domain that is known to have failed so, members or not; shape (n,)."""
         under = np.zeros(self._rows, dtype=np.bool_)
-        for incident in memory.open_incidents:
-            if explains_silence(incident) and (incident.category, incident.cause) == CLASSES[symptom]:
+        for incident in known:
+            if (incident.category, incident.cause) == CLASSES[symptom]:
                 domain = self._domains.get(incident.domain)
                 if domain is not None and not lingers(incident, now):
                     under[domain.rows] = True

@@ -42,8 +42,8 @@ from agent.triage.limits import TriageLimits
 from agent.triage.sleepers import braked as drowsy
 from agent.triage.sleepers import curtailed, joined, sleepers
 
-_FIRING = int(Health.FIRING)
-"""As a plain number: numpy takes five times as long to compare with a member of an enumeration."""
+_FIRING, _SILENT = int(Health.FIRING), int(Reach.SILENT)
+"""As plain numbers: numpy takes five times as long to compare with a member of an enumeration."""
 
 CRITICAL_SHARE = 0.10
 HIGH_SHARE = 0.01
@@ -158,7 +158,7 @@ def triage(
         for row in fired.tolist():
             owns = tick.claims.setdefault(row, verdict)
             tick.firing.setdefault((verdict.category, row), verdict)
-            silent = verdict.category in _OF_SILENCE and view.reach[row] == Reach.SILENT
+            silent = verdict.category in _OF_SILENCE and view.reach[row] == _SILENT
             if owns.category in BY_REPLIES and (silent or verdict.category is Category.THERMAL):
                 tick.claims[row] = verdict
                 tick.mute.add(row)
@@ -368,13 +368,15 @@ def _update(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) -> lis
     """
     cause = verdict.evidence.reason(row)
     is_worse = (incident.cause, cause) in _WORSE
+    if not (is_worse or _is_undecided(incident)):
+        return []  # a person has it
     waits = bool(incident.attempts) and not (is_worse and cause in _CRITICAL) and not _did_not_hold(incident, verdict)
     if waits or incident.id in tick.worsened:
         return []
     if is_worse:
         tick.worsened.add(incident.id)
         return [_reclassified(tick, incident, row, verdict)]
-    if incident.domain or not _is_undecided(incident) or cause == incident.cause:
+    if incident.domain or cause == incident.cause:
         return []
     if verdict.category is not incident.category:
         known = (incident.category, row) in tick.firing or ends.is_anothers(tick.shown, incident, row)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from simulators.plant.readings import PoolReading, Readings
 
@@ -40,6 +41,7 @@ def best_share(r: Readings) -> int:
     return int(r.diff * (1 + r.accepted) * 1.37) if r.accepted else 0
 
 
+@lru_cache(maxsize=65_536)
 def serial(miner: str, kind: str) -> str:
     """Return a stable serial number of 16 characters for a part of that miner."""
     return hashlib.sha256(f"{kind} {miner}".encode()).hexdigest()[:16]

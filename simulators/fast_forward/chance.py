@@ -24,7 +24,8 @@ REST_MOST = 1.0
 """What is expected beyond a row's table is drawn with that of all others up to so much, and one by one above."""
 
 _NORMAL = NormalDist()
-_LOG_FACTORIALS: Floats = np.cumsum(np.log(np.maximum(np.arange(STEPS), 1.0)))
+_STEPS: Floats = np.arange(STEPS, dtype=np.float64)
+_LOG_FACTORIALS: Floats = np.cumsum(np.log(np.maximum(_STEPS, 1.0)))
 
 
 class Chance:
@@ -48,9 +49,12 @@ class Chance:
 
         How many there are of all rows together, and then for each of them whose it is.
         """
-        up_to = np.cumsum(expected)
+        up_to = expected.cumsum()
         most = float(up_to[-1]) if up_to.size else 0.0
-        events = self.rng.random(int(self.rng.poisson(most))) * most
+        found = int(self.rng.poisson(most))
+        if not found:
+            return np.zeros(len(expected))
+        events = self.rng.random(found) * most
         rows = np.minimum(np.searchsorted(up_to, events, side="right"), len(expected) - 1)  # sums are not exact
         return np.bincount(rows, minlength=len(expected)).astype(np.float64)
 
@@ -63,22 +67,26 @@ class Counts:
         self._usual: Floats = np.zeros(n)
         self._up_to: NDArray[np.float32] = np.ones((STEPS, n), dtype=np.float32)
         self._is_more = np.empty((STEPS, n), dtype=np.bool_)
+        self._steps = 0
 
     def expect(self, row: int, usual: float) -> None:
         """Have that expectation for what a row usually expects."""
         self._usual[row] = usual = min(usual, USUAL_MOST)
-        chances = np.exp(np.arange(STEPS) * np.log(max(usual, 1e-300)) - usual - _LOG_FACTORIALS)
-        self._up_to[:, row] = np.cumsum(chances)
+        self._up_to[:, row] = np.exp(_STEPS * np.log(max(usual, 1e-300)) - usual - _LOG_FACTORIALS).cumsum()
+        # A step that is certain tells nothing: whatever is drawn lies below it.
+        self._steps = max(self._steps, int(np.count_nonzero(self._up_to[:, row] < 1.0)))
 
     def draw(self, expected: Floats) -> Floats:
         """Return a count for each row; what it expects more than usual is a Poisson stream of its own."""
         rng = self._chance.rng
-        np.less_equal(self._up_to, rng.random(len(expected), dtype=np.float32), out=self._is_more)
-        counts: Floats = self._is_more.view(np.int8).sum(axis=0, dtype=np.int8).astype(np.float64)
+        is_more = self._is_more[: self._steps]
+        np.less_equal(self._up_to[: self._steps], rng.random(len(expected), dtype=np.float32), out=is_more)
+        counts: Floats = np.add.reduce(is_more.view(np.int8), axis=0, dtype=np.int8).astype(np.float64)
         rest = expected - self._usual
         unusual = ((rest < 0.0) | (rest > REST_MOST)).nonzero()[0]
-        counts[unusual] = rng.poisson(expected[unusual])
-        rest[unusual] = 0.0
+        if unusual.size:
+            counts[unusual] = rng.poisson(expected[unusual])
+            rest[unusual] = 0.0
         counts += self._chance.scattered(rest)
         return counts
 
