@@ -83,12 +83,12 @@ class BernoulliCusum:
         self.level += gain
         np.minimum(self.level, cap, out=self.level)
         np.maximum(self.level, 0.0, out=self.level)
-        is_zero = self.level <= 0.0
+        counts = self.level > 0.0  # as a factor: who stands at zero is anybody, and such a mask costs most to copy by
         self.events += good
         self.events += bad
-        np.copyto(self.events, 0.0, where=is_zero)
+        self.events *= counts
         self.bad += bad
-        np.copyto(self.bad, 0.0, where=is_zero)
+        self.bad *= counts
 
     def alarms(self, least_events: float, rows: Places = EVERY) -> Bools:
         """Tell which rows are at or above the decision interval, after `least_events` or more since zero."""

@@ -200,10 +200,12 @@ class Surroundings:
 
     def _answered(self, asked: Bools, now: float) -> Bools:
         """Return the PDUs whose read is complete by `now`: those just asked, and slow ones asked a while ago."""
-        slow = [place for place, pdu in enumerate(self._pdu_plants) if not pdu.is_prompt(PROMPT_S / REQUESTS)]
-        for place in slow:
-            takes_s = REQUESTS * self._pdu_plants[place].answers_in_s
-            if asked[place] and takes_s < READ_S:
+        for place in asked.nonzero()[0].tolist():
+            pdu = self._pdu_plants[place]
+            if pdu.is_prompt(PROMPT_S / REQUESTS):
+                continue
+            takes_s = REQUESTS * pdu.answers_in_s
+            if takes_s < READ_S:
                 heapq.heappush(self._slow, (now + takes_s, place))
             asked[place] = False
         while self._slow and self._slow[0][0] <= now:

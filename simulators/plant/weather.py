@@ -84,7 +84,7 @@ class Weather:
     def outdoor_c(self, now: float) -> float:
         """Return the outdoor temperature in °C (dry bulb)."""
         f = self._figures
-        if f.is_constant:
+        if self.is_constant:
             return f.mean_c + self.extra_k(now)
         sun = f.swing_k * math.cos(2.0 * math.pi * (now - PEAK_S) / DAY_S)
         return f.mean_c + sun + self._between_noons(now, 0) + self.extra_k(now)
