@@ -75,11 +75,7 @@ class FlowWitness:
             return
         self._looked_at = now
         columns = view.cooling
-        units = len(columns.read_at)
-        if len(self._read_at) != units:
-            self.stands, self.lies, self.asked = np.zeros((3, units), dtype=np.bool_)
-            self._reads = np.zeros(units, dtype=np.int64)
-            self._read_at, self._still_at, self._flowed_at = np.full((3, units), np.nan)
+        self._fit(len(columns.read_at))
         for unit in np.flatnonzero(columns.read_at != self._read_at).tolist():
             if columns.flow_lpm.at[unit] == columns.read_at[unit]:
                 self._note(view, unit)
@@ -87,9 +83,16 @@ class FlowWitness:
         for unit in np.flatnonzero(self.asked).tolist():
             self._ask(view, unit, now)
 
-    def doubt(self, unit: int) -> None:
+    def doubt(self, view: SiteView, unit: int) -> None:
         """Take up that a unit's sensor was contradicted before a restart of the agent."""
+        self._fit(len(view.cooling.read_at))
         self.lies[unit] = True
+
+    def _fit(self, units: int) -> None:
+        if len(self._read_at) != units:
+            self.stands, self.lies, self.asked = np.zeros((3, units), dtype=np.bool_)
+            self._reads = np.zeros(units, dtype=np.int64)
+            self._read_at, self._still_at, self._flowed_at = np.full((3, units), np.nan)
 
     def _note(self, view: SiteView, unit: int) -> None:
         """Take in what a unit has just told of its flow."""

@@ -121,7 +121,7 @@ class UnitDetector:
                 self._units[unit].since[reason] = since
                 self._units[unit].clear_since[reason] = np.nan
                 if reason is Reason.UNIT_FLOW_SENSOR:
-                    self._witness.flow.doubt(unit)
+                    self._witness.flow.doubt(view, unit)
         self._restored.clear()
 
     def _hear(self, view: SiteView, unit: int, now: float, *, mute: bool) -> None:

@@ -154,6 +154,14 @@ def test_what_is_wrong_with_a_unit_is_taken_up_after_a_restart() -> None:
     assert loop.ailing() == {Reason.UNIT_SENSOR}
 
 
+def test_a_flow_sensor_that_was_doubted_is_taken_up_before_anything_is_read() -> None:
+    """Seed 50048 of the soak: an agent that was killed with such an incident open did not come up again."""
+    loop = Loop()
+    loop.units.restore(4, EPOCH, Reason.UNIT_FLOW_SENSOR)
+    loop.run(POLL_S)
+    assert loop.ailing() <= {Reason.UNIT_FLOW_SENSOR}
+
+
 @settings(max_examples=4)
 @given(st.integers(0, 2**32 - 1))
 def test_noise_and_sensors_that_sit_elsewhere_are_no_contradiction(seed: int) -> None:
