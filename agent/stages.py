@@ -31,7 +31,7 @@ from agent.model.events import (
 )
 from agent.model.guard import Allow, Defer, GuardReason, Mode
 from agent.model.ids import RunId
-from agent.model.incident import Evidence, Incident, Outcome, Phase
+from agent.model.incident import Category, Evidence, Incident, Outcome, Phase, Reason
 from agent.model.memory import Memory
 from agent.model.playbook import Resolve, Situation
 from agent.model.site_view import SiteView
@@ -49,6 +49,9 @@ from agent.triage.expected import ExpectedState
 from agent.triage.itself import suspect
 from agent.triage.lifecycle import Triage, triage
 from agent.triage.limits import TriageLimits
+
+_SHOWN_AS = {Reason.POWER_LOST: (Category.STUCK, Reason.UNRESPONSIVE)}
+"""As what its members show a shared cause that no detector names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +166,12 @@ class Stages:
         if own is not None and own.is_open:
             self._itself.restore(own.began, own.cause, now)
         for incident in self._memory.open_incidents:
+            category, cause = _SHOWN_AS.get(incident.cause, (incident.category, incident.cause))
             for detector in () if self._is_proven(incident) else self._detectors:
-                if detector.category is incident.category:
+                if detector.category is category:
                     for miner in incident.members:
                         if miner in self._view.site.rows:
-                            detector.restore(self._view.site.rows[miner], incident.detected_at, incident.cause)
+                            detector.restore(self._view.site.rows[miner], incident.detected_at, cause)
 
     def _is_proven(self, incident: Incident) -> bool:
         """Whether its run has seen it mended, and nothing but its end is left to record."""

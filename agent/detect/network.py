@@ -4,7 +4,8 @@ Definition: facts "detection", section 7, D5. A silent API looks the same whethe
 its outlets and its switch port tell which. A silent miner that draws in full is cut off when its port has no link, when
 the port goes on receiving from it, when frames from it arrive damaged, or when the whole switch went silent with
 several of its miners. One that draws in full behind a quiet port is hung, and one about which nothing outside can be
-read is left to the detector of stuck miners.
+read is left to the detector of stuck miners. Of one that fell silent before the agent came up nobody knows whether it
+drew in full; there it is enough that it draws more than a control board does, and that its port goes on receiving.
 
 A verdict that fired stays until the miner answers and counts hashes again, whatever it draws meanwhile: without a
 network the work runs out within minutes, and a stock Antminer then takes the power off its hashboards (facts
@@ -34,6 +35,7 @@ class NetworkThresholds:
     Attributes:
         misses: polls in a row without an answer before a miner counts as unreachable.
         draw_share: of its nominal power; who draws that much works.
+        idle_share: ... and who draws that much has a control board that lives, though work may have run out.
         fresh_s: older readings of outlets and ports prove nothing, and neither do those from before the silence.
         await_s: for so long after the silence began, readings that will decide are waited for.
         together: so many silent miners that draw in full are no chance, behind a switch that is silent itself.
@@ -42,6 +44,7 @@ class NetworkThresholds:
 
     misses: int = 6
     draw_share: float = 0.8
+    idle_share: float = 0.25
     fresh_s: float = 90.0
     await_s: float = 90.0
     together: int = 3
@@ -167,7 +170,10 @@ def _look(view: SiteView, now: float, t: NetworkThresholds, missing: _Missing, w
         drew = draw_w >= t.draw_share * view.work_w(rows)
         if worked is not None:
             drew |= worked[rows]
-        draws = drew & (drawn_at >= since) & (now - drawn_at <= t.fresh_s)
+        drawn_lately = (drawn_at >= since) & (now - drawn_at <= t.fresh_s)
+        draws = drew & drawn_lately
+        # Nobody saw it fall silent: an agent that has only come up cannot know what it drew then.
+        unseen = np.isnan(view.answered_at[rows]) & (draw_w >= t.idle_share * view.work_w(rows))
 
         def of_port(column: Floats) -> Floats:
             return np.where(port >= 0, column[port] if column.size else np.nan, np.nan)
@@ -178,10 +184,12 @@ def _look(view: SiteView, now: float, t: NetworkThresholds, missing: _Missing, w
         receives = (of_port(view.port_before) >= since) & (of_port(view.port_octets.grew_at) >= read_at)
         damaged = of_port(view.port_errors.grew_at) >= since
         dark = draws & (read_at < since) & _together(wires, rows, drew & (read_at < since), t.together)
-        cut: Bools = (draws & fresh & (no_link | receives | damaged)) | dark
+        cut: Bools = (
+            (draws & fresh & (no_link | receives | damaged)) | dark | (unseen & drawn_lately & fresh & receives)
+        )
         decided = (drawn_at >= since) & (of_port(view.port_before) >= since)
         is_read = read_at >= since - t.fresh_s
-        awaited: Bools = drew & ~cut & ~decided & is_read & (now - since <= t.await_s)
+        awaited: Bools = (drew | unseen) & ~cut & ~decided & is_read & (now - since <= t.await_s)
     seen.cut_off[rows], seen.awaited[rows] = cut, awaited
     return seen
 

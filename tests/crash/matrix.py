@@ -47,8 +47,9 @@ RESUME_POINTS = 6
 COME_UP = 2
 NEVER_TWICE = frozenset(verb for verb in Verb if Action(verb=verb, miner=MinerId("m")).traits.repeat is Repeat.PROBE)
 
-QUIET_S = 60.0
-"""Nothing more is expected once all incidents have been over, or a person's, for so long."""
+QUIET_S, HEALS_S = 60.0, 900.0
+"""Nothing more is expected once all incidents have been over, or a person's, for so long; and once one that is a
+person's has had the time to end by itself, where its fault did: no clear window is longer."""
 
 
 @dataclass(frozen=True)
@@ -69,23 +70,16 @@ class Ran:
     wrong: tuple[str, ...]
 
 
-def ran(story: Story, folder: Path, deaths: Sequence[int] = (), *, closes: bool = False) -> Ran:
-    """Play a story to its end.
-
-    Args:
-        story: what goes wrong.
-        folder: where its files are kept.
-        deaths: after how many points an agent dies, each counted from the death before.
-        closes: without a death it ends with every incident closed: one that is a person's is not at its end, either.
-    """
+def ran(story: Story, folder: Path, deaths: Sequence[int] = ()) -> Ran:
+    """Play a story to its end."""
     path = folder / "scenario.yaml"
     path.write_text(yaml.safe_dump(story.tree(), sort_keys=False))
     ledger = folder / "ledger.sqlite3"
     ledger.unlink(missing_ok=True)
-    return run_memory(_run(read_scenario(path), ledger, deaths, closes=closes), timeout_wall_s=600.0)
+    return run_memory(_run(read_scenario(path), ledger, deaths), timeout_wall_s=600.0)
 
 
-async def _run(scenario: Scenario, path: Path, deaths: Sequence[int], *, closes: bool) -> Ran:
+async def _run(scenario: Scenario, path: Path, deaths: Sequence[int]) -> Ran:
     loop = asyncio.get_running_loop()
     clock = Clock.virtual(loop, EPOCH_S)
     settings = with_logins(scenario.settings)
@@ -117,7 +111,7 @@ async def _run(scenario: Scenario, path: Path, deaths: Sequence[int], *, closes:
         running = asyncio.create_task(service.run())
         breaking = asyncio.create_task(play(site.truth, site.plant, happenings(scenario, site)))
         try:
-            ended = await _settled(service, scenario, running, closes=closes)
+            ended = await _settled(service, scenario, running)
             reaper.retire()
             await service.stop("case over")
         finally:
@@ -134,10 +128,12 @@ def _kill(site: SimulatedSite, service: Service) -> None:
     site.plant.host.kill_agent(DOWN_S)
 
 
-async def _settled(service: Service, scenario: Scenario, running: "asyncio.Task[None]", *, closes: bool) -> bool:
+async def _settled(service: Service, scenario: Scenario, running: "asyncio.Task[None]") -> bool:
     """Let time pass until all is over, or the scenario; tell which."""
     loop = asyncio.get_running_loop()
-    last_s = max(fault.at_s + (fault.for_s or 0.0) for fault in scenario.faults if isinstance(fault, Timed))
+    faults = [fault for fault in scenario.faults if isinstance(fault, Timed)]
+    last_s = max(fault.at_s + (fault.for_s or 0.0) for fault in faults)
+    heals_s = HEALS_S if all(fault.for_s for fault in faults) else QUIET_S
     quiet_since = loop.time()
     while loop.time() < scenario.duration_s:
         await asyncio.sleep(LOOK_S)
@@ -145,10 +141,10 @@ async def _settled(service: Service, scenario: Scenario, running: "asyncio.Task[
             running.result()
         memory = service.agent.memory if service.is_up else None
         owed = memory is None or memory.flying or memory.duties or memory.setpoints or memory.asleep
-        busy = owed or memory is None or any(closes or i.phase is not Phase.ESCALATED for i in memory.open_incidents)
+        busy = owed or memory is None or any(i.phase is not Phase.ESCALATED for i in memory.open_incidents)
         if busy or loop.time() < last_s or (memory is not None and not memory.incidents):
             quiet_since = loop.time()
-        if loop.time() - quiet_since >= QUIET_S:
+        if loop.time() - quiet_since >= (heals_s if memory is not None and memory.open_incidents else QUIET_S):
             return True
     return False
 
@@ -197,27 +193,34 @@ def undisturbed(story: str) -> Ran:
     return found
 
 
-def cases(story: str) -> Iterator[Case]:
-    """Yield every case of a story.
+def cases(story: str, *, second: int = 1) -> Iterator[Case]:
+    """Yield the cases of a story: a death at every point, and one in `second` of those that have another one.
 
-    The agent dies at every point once. Where something was in flight, it dies again at each of the points at which the
-    next one takes that up; elsewhere there is nothing to take up, and it dies again as it has come up.
+    Where something was in flight, the next agent dies at each of the points at which it takes that up; elsewhere there
+    is nothing to take up, and it dies as it has come up. What is left out of these is spread evenly.
     """
     (life,) = undisturbed(story).passed
+    twice = 0
     for number, place in enumerate(life, 1):
         yield Case(story, (number,))
-        if place.point in IN_FLIGHT or (place.point is Point.COMMITTED and "intended" in place.of):
-            yield from (Case(story, (number, again)) for again in range(1, RESUME_POINTS + 1))
-        elif place.point is Point.COMMITTED:
-            yield Case(story, (number, COME_UP))
+        for again in _again(place):
+            if twice % second == 0:
+                yield Case(story, (number, again))
+            twice += 1
+
+
+def _again(place: Place) -> Sequence[int]:
+    """Return at which points the next agent is to die as well."""
+    if place.point in IN_FLIGHT or (place.point is Point.COMMITTED and "intended" in place.of):
+        return range(1, RESUME_POINTS + 1)
+    return (COME_UP,) if place.point is Point.COMMITTED else ()
 
 
 def failures(case: Case) -> list[str]:
     """Play a case; return what is not as it must be."""
     expected = undisturbed(case.story)
     with tempfile.TemporaryDirectory(prefix="terrahash-crash-") as folder:
-        closes = all(Phase.CLOSED in end for end in expected.ends)
-        found = ran(STORIES[case.story], Path(folder), case.deaths, closes=closes)
+        found = ran(STORIES[case.story], Path(folder), case.deaths)
     wrong = list(found.wrong)
     died_at = [life[-1] for life in found.passed[:-1]]
     if len(died_at) < len(case.deaths) and len(case.deaths) == 1:

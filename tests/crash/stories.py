@@ -105,7 +105,7 @@ STORIES: Mapping[str, Story] = {
     "rejects": Story(
         "high_rejects", _on_miner("miner.rejects_board", share=0.2, eases=True), {"miners": 6, "pools": 2}, "3h", SELDOM
     ),
-    "clogged": Story("hot_miner", _on_miner("miner.clogged"), {"miners": 3, "families": LUXOS}, "3h", SELDOM),
+    "clogged": Story("hot_miner", _on_miner("miner.clogged"), {"miners": 3, "families": LUXOS}, "3h"),
     "cut out": Story(
         "overtemp_cut_out", _on_miner("miner.overtemp_cut_out"), {"miners": 2, "families": WHATSMINERS}, "3h"
     ),
@@ -126,11 +126,13 @@ STORIES: Mapping[str, Story] = {
         "cooling_unit",
         {"kind": "cdu.leak", "target": "cdu:c1-cdu", "for": "10m"},
         {"miners": 2, "cooling": "hydro", "families": ANTMINERS},
+        agent=SLOW,
     ),
     "curtailed": Story(
         "curtailed",
         {"kind": "site.curtailed_unannounced", "target": "switch:c1-sw", "for": "15m"},
         {"miners": 12, "containers": 2},
+        agent=SLOW,
     ),
     "boot loop": Story(
         "firmware_crash",
@@ -148,15 +150,19 @@ STORIES: Mapping[str, Story] = {
         {"miners": 24, "miners_per_pdu": 12},
     ),
     "pdu dark": Story(
-        "pdu_dark", {"kind": "pdu.dark", "target": "pdu:c1-p1", "for": "10m"}, {"miners": 24, "miners_per_pdu": 12}
+        "pdu_dark",
+        {"kind": "pdu.dark", "target": "pdu:c1-p1", "for": "10m"},
+        {"miners": 12, "miners_per_pdu": 6},
     ),
     "outage": Story(
-        "power_lost", {"kind": "site.outage", "target": "site:generated", "for": "8m"}, {"miners": 12, "containers": 2}
+        "power_lost",
+        {"kind": "site.outage", "target": "site:generated", "for": "10m"},
+        {"miners": 12, "containers": 2},
     ),
     "switch down": Story(
         "switch_down",
         {"kind": "network.switch_down", "target": "switch:c1-sw", "for": "10m"},
-        {"miners": 24, "containers": 2, "miners_per_pdu": 12},
+        {"miners": 12, "containers": 2},
     ),
     "core down": Story(
         "network_part_lost",

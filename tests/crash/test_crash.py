@@ -23,6 +23,10 @@ TOLD = (
     ("board lost", Place(Point.DECIDED, "closed"), None),
     # What had not been done, for all that the ledger tells, is done.
     ("port hung", Place(Point.CALLING, "bounce_port"), None),
+    # One that ran out of work before anybody could see it fall silent is cut off all the same.
+    ("port hung", Place(Point.DECIDED, "incident_opened"), None),
+    # A breaker that is still open is not closed because the agent has come up and not yet seen who is silent.
+    ("breaker", Place(Point.DECIDED, "escalated"), None),
 )
 """Cases that one cause each was found by."""
 

@@ -140,6 +140,17 @@ def test_less_than_most_of_the_draw_is_not_ours(share: float) -> None:
     assert watch.poll(60) is Health.HEALTHY
 
 
+@pytest.mark.parametrize(
+    ("share", "talks", "health"), [(0.5, True, "FIRING"), (0.5, False, "HEALTHY"), (0.1, True, "HEALTHY")]
+)
+def test_of_one_that_was_silent_before_the_agent_came_up_its_port_tells(share: float, talks: bool, health: str) -> None:
+    watch = Watch()
+    watch.view, watch.detector = SiteView(watch.view.site), NetworkDetector(4)
+    watch.silent[0], watch.talks[0], watch.power_w[0] = True, talks, NOMINAL_W * share
+    watch.poll(8)
+    assert watch.poll(30) is Health[health]
+
+
 def test_an_outlet_that_is_off_is_not_ours() -> None:
     watch = Watch()
     watch.silent[0], watch.up[0], watch.outlet[0] = True, False, OutletState.OFF
