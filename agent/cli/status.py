@@ -46,6 +46,10 @@ def _may_act(found: Status) -> str:
     return "yes, within its trust and its guards"
 
 
+def _after_hold(found: Status) -> str:
+    return ", when it is held no more" if found.duties and found.held is not None else ""
+
+
 def _seen(p95_s: float | None) -> str:
     return "no reply seen yet" if p95_s is None else f"95 % of replies are seen within {duration(p95_s)}"
 
@@ -64,7 +68,7 @@ def _table(found: Status, notes: list[str]) -> Table:
             f"{found.approvals} actions to be confirmed: terrahash approvals list" if found.approvals else "nothing",
         ),
         ("in flight", f"{found.in_flight} actions"),
-        ("owed", f"{found.duties} outlets to be switched on again"),
+        ("owed", f"{found.duties} outlets to be switched on again{_after_hold(found)}"),
     ]
     if found.answered is not None:
         rows.insert(4, ("hears", f"{percent(found.answered)} of all polls; {_seen(found.latency_p95_s)}"))

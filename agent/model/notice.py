@@ -18,6 +18,8 @@ class Topic(StrEnum):
     """Much of the site is ill at once; nothing new is begun."""
     OWN = "own"
     """Something of the agent's own is wrong; it holds."""
+    OWED = "owed"
+    """An outlet that it switched off stays off, because people may have their hands there."""
     OVER = "over"
     """What was told before has ended: nobody is needed for it any more."""
 

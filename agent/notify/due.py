@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from agent.model.action import Verb
 from agent.model.events import (
     AnyEvent,
     ApprovalAsked,
@@ -11,15 +12,20 @@ from agent.model.events import (
     IncidentAbsorbed,
     IncidentOpened,
     IncidentRelapsed,
+    Judged,
     NoticeDue,
     StormBegan,
     StormOver,
 )
+from agent.model.guard import GuardReason
 from agent.model.ids import ApprovalId, IncidentId
 from agent.model.incident import LOGS, Evidence, Incident
 from agent.model.memory import Memory
 from agent.model.notice import Topic
 from agent.notify.settings import Channel
+
+PEOPLE_AT_WORK = frozenset({GuardReason.HELD, GuardReason.MAINTENANCE})
+"""Why power is not given though it is owed (docs/decisions/0031-safety.md)."""
 
 FLICKERS_S = 600.0
 """Trouble of the agent's own that comes back sooner is the same that was told already; nor is it told before that it is
@@ -67,6 +73,8 @@ def _told(events: Sequence[AnyEvent], memory: Memory) -> Iterator[_Told]:
         match event:
             case Escalated():
                 yield _Told(Topic.ESCALATION, event.incident, event.evidence)
+            case Judged() if _owed_waits(event, memory):
+                yield _Told(Topic.OWED, event.incident, _of_owed(event, memory))
             case ApprovalAsked():
                 yield _Told(Topic.APPROVAL, event.incident, event.evidence, approval=event.approval)
             case StormBegan():
@@ -83,6 +91,23 @@ def _told(events: Sequence[AnyEvent], memory: Memory) -> Iterator[_Told]:
                 yield _Told(Topic.OWN, event.incident, event.evidence)
             case _:
                 pass
+
+
+def _owed_waits(judged: Judged, memory: Memory) -> bool:
+    """Whether it is the switch-on of an outlet that the agent switched off, put off for the sake of people at work."""
+    owed = any(memory.duties.get(outlet) == judged.incident for outlet in judged.action.outlets)
+    return owed and judged.action.verb is Verb.POWER_ON and judged.reason in PEOPLE_AT_WORK
+
+
+def _of_owed(judged: Judged, memory: Memory) -> Evidence:
+    outlets = judged.action.outlets
+    doubt = next((memory.doubted[outlet.pdu] for outlet in outlets if outlet.pdu in memory.doubted), None)
+    return {
+        "outlets_off": ", ".join(map(str, outlets)),
+        "waits_for": judged.reason,
+        "why": memory.held if judged.reason == GuardReason.HELD else None,
+        "fell": None if doubt is None else ", ".join(doubt.fell) or "whose cord is in there is not known",
+    }
 
 
 def _calm(memory: Memory, now: float) -> Iterator[_Told]:

@@ -102,6 +102,10 @@ def _title(notice: Notice, memory: Memory) -> str:
             return f"the agent holds: {_words(incident.cause) if incident else 'its own trouble'}"
         case Topic.APPROVAL:
             return f"may it? {_action(memory, notice)}"
+        case Topic.OWED:
+            return (
+                f"stays off for the sake of people at work: {_about(incident)}" if incident else "an outlet stays off"
+            )
         case Topic.ESCALATION:
             return f"needs you: {_about(incident)}" if incident else "needs you"
 
@@ -129,26 +133,37 @@ def _lines(notice: Notice, memory: Memory, now: float) -> list[str]:
 
 def _wants(notice: Notice, incident: Incident, memory: Memory, now: float) -> list[str]:
     """Return what is needed of a person, and the commands."""
-    look = f"Look: terrahash explain {incident.id}"
     match notice.topic:
         case Topic.OVER if incident.is_open:
-            return ["It has come back since.", look]
+            said = ["It has come back since."]
         case Topic.OVER:
-            left = f"Left to do, in your own time: {_words(incident.leaves)}" if incident.leaves else "Needed: nothing"
-            return [left, look]
+            said = [
+                f"Left to do, in your own time: {_words(incident.leaves)}" if incident.leaves else "Needed: nothing"
+            ]
         case Topic.APPROVAL if (approval := _approval(memory, notice)) is not None:
-            if not approval.is_pending(now):
-                return [f"{approval.id} waits for no answer any more.", look]
-            return [
-                f"Wanted: {_action(memory, notice)}; an answer is of use until {instant(approval.expires_at)}",
-                f"Confirm: terrahash approve {approval.id}",
-                f'Deny: terrahash deny {approval.id} --why "..."',
-                look,
+            said = _asks(approval, _action(memory, notice), now)
+        case Topic.OWED if incident.id not in memory.duties.values():
+            said = ["It is switched on again by now."]
+        case Topic.OWED:
+            said = [
+                "An outlet that the agent has switched off stays off until the hold or the maintenance is over.",
+                "Needed: as soon as nobody has his hands there, terrahash release, or terrahash resume WINDOW",
             ]
         case Topic.OWN:
-            return ["Everything waits but safety and what the agent owes.", f"Needed: {needed(incident.cause)}", look]
+            said = ["Everything waits but safety and what the agent owes.", f"Needed: {needed(incident.cause)}"]
         case _:
-            return [f"Needed: {needed(incident.escalation_reason)}", look]
+            said = [f"Needed: {needed(incident.escalation_reason)}"]
+    return [*said, f"Look: terrahash explain {incident.id}"]
+
+
+def _asks(approval: Approval, action: str, now: float) -> list[str]:
+    if not approval.is_pending(now):
+        return [f"{approval.id} waits for no answer any more."]
+    return [
+        f"Wanted: {action}; an answer is of use until {instant(approval.expires_at)}",
+        f"Confirm: terrahash approve {approval.id}",
+        f'Deny: terrahash deny {approval.id} --why "..."',
+    ]
 
 
 def _facts(notice: Notice, memory: Memory, scrub: Scrub) -> dict[str, Any]:

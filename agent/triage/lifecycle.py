@@ -22,6 +22,7 @@ from agent.model.memory import Memory
 from agent.model.safety import DANGER
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
+from agent.model.topology import FAMILY_TRAITS
 from agent.model.verdicts import Verdicts
 from agent.triage import devices, ends
 from agent.triage.brake import braked as brake
@@ -273,12 +274,17 @@ def _taken_in(tick: _Tick, owner: Incident, row: int, verdict: Verdicts) -> list
 
 
 def _is_done_with(tick: _Tick, owner: Incident, row: int) -> bool:
-    """Whether what a member of a pool's incident shows is none of the pool's: it is too warm, or was well meanwhile.
+    """Whether what a member of a pool's incident shows is none of the pool's: too warm, gone, or well meanwhile.
 
-    Such an incident may be a person's for days, for the sake of a few of its members.
+    Such an incident may be a person's for days, for the sake of a few of its members. Some firmware starts anew when it
+    has no work: who is silent is gone when it has been for longer than its family takes for that.
     """
-    is_hot = tick.claims[row].category is Category.THERMAL
-    return is_by_replies(owner) and (is_hot or (owner.category, row) not in tick.firing)
+    if not is_by_replies(owner):
+        return False
+    shows, view = tick.claims[row].category, tick.view
+    grace_s = FAMILY_TRAITS[view.site.miners[row].family].boot_grace_s
+    is_gone = shows in _OF_SILENCE and view.reach[row] == Reach.SILENT and tick.now - view.missing_since[row] > grace_s
+    return shows is Category.THERMAL or is_gone or (owner.category, row) not in tick.firing
 
 
 def _relapsed(tick: _Tick, row: int, verdict: Verdicts) -> list[AnyEvent] | None:

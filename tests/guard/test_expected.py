@@ -7,16 +7,17 @@ import pytest
 from agent.guard.expected import expected
 from agent.guard.request import Request
 from agent.model.action import Action, Verb
-from agent.model.events import WindowSet
+from agent.model.events import OutletsDoubted, WindowSet
 from agent.model.guard import Allow, Defer, GuardReason
 from agent.model.ids import MinerId, WindowId
 from agent.model.incident import Category
 from agent.model.site_view import Expected
+from agent.model.topology import Outlet
 from agent.model.windows import Purpose
-from tests.factory import EPOCH, healthy
+from tests.factory import EPOCH, PDU, healthy
 from tests.guard.test_cooling import UNIT, cooled
 from tests.guard.test_gates import request, story
-from tests.ledger.builder import Story
+from tests.ledger.builder import INCIDENT, Story
 
 ALL = tuple(verb for verb in Verb if verb not in (Verb.SET_SUPPLY, Verb.SET_FLOW))
 
@@ -86,6 +87,28 @@ def test_a_unit_is_let_be_when_all_of_its_loop_are_worked_on() -> None:
 
     assert found("m1", "m2") is None
     assert found("m1", "m2", "m3") is GuardReason.MAINTENANCE
+
+
+@pytest.mark.parametrize(
+    ("fell", "at_work", "waits"),
+    [(("m2",), "m2", True), (("m2",), "m3", False), ((), "m3", True)],
+)
+def test_an_outlet_whose_cord_is_another_s_waits_for_the_people_at_that_one(
+    *, fell: tuple[str, ...], at_work: str, waits: bool
+) -> None:
+    owed = story().intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH + 5)
+    owed.tell(
+        OutletsDoubted(
+            incident=INCIDENT,
+            miner=MinerId("m1"),
+            outlets=(Outlet(PDU, 1),),
+            fell=tuple(map(MinerId, fell)),
+            evidence={},
+        ),
+        EPOCH + 9,
+    )
+    asked = request(Verb.POWER_ON, announced(Purpose.MAINTENANCE, at_work, of=owed))
+    assert reason(asked) is (GuardReason.MAINTENANCE if waits else None)
 
 
 def test_what_the_agent_put_to_sleep_it_does_not_wake_in_a_curtailment() -> None:

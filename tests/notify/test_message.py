@@ -13,19 +13,22 @@ from agent.model.events import (
     ApprovalAsked,
     ApprovalGiven,
     Closed,
+    HoldChanged,
     IncidentOpened,
     IncidentRelapsed,
+    Judged,
     NoticeSettled,
     StormBegan,
     StormOver,
 )
+from agent.model.guard import GuardReason
 from agent.model.ids import ApprovalId, ChannelId, IncidentId, MinerId
 from agent.model.incident import Category, Outcome, Reason, Severity
 from agent.model.notice import Topic
 from agent.notify.due import FLICKERS_S, due
 from agent.notify.message import BODY_CHARS, TITLE_CHARS, Message, compose
 from tests.factory import EPOCH
-from tests.ledger.builder import Story
+from tests.ledger.builder import INCIDENT, Story
 from tests.notify.bench import APPRISE, HOOK, SECRET_PATH, escalation
 
 OWN = IncidentOpened(
@@ -103,6 +106,34 @@ def test_the_agents_own_trouble_says_what_it_does_and_what_to_do() -> None:
     assert said.title == "[north] the agent holds: own clock"
     for part in ("clock_moved_s=3600", "set the clock", "Everything waits", "the agent itself"):
         assert part in said.body, said.body
+
+
+def test_an_outlet_that_stays_off_for_people_at_work_is_told_at_once_and_only_then() -> None:
+    story = Story().opened().running("power_off").intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH + 5)
+    story.tell(HoldChanged(why="electrician"), EPOCH + 6)
+    owed = story.state.incidents[INCIDENT]
+    on = Action(verb=Verb.POWER_ON, miner=owed.members[0], outlets=tuple(story.state.duties))
+
+    def waits(reason: GuardReason, action: Action = on) -> Judged:
+        return Judged(
+            incident=INCIDENT,
+            run=None,
+            state="duty",
+            action=action,
+            gate="g",
+            verdict="defer",
+            reason=reason,
+            until=0.0,
+        )
+
+    off = msgspec.structs.replace(on, verb=Verb.POWER_OFF)
+    assert due([waits(GuardReason.INRUSH), waits(GuardReason.HELD, off)], story.state, [HOOK], EPOCH) == []
+    said = message(told(waits(GuardReason.HELD), story=story))
+    assert said.title.startswith("[north] stays off for the sake of people at work: m1")
+    for part in ("outlets_off=pdu-1/1", "electrician", "terrahash release", "terrahash explain inc-000001"):
+        assert part in said.body
+    story.intended(Verb.POWER_ON, EPOCH + 20).settled(Verb.POWER_ON, EPOCH + 22)
+    assert "switched on again by now" in message(story).body
 
 
 def test_a_storm_says_how_many() -> None:

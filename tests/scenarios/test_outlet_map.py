@@ -7,11 +7,14 @@ import pytest
 from agent.api.groups import routes_of
 from agent.api.routes import Reply, Routes
 from agent.model.action import Verb
-from agent.model.events import Judged, OutletsProven
+from agent.model.events import Judged, NoticeDue, OutletsProven
 from agent.model.guard import GuardReason
 from agent.model.incident import Outcome, Phase
 from agent.model.topology import Family
+from agent.notify.notifier import Notifier
+from agent.observe.hold import HoldFile, hold_path
 from simulators.plant.journal import What
+from tests.notify.bench import HOOK, QUICK, listening
 from tests.scenarios.site_bench import Bench, configuration, play
 
 STOCK, LUXOS = Family.ANTMINER_STOCK, Family.LUXOS
@@ -43,6 +46,39 @@ def test_the_neighbour_is_back_on_within_seconds_and_a_person_is_asked(tmp_path:
     assert bench.verbs("m1") == [Verb.POWER_OFF, Verb.POWER_ON]
     assert list(bench.memory.incidents) == [incident.id], "whom the agent itself cut off is no incident"
     assert not [m for m in bench.settings.site.miners if not bench.plant(m.id).energised]
+
+
+def test_under_a_hold_the_neighbour_waits_and_the_desk_is_told_at_once(tmp_path: Path) -> None:
+    """Somebody may have his hands in it, and trusts in nothing beginning there: docs/decisions/0031-safety.md."""
+    seen: dict[str, float] = {}
+
+    async def story(bench: Bench) -> None:
+        bench.notifier = Notifier("bench", [HOOK], listener.secrets, lambda text: text, QUICK)
+        await bench.start()
+        await bench.run(30.0)
+        bench.break_("pdu.outlet_map_wrong", "pdu:pdu-a", swap=(1, 2))
+        bench.break_("miner.control_board_hung", "m1")
+        await bench.until(lambda: not bench.plant("m2").energised, 900.0)
+        switch = hold_path(bench.path)
+        bench.agent._hold = HoldFile(switch)
+        switch.write_text("electrician at pdu-a\n", encoding="utf-8")
+        await bench.until(lambda: {"escalation", "owed"} <= {n.topic for n in bench.events(NoticeDue)}, 60.0)
+        seen["told"] = bench.now
+        await bench.run(600.0)
+        assert not bench.plant("m2").energised
+        switch.unlink()
+        seen["released"] = bench.now
+        await bench.until(lambda: bench.plant("m2").healthy and not bench.agent.memory.duties, 900.0)
+        await bench.until(lambda: not bench.agent.memory.notices, 300.0)
+
+    with listening(200) as listener:
+        bench = play(tmp_path, SITE, story)
+        owed = [n for one in listener.heard for n in one.told["notices"] if n["topic"] == "owed"]
+    off, on = (bench.entry(what, "m2") for what in (What.RELAY_OFF, What.RELAY_ON))
+    assert seen["told"] - off.at < 30.0
+    assert 0.0 <= on.at - seen["released"] < 15.0
+    assert [(n["evidence"]["outlets_off"], n["evidence"]["why"]) for n in owed] == [("pdu-a/1", "electrician at pdu-a")]
+    assert owed[0]["evidence"]["fell"] == "m2"
 
 
 def test_no_outlet_of_that_pdu_is_used_on_a_guess_until_a_person_has_looked(tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
 SUBNET = NETWORK.replace("0.0/16", "0.0/24")
 TIERS = [TierName.FAST_FORWARD, TierName.MEMORY]
 
-SITE = f"site: {{generate: {{miners: 48, racks_per_container: 2, miners_per_pdu: 12, network: {NETWORK}}}}}"
+SITE = f"site: {{generate: {{miners: 48, racks_per_container: 2, miners_per_pdu: 12, network: {NETWORK}, pools: %d}}}}"
 
 
-def play(folder: Path, tier: TierName, faults: str, duration: str = "45m") -> tuple[Played, Path]:
+def play(folder: Path, tier: TierName, faults: str, duration: str = "45m", *, pools: int = 1) -> tuple[Played, Path]:
     path, ledger = folder / "scenario.yaml", folder / "ledger.sqlite3"
-    path.write_text(f"name: shared\nseed: 5\nduration: {duration}\n{SITE}\nfaults:\n{faults}")
+    path.write_text(f"name: shared\nseed: 5\nduration: {duration}\n{SITE % pools}\nfaults:\n{faults}")
     console = Console(file=io.StringIO())
     return play_scenario(read_scenario(path, tier=tier), ledger, console=console, log=io.StringIO()), ledger
 
@@ -83,6 +83,27 @@ def test_what_a_person_left_off_behind_a_closed_breaker_is_brought_back_one_by_o
     assert (parent.escalation_reason, parent.outcome) == ("breaker_tripped", Outcome.HUMAN_RESOLVED)
     assert played.board["harm"]["outlets_left_off"] == 0
     assert played.board["harm"]["budget_breaches"] == 0
+
+
+@pytest.mark.parametrize("at", ["320s", "20m"])
+def test_a_breaker_that_trips_while_every_pool_is_gone_is_one_incident(tmp_path: Path, at: str) -> None:
+    """Its miners had been the pool's: they ended as single ones, and some of them in a power cycle."""
+    played, ledger = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        '  - {at: 5m, kind: pool.down, target: "pool:primary", for: 30m}\n'
+        '  - {at: 5m, kind: pool.down, target: "pool:backup", for: 30m}\n'
+        f'  - {{at: {at}, kind: pdu.breaker_trip, target: "pdu:c1-p3", bank: 2}}\n',
+        "50m",
+        pools=2,
+    )
+    counted = [i for i in played.incidents if i.outcome is not Outcome.SUPPRESSED]
+    assert {(i.domain, i.cause, len(i.members)) for i in counted} == {
+        ("pool:primary", Reason.NO_POOL, 48),
+        ("breaker:c1-p3:bank2", Reason.POWER_LOST, 3),
+    }
+    acts = [record.event.action.verb for record in read(ledger) if isinstance(record.event, Intended)]
+    assert set(acts) <= {Verb.SWITCH_POOL}
 
 
 def test_who_loses_its_power_while_its_pool_is_gone_is_found_when_the_pool_is_back(tmp_path: Path) -> None:

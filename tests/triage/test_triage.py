@@ -22,7 +22,7 @@ from agent.model.ids import IncidentId, RunId
 from agent.model.incident import Category, Evidence, Health, Outcome, Reason, Severity
 from agent.model.memory import Memory
 from agent.model.site_view import Expected, SiteView
-from agent.model.telemetry import Telemetry
+from agent.model.telemetry import Reach, Telemetry
 from agent.model.topology import Family
 from agent.model.verdicts import Verdicts
 from agent.triage.correlate import WINDOW_S, Correlator
@@ -396,5 +396,23 @@ def test_who_was_well_at_the_pool_has_an_incident_of_his_own_however_long_the_po
     told(story, poolless((0, 1, 2, 3), 8))
     assert told(story, poolless((0, 1, 2, 3), 8), idle, at=EPOCH + 60) == [], "it has no pool: that may be all"
     (opened,) = told(story, poolless((0,), 8), idle, at=EPOCH + 3600)
+    assert isinstance(opened, IncidentOpened)
+    assert (opened.category, opened.members) == (Category.STUCK, ("m2",))
+
+
+def test_who_is_silent_for_longer_than_a_boot_waits_for_no_pool() -> None:
+    """Nobody knows any more whether it has a pool; some firmware starts anew when it has none."""
+    view = SiteView(site(8))
+    for at in range(6):
+        view.put_miss(1, EPOCH + 30.0 + at * 10.0, Reach.SILENT)
+    pool, hung = poolless((0, 1, 2, 3), 8), firing((1,), 8)
+    story = Story()
+    told(story, pool)
+
+    def then(at: float) -> list[AnyEvent]:
+        return judged(view, story.state, [pool, hung], TriageLimits(), at).events
+
+    assert then(EPOCH + 389.0) == [], "it may be starting"
+    (opened,) = then(EPOCH + 391.0)
     assert isinstance(opened, IncidentOpened)
     assert (opened.category, opened.members) == (Category.STUCK, ("m2",))
