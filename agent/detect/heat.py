@@ -182,14 +182,15 @@ class HeatWatch:
         of_peers = of_peers[~np.isnan(of_peers)]
         if not np.isnan(ratios[row]) and len(of_peers) >= PEERS_MIN:
             return ratios[row] > self.t.resistance and _stands_out(float(ratios[row]), of_peers, self.t.mads)
-        # What it was like before is not known yet: it is compared with others of its model.
-        same = [peer for peer in peers.tolist() if view.site.miners[peer].model == view.site.miners[row].model]
+        # What it was like before is not known yet: it is compared with others of its model. One that has stopped for
+        # its heat is cold by now, and had no room left when it did.
+        model = view.site.miners[row].model
+        same = [peer for peer in peers.tolist() if view.site.miners[peer].model == model and not self.cut_out[peer]]
         rooms = self.headroom_k[same][~np.isnan(self.headroom_k[same])]
         if len(rooms) < PEERS_MIN:
             return False
-        return float(np.median(rooms)) - self.headroom_k[row] > self.t.near_k and _stands_out(
-            -float(self.headroom_k[row]), -rooms, self.t.mads
-        )
+        room_k = 0.0 if self.cut_out[row] else float(self.headroom_k[row])
+        return float(np.median(rooms)) - room_k > self.t.near_k and _stands_out(-room_k, -rooms, self.t.mads)
 
     def resistance_now(self, view: SiteView, now: float) -> Floats:
         """Return each row's thermal resistance in K/W; NaN where temperatures or power are not known."""

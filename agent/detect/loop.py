@@ -166,13 +166,16 @@ class LoopDetector:
             loop.since = now if loop.state == WELL else loop.since
             loop.state, loop.clear_since = ill, np.nan
         if loop.state != WELL:
-            self._clear(view, unit, members, now)
+            self._clear(view, unit, members, now, shows=ill != WELL)
 
-    def _clear(self, view: SiteView, unit: int, members: Bools, now: float) -> None:
-        """End what fires once the unit, where it tells, and every miner have been well for the clear window."""
+    def _clear(self, view: SiteView, unit: int, members: Bools, now: float, *, shows: bool) -> None:
+        """End what fires once the unit, where it tells, and every miner have been well for the clear window.
+
+        It has not while it `shows` what it would be found by: miners that have stopped for their heat are cool.
+        """
         loop, columns = self._loops[unit], view.cooling
         with np.errstate(invalid="ignore"):
-            cool = not bool((self._heat.headroom_k[members] < SAFE_K).any())
+            cool = not shows and not bool((self._heat.headroom_k[members] < SAFE_K).any())
         loop.cool_since = np.fmin(loop.cool_since, now) if cool else np.nan
         tells = not np.isnan(columns.supply_c.at[unit]) or not np.isnan(columns.flow_lpm.at[unit])
         calm_since = columns.calm_since[unit] if tells else loop.cool_since

@@ -197,6 +197,28 @@ def test_a_clogged_miner_of_a_loop_is_found_by_its_resistance_and_the_loop_is_le
     assert (firing(loops), firing(miners)) == ([], [0, 1, 2])
 
 
+def _cut_out(loop: Loop, rows: int) -> None:
+    """Have the first rows say that they stopped for their heat, which nobody has seen."""
+    loop.chip_c[:rows], loop.rate[:rows] = 36.0, 0.0
+    for row in range(rows):
+        loop.view.put_answer(row, loop.now, Telemetry(hashrate_th=0.0, codes=("351",)))
+
+
+def test_those_first_seen_after_they_stopped_are_no_loop_s_where_the_others_have_room() -> None:
+    loop = Loop()
+    _cut_out(loop, 3)
+    assert 60.0 <= loop.until("miner", 600.0) <= 90.0
+    loops, miners = loop.run(120.0)
+    assert (firing(loops), firing(miners)) == ([], [0, 1, 2])
+
+
+def test_a_loop_whose_miners_all_stopped_is_found_once_and_not_over_because_they_are_cool() -> None:
+    loop = Loop()
+    _cut_out(loop, 20)
+    assert loop.until("loop", 600.0) <= 90.0
+    assert len({loop.run(POLL_S)[0].since[0] for _ in range(150)}) == 1
+
+
 def test_miners_that_get_hot_together_are_the_loop_s() -> None:
     loop = Loop()
     loop.run(3000.0)
