@@ -42,7 +42,8 @@ RESCALE_S = 20.0
 """From one share of the full rate to another: frequency and voltage go there in steps. An estimate."""
 
 HOT_K = 10.0
-"""A miner is called hot from so far below its limit: the clear condition of facts "detection", section 7."""
+"""A miner is called hot from so far below a limit, its chips' or its boards': the clear condition of facts "detection",
+section 7."""
 
 RESPAWN_S = 10.0
 """A mining process that exits is started again after so long where the family's watchdog says nothing else."""
@@ -300,7 +301,7 @@ class MinerLife:
 
     def _is_cool(self, now: float) -> bool:
         """Whether it is healthy, and neither hot itself nor on a loop that is out of order."""
-        return self.healthy and self.protection.margin_k(now) >= HOT_K and not self._coolant.is_amiss
+        return self.healthy and self.protection.room_k(now) >= HOT_K and not self._coolant.is_amiss
 
     # -- what its system tells it ------------------------------------------------------------------------------------
 

@@ -92,6 +92,13 @@ class Protection:
         inlet_c = self._heat.coolant.supply_c(now)
         return self._below(self._heat.chip_c(now, inlet_c), inlet_c)
 
+    def room_k(self, now: float) -> float:
+        """Return how far chip, board and coolant are below their limits, each as a thermometer on it would show."""
+        inlet_c = self._heat.coolant.supply_c(now)
+        chip_c = self._heat.chip_c(now, inlet_c)
+        board_c = inlet_c + (chip_c - inlet_c) / self._steeper
+        return min(self.limits.chip_c - chip_c, self.limits.board_c - board_c, self.limits.inlet_c - inlet_c)
+
     def _below(self, chip_c: float, inlet_c: float) -> float:
         return min(self._stop_c(inlet_c) - chip_c, self.limits.inlet_c - inlet_c)
 

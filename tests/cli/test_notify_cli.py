@@ -64,7 +64,7 @@ def test_a_channel_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ({"id": "a", "webhook": {"credential": "y"}}, "expected webhook and key together, got no key"),
         ({"id": "a", "apprise": {"credential": "x"}, "key": {"credential": "y"}}, "got a key without a webhook"),
         ({"id": "a", "apprise": "mailto://me:pw@example.net"}, "a credential's name as {credential: NAME}"),
-        ({"id": "a", "apprise": {"credential": "x"}, "about": ["everything"]}, "approval, storm, own or over"),
+        ({"id": "a", "apprise": {"credential": "x"}, "about": ["everything"]}, "approval, storm, own, owed or over"),
     ],
 )
 def test_half_a_channel_is_refused_with_its_remedy(tmp_path: Path, channel: dict[str, object], told: str) -> None:
