@@ -430,6 +430,8 @@ def _severity(view: SiteView, members: Sequence[MinerId], cause: Reason, domain:
     if cause is Reason.DEGRADED:
         return Severity.LOW
     target_th = view.target_th()
+    if not target_th.any():  # as all of them tell it, nothing is lost: what they could do is at stake
+        target_th = view.nominal_th
     share = float(target_th[[view.site.rows[m] for m in members]].sum() / target_th.sum())
     if share >= CRITICAL_SHARE or cause in _CRITICAL:
         return Severity.CRITICAL

@@ -135,6 +135,15 @@ def test_severity_follows_the_share_of_the_site() -> None:
         assert opened.severity is severity
 
 
+def test_where_nobody_aims_at_anything_the_share_is_of_what_the_site_could_do() -> None:
+    for miners, severity in ((5, Severity.CRITICAL), (48, Severity.HIGH), (200, Severity.MEDIUM)):
+        view = SiteView(site(miners))
+        view.expected_th.put_rows(np.ones(miners, dtype=bool), np.zeros(miners), np.full(miners, EPOCH))
+        (opened,) = judged(view, Story().state, [firing((0,), miners)], TriageLimits(), EPOCH).events
+        assert isinstance(opened, IncidentOpened)
+        assert opened.severity is severity
+
+
 def test_an_open_incident_is_not_opened_twice_and_a_change_of_symptom_updates_it() -> None:
     view = SiteView(site(4))
     story = Story().opened()
