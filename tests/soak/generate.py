@@ -18,6 +18,12 @@ TROUBLE_S = (1800, 7200)
 QUIET_S = 8 * 3600
 """How long the second one lasts: longer than any run of a playbook on a site that has its senses again."""
 
+PEACE_S = 1800
+"""It is over as soon as nothing has been in the agent's hands for so long, in s."""
+
+SAID = {"site.curtailed": "curtail", "site.maintenance": "maintain"}
+"""What people say before they do it, and the word for it; perhaps of more miners than it befalls."""
+
 PASSES_S = (120, 1800)
 """How long what befalls the surroundings lasts, in s."""
 
@@ -37,6 +43,11 @@ class Trial:
     history: Mapping[str, Any]
     faults: tuple[Mapping[str, Any], ...]
 
+    @property
+    def passed_s(self) -> int:
+        """Site time in s from which on nothing goes wrong that was not wrong before."""
+        return max((_s(fault["at"]) + _s(fault.get("for", "0s")) for fault in self.faults), default=0)
+
     def tree(self, tier: str) -> dict[str, Any]:
         """Return the scenario's file."""
         return {
@@ -46,6 +57,7 @@ class Trial:
             "tier": tier,
             "site": {"generate": dict(self.site)},
             "history": dict(self.history),
+            "orders": [_said(fault) for fault in self.faults if fault["kind"] in SAID],
             "faults": [dict(fault) for fault in self.faults],
         }
 
@@ -60,7 +72,7 @@ def trial(seed: int) -> Trial:
     kill = FAULT_KINDS["host.agent_killed"]
     faults += [_fault(rng, kill, site, trouble_s) for _ in range(rng.choice((0, 0, 1, 2)))]
     history = {"lost_polls": rng.choice((0.0, 0.002, 0.02))}
-    return Trial(seed, trouble_s, site, history, tuple(sorted(faults, key=lambda fault: int(fault["at"][:-1]))))
+    return Trial(seed, trouble_s, site, history, tuple(sorted(faults, key=lambda fault: _s(fault["at"]))))
 
 
 def _site(rng: random.Random) -> dict[str, Any]:
@@ -101,6 +113,14 @@ def _fault(rng: random.Random, kind: FaultKind, site: Mapping[str, Any], trouble
         if rng.random() < 0.5 and (value := _drawn(rng, knob)) is not None:
             fault[name] = value
     return fault
+
+
+def _s(written: str) -> int:
+    return int(written.removesuffix("s"))
+
+
+def _said(fault: Mapping[str, Any]) -> dict[str, Any]:
+    return {"at": fault["at"], SAID[fault["kind"]]: fault["target"], "for": fault["for"], "why": "as announced"}
 
 
 def _drawn(rng: random.Random, knob: Knob) -> Any:

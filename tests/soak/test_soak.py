@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from agent.ledger.fold import State
 from agent.model.action import Verb
-from agent.model.events import AgentStarted, Intended
+from agent.model.events import Actor, AgentStarted, Escalated, Intended, Record
+from agent.model.site_view import SiteView
 from tests.cli.test_incidents_cli import write
-from tests.ledger.examples import LIFE
-from tests.soak.__main__ import fitting, play, shrunk
+from tests.factory import site
+from tests.ledger.examples import LIFE, OPENED
+from tests.soak.__main__ import Peace, fitting, play, shrunk
 from tests.soak.check import NEVER, violations
-from tests.soak.generate import Trial, trial
+from tests.soak.generate import PEACE_S, Trial, trial
 
 WELL = {"harm": dict.fromkeys(NEVER, 0)}
 
@@ -54,3 +57,24 @@ def test_a_failing_scenario_is_shrunk_to_what_makes_it_fail(monkeypatch: pytest.
 
     monkeypatch.setattr("tests.soak.__main__.play", fails)
     assert shrunk(of, "fast-forward").faults == (culprit,)
+
+
+def test_people_say_what_they_are_about_to_do_as_long_as_it_lasts() -> None:
+    of = next(of for of in map(trial, range(200)) if any(fault["kind"] == "site.maintenance" for fault in of.faults))
+    (said,) = of.tree("fast-forward")["orders"]
+    (done,) = (fault for fault in of.faults if fault["kind"] == "site.maintenance")
+    assert (said["at"], said["maintain"], said["for"]) == (done["at"], done["target"], done["for"])
+
+
+def test_a_run_is_over_when_nothing_has_been_in_the_agents_hands_for_a_while() -> None:
+    peace, state, view = Peace(passed_s=900.0), State(), SiteView(site())
+    peace.look(view, 899.0 + PEACE_S)
+    assert not peace.is_enough(state)
+    peace.look(view, 900.0 + PEACE_S)
+    assert peace.is_enough(state)
+    state.apply(Record(1, 0.0, Actor.AGENT, OPENED, "", ""))
+    assert not peace.is_enough(state)
+    asked = Escalated(incident=OPENED.incident, reason="no_recovery", tried=(), evidence={})
+    state.apply(Record(2, 0.0, Actor.AGENT, asked, "", ""))
+    peace.look(view, 900.0 + 2 * PEACE_S)
+    assert peace.is_enough(state)
