@@ -1,8 +1,9 @@
 """How fast a simulated site runs, how much memory it takes, and how both grow with the site, for each tier.
 
 Every run is a scenario in a process of its own: a generated site, polled every 30 s, with background faults at one a
-miner and month, all of it judged. What is printed is the scoreboard's own `cost`; growth is the ratio to the smallest
-site of the same tier, which means something on a busy machine too.
+miner and month, and a person who repairs within two days what nothing remote does, as in the scenario `month`; all of
+it judged. What is printed is the scoreboard's own `cost`; growth is the ratio to the smallest site of the same tier,
+which means something on a busy machine too.
 """
 
 import argparse
@@ -42,7 +43,7 @@ tier: {tier}
 site: {{generate: {{miners: {miners}, containers: {containers}, racks_per_container: 10, network: 10.0.0.0/9}}}}
 agent: {{tick_s: 30, poll: {{interval_s: 30, pdu_interval_s: 30, switch_interval_s: 60}}}}
 faults:
-  - {{rate: 1.0/miner/month, kind: mix}}
+  - {{rate: 1.0/miner/month, kind: mix, for: 2d}}
 """
 
 
