@@ -162,12 +162,14 @@ def _bears_it(memory: Memory, view: SiteView, miner: MinerId, now: float) -> boo
         return False
     given_c = inlet_c(view, row, now)
     base_c = COLD_INLET_C if given_c is None else given_c
-    limits, least_k = view.site.miners[row].limits, math.inf
+    limits, tells = view.site.miners[row].limits, False
     for column, limit_c in ((view.chip_max_c, limits.chip_c), (view.board_max_c, limits.board_c)):
         shown_c = column.fresh(row, now, 60.0)
         if shown_c is not None:
-            least_k = min(least_k, limit_c - (base_c + max(0.0, shown_c - base_c) / share))
-    return math.isfinite(least_k) and least_k >= SPARE_K and _is_warm(view, row)
+            tells = True
+            if not limit_c - (base_c + max(0.0, shown_c - base_c) / share) >= SPARE_K:
+                return False
+    return tells and _is_warm(view, row)
 
 
 def _is_warm(view: SiteView, row: int) -> bool:

@@ -62,8 +62,10 @@ def mitigated(shown: Shown) -> list[AnyEvent]:
                 continue
             rows = _telling(shown, incident, rows)
         fires = [(row, v) for row in rows if (v := shown.firing.get((incident.category, row))) is not None]
-        ill = sum(math.isnan(verdict.clear_since[row]) for row, verdict in fires)
-        if fires and ill <= stragglers(incident, len(rows)):
+        if not fires:
+            continue
+        ill = sum([math.isnan(verdict.clear_since[row]) for row, verdict in fires])
+        if ill <= stragglers(incident, len(rows)):
             events.append(Mitigated(incident=incident.id))
     return events
 
@@ -94,14 +96,17 @@ def stragglers(incident: Incident, telling: int) -> int:
     Who has not is out of order itself, and an incident of his own: the many would not be well by now. They are fewer
     than would be taken for many that lose it now.
     """
+    if incident.cause not in COME_ALONG_S:
+        return 0
     few = math.ceil(max(BRAKE_AT, SHARED_SHARE * telling)) - 1
-    return min(telling - math.ceil(MOSTLY * telling), few) if incident.cause in COME_ALONG_S else 0
+    return min(telling - math.ceil(MOSTLY * telling), few)
 
 
 def _is_over(shown: Shown, incident: Incident) -> bool:
     rows = _rows(shown, incident)
     if _is_each_ones_own(incident):
-        return not any(row in shown.claims and not is_anothers(shown, incident, row) for row in rows)
+        ill = [row for row in rows if row in shown.claims]
+        return all(is_anothers(shown, incident, row) for row in ill)
     rows = _telling(shown, incident, rows)
     if _may_leave_some(shown, incident):
         still = [shown.firing[incident.category, row].clear_since[row] for row in rows if _ails(shown, incident, row)]
@@ -123,8 +128,8 @@ def _may_leave_some(shown: Shown, incident: Incident) -> bool:
 
 
 def _rows(shown: Shown, incident: Incident) -> list[int]:
-    place = shown.view.site.rows.get
-    return [row for miner in incident.members if (row := place(miner)) is not None]
+    place = shown.view.site.rows
+    return [place[miner] for miner in incident.members if miner in place]
 
 
 def _is_each_ones_own(incident: Incident) -> bool:

@@ -163,6 +163,10 @@ class MinerHeat:
         """Whether the liquid around it stands still."""
         return self._tau_s == self.medium.stalled_tau_s
 
+    def is_fed(self, now: float) -> bool:
+        """Whether its hashboards have power and work."""
+        return self._hashing.output(now) > 0.0
+
     def is_settled(self, now: float) -> bool:
         """Whether it is as warm as it will be at its present rate, as nearly as a display shows."""
         wanted = self._hashing.output(now) * self._carried * self.hindrance

@@ -293,7 +293,7 @@ class MinerLife:
         """Do what its firmware does about its temperature; return whether that has to be looked at again soon."""
         if self.process is not Process.RUNNING:
             return self.protection.share < 1.0 or self.protection.margin_k(now) < WATCH_K
-        return self.protection.watch(now, hashes=self.hashing.output(now) > 0.0, stays_off=self.fault.stays_off)
+        return self.protection.watch(now, stays_off=self.fault.stays_off)
 
     def endures_c(self) -> float:
         """Return the temperature of its coolant below which its firmware has nothing to do about it."""

@@ -1,5 +1,6 @@
 """What a miner's firmware does about its own temperature: step down, stop, start again. The rules are in `limits`."""
 
+import math
 from typing import Protocol
 
 from agent.model.topology import Miner
@@ -18,6 +19,10 @@ LOOKS_APART_S = 10.0
 
 INLET_BACK_K = 2.0
 """A miner that stopped for hot coolant starts again when it comes so much cooler."""
+
+
+_NEVER = math.nan, math.nan
+"""Is no temperature and no heat that was seen."""
 
 
 class Curbed(Protocol):
@@ -58,6 +63,8 @@ class Protection:
         self._heat = heat
         self._owner = owner
         self._tripped_at = self._stepped_at = self._looked_at = self._cool_since = 0.0
+        self._steeper = heat.rise_k / heat.board_rise_k  # the chip's rise over what comes in, over the board's
+        self._calm_at, self._calm_says = _NEVER, False
 
     def stop_c(self, now: float) -> float:
         """Return the hottest chip at which it stops, in °C: at its own limit, or with the board at the board's."""
@@ -66,11 +73,6 @@ class Protection:
     def _stop_c(self, inlet_c: float) -> float:
         """Return the same for what comes in that warm: boards rise over it as chips do, by less."""
         return min(self.limits.chip_c, inlet_c + (self.limits.board_c - inlet_c) * self._steeper)
-
-    @property
-    def _steeper(self) -> float:
-        """How much more the hottest chip rises over what comes in than the hottest board does."""
-        return self._heat.rise_k / self._heat.board_rise_k
 
     @property
     def _before_k(self) -> float:
@@ -126,16 +128,22 @@ class Protection:
         stop_c = self._stop_c(inlet_c)
         return inlet_c + (stop_c + over_k - inlet_c) * share < stop_c - self._before_k
 
-    def watch(self, now: float, *, hashes: bool, stays_off: bool = False) -> bool:
+    def watch(self, now: float, *, stays_off: bool = False) -> bool:
         """Do what is to be done now; return whether to look again soon.
+
+        As long as it is as warm as when there was last nothing to do, there still is nothing.
 
         Args:
             now: site s.
-            hashes: its hashboards have power and work.
             stays_off: having stopped, it does not begin again by itself.
         """
         dt, self._looked_at = now - self._looked_at, now
         inlet_c = self._heat.coolant.supply_c(now)
+        seen = inlet_c, self._heat.advance(now)
+        if seen == self._calm_at and not self._heat.is_stalled:
+            return self._calm_says
+        self._calm_at = _NEVER
+        hashes = self._heat.is_fed(now)
         chip_c = self._heat.chip_c(now, inlet_c)
         margin_k, stop_c = self._below(chip_c, inlet_c), self._stop_c(inlet_c)
         if dt <= LOOKS_APART_S:
@@ -156,7 +164,10 @@ class Protection:
             self._owner.stop_for_heat(now)
             return True
         stepping = self.rules.steps_before_k is not None and self._step(now, margin_k, self.rules.steps_before_k)
-        return stepping or margin_k < (self.rules.steps_before_k or 0.0) + WATCH_K or self._heat.is_stalled
+        near = margin_k < self._before_k + WATCH_K
+        if not stepping and margin_k > self._before_k:
+            self._calm_at, self._calm_says = seen, near
+        return stepping or near or self._heat.is_stalled
 
     def _step(self, now: float, margin_k: float, before_k: float) -> bool:
         """Step down while it is too hot, up again when it has been cooler for a while; return whether it is down."""

@@ -11,7 +11,6 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
 DAY_S = 86_400.0
 PEAK_S = 15.0 * 3600.0
@@ -79,15 +78,22 @@ class Weather:
         self._key = f"{seed}/weather"
         self._from_k = self._to_k = 0.0
         self._begun_at, self._done_at = -math.inf, -math.inf
+        self._asked_at = self._outdoor_c = math.nan
+        self._days: dict[int, tuple[float, float]] = {}
         self.is_constant = self._figures.is_constant
 
     def outdoor_c(self, now: float) -> float:
         """Return the outdoor temperature in °C (dry bulb)."""
+        if now != self._asked_at:  # every miner in the air asks at the same times
+            self._asked_at, self._outdoor_c = now, self._climate_c(now) + self.extra_k(now)
+        return self._outdoor_c
+
+    def _climate_c(self, now: float) -> float:
         f = self._figures
         if self.is_constant:
-            return f.mean_c + self.extra_k(now)
+            return f.mean_c
         sun = f.swing_k * math.cos(2.0 * math.pi * (now - PEAK_S) / DAY_S)
-        return f.mean_c + sun + self._between_noons(now, 0) + self.extra_k(now)
+        return f.mean_c + sun + self._between_noons(now, 0)
 
     def dew_point_c(self, now: float) -> float:
         """Return the outdoor dew point in °C; never above the temperature."""
@@ -114,6 +120,7 @@ class Weather:
         """Let it become that much hotter than the climate has it, within so long; 0 ends that."""
         self._from_k, self._to_k = self.extra_k(now), extra_k
         self._begun_at, self._done_at = now, now + within_s
+        self._asked_at = math.nan
 
     def _between_noons(self, now: float, which: int) -> float:
         """Return the deviation of the day, passing evenly from noon to noon: 0 of the temperature, 1 of the dew."""
@@ -123,13 +130,14 @@ class Weather:
         return (1.0 - part) * self._day(day)[which] + part * self._day(day + 1)[which]
 
     def _day(self, day: int) -> tuple[float, float]:
-        f = self._figures
-        wave_k = f.wave_k if day % 7 in WAVE_DAYS else 0.0
-        warm, moist = _chance(f"{self._key}/{day}")
-        return f.spread_k * warm + wave_k, f.spread_k * moist
+        if day not in self._days:
+            f = self._figures
+            wave_k = f.wave_k if day % 7 in WAVE_DAYS else 0.0
+            warm, moist = _chance(f"{self._key}/{day}")
+            self._days[day] = f.spread_k * warm + wave_k, f.spread_k * moist
+        return self._days[day]
 
 
-@lru_cache(4096)
 def _chance(key: str) -> tuple[float, float]:
     """Return two draws from the normal distribution, within two standard deviations: no day is a record."""
     rng = random.Random(hashlib.sha256(key.encode()).digest())  # noqa: S311 -- a simulation wants repeatable chance
