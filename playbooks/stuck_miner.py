@@ -125,6 +125,14 @@ def restart_was_ineffective(s: Situation) -> bool:
     return s.row.reach in (Reach.ANSWERED, Reach.ERRORED) and _is_not_hashing(s)
 
 
+def reboot_was_ineffective(s: Situation) -> bool:
+    """The same, told by the process that answers: one that is absent says nothing until the board has had its boot.
+
+    An API that is down for longer than that, on a host that answers, is the firmware's, and no cycle is tried for it.
+    """
+    return s.row.reach is Reach.ANSWERED and restart_was_ineffective(s)
+
+
 def recovery_s(miner: Miner) -> float:
     """Return how long boot, ramp and proof may take."""
     return FAMILY_TRAITS[miner.family].boot_grace_s + PROOF_S
@@ -184,7 +192,7 @@ _STEPS: dict[str, Step] = {
     "after_restart": Check((Arm(restart_was_ineffective, "ineffective"),), recovery_s, "not_recovered"),
     "judge_reboot": Check((Arm(wants_reboot, "reboot"), Arm(is_mute, "mute")), JUDGE_S, "undecided"),
     "reboot": Act(Verb.REBOOT, "accepted", "failed", unless=works_again),
-    "after_reboot": Check((Arm(restart_was_ineffective, "ineffective"),), recovery_s, "not_recovered"),
+    "after_reboot": Check((Arm(reboot_was_ineffective, "ineffective"),), recovery_s, "not_recovered"),
     "gather_power": Check((Arm(evidence_is_fresh, "gathered"),), GATHER_S, "unread"),
     "judge_power": Check((*_UNFIT, Arm(wants_power, "power")), JUDGE_S, "undecided"),
     "power_off": Act(Verb.POWER_OFF, "is_off", "failed", unless=works_again),

@@ -47,9 +47,10 @@ RESUME_POINTS = 6
 COME_UP = 2
 NEVER_TWICE = frozenset(verb for verb in Verb if Action(verb=verb, miner=MinerId("m")).traits.repeat is Repeat.PROBE)
 
-QUIET_S, HEALS_S = 60.0, 1800.0
+QUIET_S, HEALS_S = 60.0, 2400.0
 """Nothing more is expected once all incidents have been over, or a person's, for so long; and once one that is a
-person's has had the time to end by itself, where its fault did: an hour's half holds each clear window twice."""
+person's has had the time to end by itself, where its fault did: a loop whose last miners were just woken takes twenty
+minutes to be calm again, and is watched for ten more."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ TOLD = (
     ("port hung", Place(Point.DECIDED, "incident_opened"), None),
     # A breaker that is still open is not closed because the agent has come up and not yet seen who is silent.
     ("breaker", Place(Point.DECIDED, "escalated"), None),
+    # A reboot proves that a firmware crashes, also where nobody knows if the process was restarted before.
+    ("firmware corrupt", Place(Point.RETURNED, "restart"), None),
 )
 """Cases that one cause each was found by."""
 
