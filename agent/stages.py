@@ -39,7 +39,7 @@ from agent.model.verdicts import Detector, Verdicts
 from agent.remediate import duty, failback, outlet_map, reenergise, restore
 from agent.remediate.flash_note import flash_note
 from agent.remediate.machine import Table
-from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile
+from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile, taken_up
 from agent.remediate.tables import Tables
 from agent.remediate.ticket import ticket
 from agent.triage.announced import asked_about, ended_by, is_within, owes, waits
@@ -206,10 +206,12 @@ class Stages:
             return HandOver("not_in_inventory")
         if table is None:
             return HandOver("no_playbook")
-        if situation is None or _is_anothers(incident, table) or _was_interrupted(self._memory, incident):
+        if situation is None or _is_anothers(incident, table):
             return Begin(table)
-        answer_by = self._memory.answer_by(incident)
-        return reconcile(situation, self._tables.running(incident), answer_by=answer_by)
+        running = self._tables.running(incident)
+        if _was_interrupted(self._memory, incident):
+            return taken_up(incident, table, running)
+        return reconcile(situation, running, answer_by=self._memory.answer_by(incident))
 
     def _record(self, incident: Incident, decision: Decision, tick: _Tick) -> list[AnyEvent]:
         run = incident.run
@@ -335,14 +337,14 @@ def _is_anothers(incident: Incident, table: Table) -> bool:
 
 
 def _was_interrupted(memory: Memory, incident: Incident) -> bool:
-    """Whether an announced window came between what the run had seen and now: it begins anew."""
+    """Whether an announced window came between what the run had last seen and now."""
     run = incident.run
     undecided = run is not None and incident.phase is Phase.REMEDIATING and incident.in_flight is None
     if run is None or not undecided or owes(memory, incident):
         return False
     members = frozenset(incident.members)
     return any(
-        w.ended_at is not None and w.ended_at > run.started_at and members <= w.miners for w in memory.windows.past
+        w.ended_at is not None and w.ended_at > run.entered_at and members <= w.miners for w in memory.windows.past
     )
 
 

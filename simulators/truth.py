@@ -103,7 +103,7 @@ class Harm:
         setpoints_below_dew_point: supply temperatures written, and taken, below the dew point of that moment.
         cooling_writes: writes that coolant units took; their memory wears out by them.
         actions_while_away: commands that reached miners which somebody else had asleep or under his hands, but for
-            those that take load off them.
+            those that take load off them, and that give sleepers back the power that was taken from them before.
     """
 
     actions_on_healthy: int = 0
@@ -343,6 +343,7 @@ class Truth:
             if entry.what in _COMMANDS
             and entry.asked_at >= injected.started_at
             and (injected.ended_at is None or entry.asked_at < injected.ended_at)
+            and not (injected.kind.asleep and _gives_back(entry, by_miner[miner], injected.started_at))
         }
         return len(reached)
 
@@ -382,8 +383,17 @@ class Truth:
 
 _HARMFUL = frozenset({What.RELAY_OFF, What.RESTART, What.REBOOT, What.FLASH})
 _COMMANDS = _HARMFUL | {What.RESUME, What.SET_POOLS, What.SWITCH_POOL, What.RELAY_ON}
+_RELAYS = frozenset({What.RELAY_OFF, What.RELAY_ON})
 _SLOWING = frozenset({What.SUSPEND, What.DERATE})
 _CUTS = frozenset({What.RELAY_OFF, What.REBOOT})
+
+
+def _gives_back(entry: Entry, entries: Sequence[Entry], since: float) -> bool:
+    """Whether it switches an outlet on again that had been switched off before `since`, and not again meanwhile."""
+    if entry.what is not What.RELAY_ON:
+        return False
+    before = [e for e in entries if e.at < entry.at and e.outlet == entry.outlet and e.what in _RELAYS]
+    return bool(before) and before[-1].what is What.RELAY_OFF and before[-1].asked_at < since
 
 
 def _cut_by_command(flash: FlashRecord, by_miner: Mapping[MinerId, Sequence[Entry]]) -> bool:

@@ -91,6 +91,7 @@ CURTAILMENT_FAULTS = (
         knobs={**_SHARE, **_KNOBS},
         apart=_do_not_hear,
         hands_off=True,
+        asleep=True,
     ),
     FaultKind(
         name="site.curtailed_unannounced",
@@ -106,6 +107,7 @@ CURTAILMENT_FAULTS = (
         knobs=_KNOBS,
         apart=_do_not_hear,
         hands_off=True,
+        asleep=True,
     ),
     FaultKind(
         name="site.maintenance",

@@ -119,6 +119,7 @@ class FaultKind:
         apart: how some of its miners come to be none of its, where it has the parameter `coverage`.
         lingers: what is broken stays so until somebody mends it, though its miner is well again meanwhile.
         hands_off: nothing may be done to its miners while it lasts, but what takes load off them.
+        asleep: nobody works at them meanwhile, so an outlet that was switched off before may be switched on again.
         remedy: the mildest verb that fixes it; POWER_OFF stands for the whole power cycle; None if nothing remote does.
         causes: the reasons a detector may truthfully give for it.
         does: what happens to the plant.
@@ -157,6 +158,7 @@ class FaultKind:
     passes: bool = False
     apart: Apart | None = None
     hands_off: bool = False
+    asleep: bool = False
     lingers: bool = False
     felt: What = What.UNHEALTHY
 

@@ -11,8 +11,10 @@ from agent.cli.scenario_run import EPOCH_S, Played, play_scenario, read_scenario
 from agent.config.errors import ConfigError
 from agent.config.scenario import TierName
 from agent.ledger.reader import read
-from agent.model.events import Actor, Closed, IncidentOpened, Intended, Judged, WindowEnded, WindowSet
+from agent.model.action import Verb
+from agent.model.events import Actor, Closed, IncidentOpened, Intended, Judged, Moved, WindowEnded, WindowSet
 from agent.model.incident import Outcome, Phase, Reason
+from agent.remediate.reconcile import WINDOW_OVER
 
 NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
 TIERS = [TierName.FAST_FORWARD, TierName.MEMORY]
@@ -69,6 +71,26 @@ def test_who_was_out_of_order_when_the_others_fell_asleep_is_mended_when_they_wa
     assert played.board["harm"]["actions_while_away"] == 0
 
 
+@pytest.mark.parametrize("purpose", ["curtail", "maintain"])
+def test_what_was_switched_off_before_a_curtailment_is_switched_on_in_it_and_under_nobodys_hands(
+    tmp_path: Path, purpose: str
+) -> None:
+    """Seed 60132 of the soak: the miner's cycle was under way when the others were put to sleep; that is no harm."""
+    kind = {"curtail": "site.curtailed", "maintain": "site.maintenance"}[purpose]
+    played, ledger = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        f'orders:\n  - {{at: 6m50s, {purpose}: "rack:r1", for: 20m}}\n'
+        'faults:\n  - {at: 3m, kind: miner.control_board_hung, target: "miner:r1-01"}\n'
+        f'  - {{at: 6m50s, kind: {kind}, target: "rack:r1", for: 20m}}\n',
+        "60m",
+    )
+    at = {e.action.verb: r.at - EPOCH_S for r in read(ledger) if isinstance(e := r.event, Intended)}
+    assert at[Verb.POWER_OFF] < 410.0
+    assert (410.0 < at[Verb.POWER_ON] < 600.0) is (purpose == "curtail")
+    assert played.board["harm"]["actions_while_away"] == 0
+
+
 def test_five_of_twelve_are_nobodys_curtailment_and_no_fault(tmp_path: Path) -> None:
     played, _ = play(
         tmp_path,
@@ -116,6 +138,23 @@ def test_an_incident_waits_while_its_miner_is_away_and_its_time_is_excused(tmp_p
     assert not [at for at in acted if 4.5 * 60.0 <= at < 24.5 * 60.0]
     assert incident.runs == 2, "begun anew afterwards"
     assert next(e for r in read(ledger) if isinstance(e := r.event, Closed)).excused_s == incident.excused_s
+
+
+def test_what_is_under_proof_when_a_window_begins_is_proved_afterwards_and_not_done_again(tmp_path: Path) -> None:
+    played, ledger = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        'orders:\n  - {at: 15m, maintain: "miner:r1-01", for: 2m}\n'
+        'faults:\n  - {at: 4m, kind: miner.rejects, target: "miner:r1-01", share: 0.2}\n',
+        "3h",
+    )
+    (incident,) = played.incidents
+    events = [r.event for r in read(ledger)]
+    assert incident.outcome is Outcome.AUTO_RESOLVED
+    assert [e.action.verb for e in events if isinstance(e, Intended)] == [Verb.RESTART]
+    (again,) = (e for e in events if isinstance(e, Moved) and e.trigger == WINDOW_OVER)
+    assert again.from_state == again.to_state
+    assert incident.runs == 1
 
 
 def test_who_does_not_come_back_is_an_incident_of_its_own(tmp_path: Path) -> None:
