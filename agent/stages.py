@@ -122,6 +122,8 @@ class Stages:
         for incident in self._memory.open_incidents:
             if incident.is_own or incident.id in anew:
                 continue  # what it is now, the memory says from the next tick on
+            if incident.id in triaged.undecided:
+                continue  # what its neighbours show is not known yet
             if incident.phase is Phase.ESCALATED and incident.run is not None and incident.id not in triaged.recovered:
                 continue  # a person has it, and its symptom stands
             if waits(self._view, self._memory, incident):

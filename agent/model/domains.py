@@ -75,6 +75,7 @@ class Domains:
         self.row: NDArray[np.int64] = rows[order]
         self.node: NDArray[np.int64] = nodes[order]
         self._by_id: Mapping[str, int] = {str(domain): place for place, domain in enumerate(self.all)}
+        self._miners = len(site.miners)
 
     def of(self, row: int) -> Iterator[Domain]:
         """Yield the domains a miner is under, the smallest first."""
@@ -90,6 +91,12 @@ class Domains:
     def count(self, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return how many of these miners, shape (n,), are under each domain; shape (domains,)."""
         return np.bincount(self.node[rows[self.row]], minlength=len(self.all))
+
+    def under(self, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the miners under any of these domains, shape (n,); the argument's is (domains,)."""
+        under = np.zeros(self._miners, dtype=np.bool_)
+        under[self.row[which[self.node]]] = True
+        return under
 
     def of_kinds(self, kinds: Iterable[Kind]) -> NDArray[np.bool_]:
         """Return which domains are of these kinds, shape (domains,)."""

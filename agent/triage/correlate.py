@@ -21,6 +21,7 @@ from agent.model.site_view import SiteView
 from agent.model.telemetry import Reach
 from agent.model.verdicts import Verdicts
 from agent.model.wiring import drawn, switched_off, wiring
+from agent.triage import unseen
 from agent.triage.cover import BRAKE_AT, Cover, Group, Symptom
 
 HOLD_S = 60.0
@@ -103,12 +104,15 @@ class Correlation:
         shows: which miners show which symptom, shape (n,) each.
         braked: miners to which nothing is done alone for now, shape (n,); None where there are none.
         waits: miners for which nothing is opened alone for now: what they share is about to be known; shape (n,).
+        undecided: miners about which nothing is decided alone for now: nobody saw their silence begin, nor whose with
+            it; shape (n,).
     """
 
     shared: list[Shared]
     shows: Mapping[Symptom, Bools]
     braked: Bools | None
     waits: Bools | None = None
+    undecided: Bools | None = None
 
 
 class Correlator:
@@ -135,16 +139,19 @@ class Correlator:
         """
         rows = np.fromiter(claims, dtype=np.int64, count=len(claims))
         rows = rows[view.reach[rows] == _SILENT]
-        if rows.size < 2:
+        if not rows.size:
             return Correlation([], {}, None)
         verdicts = np.array([claims[row].since[row] for row in rows.tolist()])
         began = np.fmax(verdicts, view.missing_since[rows])  # a verdict may have begun with something else
         alone = is_alone(view, memory, rows)
+        undecided = unseen.undecided(view, self._domains, rows, alone, began, hold_s=HOLD_S, now=now)
+        if rows.size < 2:
+            return Correlation([], {}, None, undecided=undecided)
         known = [incident for incident in memory.open_incidents if explains_silence(incident)]
         if not (known or alone.any() or (now - began <= WINDOW_S).any()):
             return Correlation([], {}, None)  # all of it is old, and in somebody's hands
         since = np.full(len(view.reach), np.nan)
-        since[rows] = began
+        since[rows] = unseen.as_if_together(view, rows, alone, began, window_s=WINDOW_S)
         dark, cut_off = _told_apart(view, rows, now)
         shows = {Symptom.DARK: dark, Symptom.UNREACHABLE: cut_off}
         with np.errstate(invalid="ignore"):
@@ -161,7 +168,7 @@ class Correlator:
                 groups = self.cover.explain(symptom, active, self._denied(view, active))
                 ripe = [g for g in groups if g.rows.size > 1 and now - float(np.median(since[g.rows])) >= HOLD_S]
                 shared += [self.told(view, symptom, group, since) for group in ripe]
-        return Correlation(shared, shows, braked if braked.any() else None, waits if waits.any() else None)
+        return Correlation(shared, shows, braked if braked.any() else None, waits if waits.any() else None, undecided)
 
     def are_many(self, domain_id: str, shown: int) -> bool:
         """Whether so many miners that show a symptom at what a detector named for each are no chance.

@@ -185,7 +185,7 @@ class Cover:
             recent: which miners began to show it within the window.
         """
         full = self._domains.count(recent) >= BRAKE_AT
-        return self._under(full & self._allowed[symptom] & ~self._site, len(recent))
+        return self._domains.under(full & self._allowed[symptom] & ~self._site)
 
     def mostly(self, symptom: Symptom, active: NDArray[np.bool_], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the miners under any domain in which most show the symptom; shape (miners,).
@@ -197,14 +197,7 @@ class Cover:
         """
         shown = self._domains.count(active)
         full = (shown >= BRAKE_AT) & (2 * shown > self._domains.count(among))
-        return self._under(full & self._allowed[symptom], len(active))
-
-    def _under(self, full: NDArray[np.bool_], miners: int) -> NDArray[np.bool_]:
-        """Return who of so many miners is under any of these domains; shape (miners,), the argument's (domains,)."""
-        under = np.zeros(miners, dtype=np.bool_)
-        for place in np.flatnonzero(full).tolist():
-            under[self._domains.all[place].rows] = True
-        return under
+        return self._domains.under(full & self._allowed[symptom])
 
     def _rivals(
         self, best: int, rows: NDArray[np.int64], score: NDArray[np.float64], counts: NDArray[np.int64]

@@ -76,11 +76,13 @@ class Triage:
         events: what to record.
         recovered: the open incidents whose symptom has cleared.
         braked: miners to which nothing is done alone until it is known what they share, shape (n,); None for none.
+        undecided: the open incidents of one miner each that wait until its neighbours have been judged as well.
     """
 
     events: list[AnyEvent]
     recovered: frozenset[IncidentId]
     braked: Bools | None
+    undecided: frozenset[IncidentId] = frozenset()
 
 
 @dataclass(slots=True)
@@ -184,7 +186,16 @@ def triage(
     events.extend(devices.changes(view, memory, verdicts, limits, now, next_id=tick.next_id))
     brakes = [rows for rows in held if rows is not None and rows.any()]
     recovered = ends.recovered(shown) | devices.recovered(memory, verdicts)
-    return Triage(events, recovered, np.logical_or.reduce(brakes) if brakes else None)
+    undecided = frozenset() if seen.undecided is None else _single(tick, seen.undecided)
+    return Triage(events, recovered, np.logical_or.reduce(brakes) if brakes else None, undecided)
+
+
+def _single(tick: _Tick, rows: Bools) -> frozenset[IncidentId]:
+    """Return the incidents of one of these silent miners each in which nothing has been done or asked yet."""
+    owners = (
+        tick.memory.owner(tick.miner(row)) for row in tick.claims if rows[row] and tick.view.reach[row] == _SILENT
+    )
+    return frozenset(owner.id for owner in owners if owner is not None and is_untouched(owner))
 
 
 def _share(tick: _Tick, shared: Shared) -> list[AnyEvent]:

@@ -91,7 +91,7 @@ STORIES: Mapping[str, Story] = {
     "address moved": Story("network_loss", _on_miner("network.address_moved"), {"miners": 3, "families": ANTMINERS}),
     "pool flaps": Story(
         "pool_loss",
-        {"kind": "pool.flaps", "target": "pool:primary", "period_s": 800, "for": "35m"},
+        {"kind": "pool.flaps", "target": "pool:primary", "period_s": 800, "for": "50m"},
         {"miners": 3, "pools": 2},
         "3h",
         SLOW,

@@ -12,6 +12,7 @@ from agent.model.columns import Floats
 from agent.model.events import (
     AnyEvent,
     Closed,
+    Escalated,
     IncidentAbsorbed,
     IncidentJoined,
     IncidentOpened,
@@ -28,6 +29,7 @@ from agent.model.verdicts import Verdicts
 from agent.triage.correlate import ABSORB_S, CONSIDERED, HOLD_S, LINGER_S, WINDOW_S, WORK_LASTS_S, Correlator
 from agent.triage.lifecycle import Triage, triage
 from agent.triage.limits import TriageLimits
+from agent.triage.unseen import MOST_MISSES
 from tests.factory import EPOCH, NOMINAL_W, SWITCH, miner, put_outlets, site
 
 MINERS = 12
@@ -360,3 +362,53 @@ def test_who_has_power_again_and_no_pool_yet_is_back_from_lost_power(world: Worl
     assert isinstance(parent, IncidentOpened)
     world.answer((0, 1, 2))
     assert parent.incident in world.tick(1.0, pool=(0, 1, 2)).recovered
+
+
+# -- after a start of the agent ----------------------------------------------------------------------------------------
+
+
+def wait_for(world: World, rows: Iterable[int], *, misses: int) -> None:
+    """These are silent since the agent came up, and were not asked often enough yet to be judged."""
+    world.fall_silent(rows, power_w=0.0, link=False)
+    for row in rows:
+        world.since[row] = np.nan
+        world.view.misses[row] = misses
+
+
+def known_alone(world: World) -> IncidentOpened:
+    """The first one had an incident already, of which nobody knows what came of it."""
+    world.fall_silent((0,), power_w=0.0, link=False)
+    (opened,) = world.tick().events
+    assert isinstance(opened, IncidentOpened)
+    return opened
+
+
+def test_who_was_known_alone_waits_for_the_neighbours_that_nobody_saw_fall_silent(world: World) -> None:
+    opened = known_alone(world)
+    wait_for(world, (1, 2), misses=1)
+    assert world.tick(60.0).undecided == {opened.incident}
+    world.now += 240.0
+    world.since[[1, 2]] = world.now
+    assert world.tick().undecided == {opened.incident}, "judged now, and what they share is to be named"
+    *children, parent = world.tick(HOLD_S).events
+    assert [child.incident for child in children if isinstance(child, IncidentAbsorbed)] == [opened.incident]
+    assert isinstance(parent, IncidentOpened)
+    assert parent.members == ("m1", "m2", "m3"), "polled as seldom as that, and yet one fault"
+
+
+def test_it_waits_for_nobody_who_answers_was_seen_to_fall_silent_or_is_not_going_to_be_judged(world: World) -> None:
+    known_alone(world)
+    assert world.tick(HOLD_S).undecided == frozenset(), "nobody else is silent"
+    wait_for(world, (1,), misses=MOST_MISSES + 1)
+    assert world.tick().undecided == frozenset()
+    wait_for(world, (1,), misses=1)
+    assert world.tick().undecided
+    world.view.answered_at[1] = world.now
+    assert world.tick().undecided == frozenset()
+
+
+def test_an_incident_goes_on_in_which_something_was_done(world: World) -> None:
+    opened = known_alone(world)
+    wait_for(world, (1,), misses=1)
+    world.apply(Escalated(incident=opened.incident, reason="no_power_draw", tried=(), evidence={}))
+    assert world.tick().undecided == frozenset()
