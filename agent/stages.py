@@ -37,6 +37,7 @@ from agent.model.playbook import Resolve, Situation
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Detector, Verdicts
 from agent.remediate import duty, failback, outlet_map, reenergise, restore
+from agent.remediate.excuse import excuse_of
 from agent.remediate.flash_note import flash_note
 from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile, taken_up
@@ -325,10 +326,17 @@ class Stages:
         self, incident: Incident, reason: str, evidence: Evidence, now: float, *, refused: Action | None = None
     ) -> Escalated:
         """Return the event that asks a person, with all that is needed to mend a single miner."""
-        flashed = flash_note(self._view.site, self._memory, incident, now, refused)
+        excuse = excuse_of(self._view, self._memory, incident)
+        flashed = flash_note(self._view.site, self._memory, incident, now, refused, excuse=excuse)
         evidence = {**ticket(self._view, self._memory, incident, now), **flashed, **evidence}
         tried = tuple(f"{a.verb} {a.result or 'in flight'}: {a.detail}" for a in incident.attempts)
-        return Escalated(incident=incident.id, reason=reason, tried=tried, evidence=evidence)
+        return Escalated(
+            incident=incident.id,
+            reason=reason,
+            tried=tried,
+            evidence=evidence,
+            excused_by=None if excuse is None else excuse.id,
+        )
 
 
 def _is_anothers(incident: Incident, table: Table) -> bool:

@@ -48,7 +48,7 @@ def _may_flash(request: Request) -> Verdict:
 def _waits_for(request: Request, image: ImageId) -> GuardReason | None:
     """Return what a flash that may be has to wait for; None for nothing."""
     memory, miner = request.memory, request.action.miner
-    begun = [f for f in memory.flashes.values() if f.image not in memory.frozen]
+    begun = [f for f in memory.flashes.values() if memory.is_awaited(f)]
     beginning = [other.image for other in request.wanted if other.verb is Verb.FLASH]
     # Of one image never two at a time: should it be bad, it shall cost one miner.
     unseen = {*beginning, *(f.image for f in begun if not f.verified)}

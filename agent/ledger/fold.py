@@ -99,7 +99,7 @@ class State(Memory):
             case StormBegan() | StormOver() | NoticeDue() | NoticeSettled():
                 telling.follow(self, event, at)
             case Escalated():
-                self._freeze(event.incident)
+                self._freeze(event.incident, event.excused_by)
                 mapping.over(self, event.incident)
                 self._change(event.incident, phase=Phase.ESCALATED, escalated_at=at, escalation_reason=event.reason)
             case Closed():
@@ -326,11 +326,13 @@ class State(Memory):
             if incident.run is not None and self.stands_still(incident):
                 self._change(incident.id, run=incident.run.stood_still(closed.began, at))
 
-    def _freeze(self, incident: IncidentId) -> None:
-        """Freeze the image of an incident's flash: a person is asked, so it did not end well."""
-        for flash in self.flashes.values():
-            if flash.incident == incident:
+    def _freeze(self, incident: IncidentId, excused_by: IncidentId | None) -> None:
+        """Freeze the image of an incident's flash, which did not end well, unless something else is to blame."""
+        for flash in [f for f in self.flashes.values() if f.incident == incident]:
+            if excused_by is None:
                 self.frozen.setdefault(flash.image, flash)
+            else:
+                self.flashes[flash.miner] = replace(flash, excused_by=excused_by)
 
     def _released(self, image: ImageId, at: float) -> None:
         """Let an image be used again, and have those taken up again that waited for nothing else."""

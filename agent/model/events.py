@@ -287,12 +287,17 @@ class NoticeSettled(Event, frozen=True, kw_only=True, tag="notice_settled"):
 
 
 class Escalated(Event, frozen=True, kw_only=True, tag="escalated"):
-    """A person is asked, with the evidence and what was tried."""
+    """A person is asked, with the evidence and what was tried.
+
+    `excused_by` is the loss of power that cut this incident's flash short: its image is not to blame for what became of
+    the board.
+    """
 
     incident: IncidentId
     reason: str
     tried: tuple[str, ...]
     evidence: Evidence
+    excused_by: IncidentId | None = None
 
 
 class Closed(Event, frozen=True, kw_only=True, tag="closed"):

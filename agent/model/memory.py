@@ -24,6 +24,7 @@ class Flash:
     Attributes:
         at: UTC s of the intent.
         verified: the miner was seen to run the image's version; until then nobody knows whether it is still written.
+        excused_by: the loss of power that cut it short. It says nothing of its image, and nobody waits for it.
     """
 
     miner: MinerId
@@ -31,6 +32,7 @@ class Flash:
     incident: IncidentId
     at: float
     verified: bool = False
+    excused_by: IncidentId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,10 @@ class Memory:
     def shared(self, category: Category, domain: str) -> Incident | None:
         """Return the open incident of that category whose members share that domain."""
         return next((i for i in self.open_incidents if i.domain == domain and i.category is category), None)
+
+    def is_awaited(self, flash: Flash) -> bool:
+        """Whether a flash is still to come to its end, as far as anybody knows, and no person has it yet."""
+        return flash.image not in self.frozen and flash.excused_by is None
 
     def may_be_flashing(self, miner: MinerId) -> bool:
         """Whether a flash of that miner has begun, or may have, and nobody has seen it end well."""

@@ -9,7 +9,15 @@ SHOWN_DIGITS = 12
 DAY_S = 86_400.0
 
 
-def flash_note(site: Site, memory: Memory, incident: Incident, now: float, refused: Action | None = None) -> Evidence:
+def flash_note(
+    site: Site,
+    memory: Memory,
+    incident: Incident,
+    now: float,
+    refused: Action | None = None,
+    *,
+    excuse: Incident | None = None,
+) -> Evidence:
     """Return which image it is about, how it stands with that, and what to do; nothing where no flash is behind it.
 
     Args:
@@ -18,6 +26,7 @@ def flash_note(site: Site, memory: Memory, incident: Incident, now: float, refus
         incident: what he is asked about.
         now: UTC s.
         refused: the action that the guards refused, where that is why he is asked.
+        excuse: the loss of power that cut its flash short, if one did.
     """
     miner = incident.members[0]
     own = memory.flashes.get(miner)
@@ -30,6 +39,12 @@ def flash_note(site: Site, memory: Memory, incident: Incident, now: float, refus
     known = site.image.get(image)
     told: Evidence = {"image": digits, "image_version": None if known is None else known.version}
     frozen = memory.frozen.get(image)
+    if of_this and excuse is not None:
+        return told | {
+            "excused_by": f"{excuse.id}: {excuse.cause} at {excuse.domain}",
+            "to_do": f"look at the board: its power was lost while it was flashed. Others get this image all the same; "
+            f"to have this one restarted and switched again: {release}",
+        }
     if of_this:
         return told | {
             "to_do": f"leave its power on and look at the board; no other miner gets this image until: {release}"

@@ -65,7 +65,7 @@ class ExpectedState:
                 if miner in rows:
                     expected[rows[miner]] = Expected.ACTING
         for flash in memory.flashes.values():
-            if flash.miner in rows and not flash.verified and flash.image not in memory.frozen:
+            if flash.miner in rows and not flash.verified and memory.is_awaited(flash):
                 expected[rows[flash.miner]] = Expected.ACTING
         for miner, fell_at in memory.fell.items():
             if miner in rows and now - fell_at < self._grace_s[rows[miner]]:

@@ -77,8 +77,25 @@ class Told:
     def closed(self, number: int) -> "Told":
         return self._tell(Closed(incident=IncidentId(f"inc-00000{number}"), outcome=Outcome.AUTO_RESOLVED))
 
-    def escalated(self, number: int) -> "Told":
-        return self._tell(Escalated(incident=IncidentId(f"inc-00000{number}"), reason="", tried=(), evidence={}))
+    def escalated(self, number: int, excused_by: int | None = None) -> "Told":
+        excuse = None if excused_by is None else IncidentId(f"inc-00000{excused_by}")
+        incident = IncidentId(f"inc-00000{number}")
+        return self._tell(Escalated(incident=incident, reason="", tried=(), evidence={}, excused_by=excuse))
+
+    def dark(self, number: int, domain: str, at: float | None = None) -> "Told":
+        """Several lost their power, and it is known now."""
+        return self._tell(
+            IncidentOpened(
+                incident=IncidentId(f"inc-00000{number}"),
+                category=Category.OTHER,
+                cause=Reason.POWER_LOST,
+                severity=Severity.HIGH,
+                members=(MinerId("m2"), MinerId("m4")),
+                detected_at=EPOCH + len(self.records) if at is None else at,
+                evidence={},
+                domain=domain,
+            )
+        )
 
     def released(self, sha256: ImageId = A) -> "Told":
         return self._tell(ImageReleased(image=sha256))
@@ -217,6 +234,17 @@ def test_the_first_bad_end_freezes_an_image_until_a_person_releases_it(verified:
     assert told.ask(Verb.FLASH, 2, A) == Refuse(GuardReason.IMAGE_FROZEN)
     assert told.ask(Verb.FLASH, 2, B) == Allow()
     assert told.released().ask(Verb.FLASH, 2, A) == Allow()
+
+
+def test_a_flash_that_lost_its_power_freezes_nothing_and_proves_nothing() -> None:
+    told = Told().begun(1, result=Result.UNKNOWN).escalated(1, excused_by=7)
+    assert told.ask(Verb.POWER_OFF, 1) == Refuse(GuardReason.FLASHING), "nobody knows what became of it"
+    assert told.ask(Verb.FLASH, 2, A) == Allow()
+    told.begun(2)
+    assert told.ask(Verb.FLASH, 4, A, at_once=9) == Defer(EPOCH + 1010.0, GuardReason.CANARY)
+    told.escalated(2)
+    assert told.ask(Verb.FLASH, 4, A) == Refuse(GuardReason.IMAGE_FROZEN), "it costs one more at most"
+    assert told.released().ask(Verb.POWER_OFF, 1) == Allow()
 
 
 def test_nobody_is_flashed_twice_for_one_fault() -> None:

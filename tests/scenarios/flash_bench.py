@@ -235,12 +235,12 @@ class TappedLoop(MemoryLoop):
 # -- the site ----------------------------------------------------------------------------------------------------------
 
 
-def site(folder: Path, family: Family, *, pools: bool = False) -> dict[str, Any]:
-    """Return a configuration of three miners of a family and the image for them; the third is on the first's outlet.
+def site(folder: Path, family: Family, *, pools: bool = False, miners: int = 3) -> dict[str, Any]:
+    """Return a configuration of so many miners of a family and the image for them; the third is on the first's outlet.
 
     Without pools less is asked and said. A miner that forgets its own with the flash is then never proved to hash.
     """
-    tree = configuration([(family, 1)] * 3)
+    tree = configuration([(family, 1)] * miners)
     tree |= {"tick_s": 15, "poll": {"interval_s": 60, "pdu_interval_s": 120, "switch_interval_s": 300}}
     for row in tree["inventory"]:
         row["mac"] = f"02:54:48:00:00:{row['id'][1:]:0>2}"
