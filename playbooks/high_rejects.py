@@ -26,6 +26,7 @@ from agent.model.pools import (
     best_place,
     endpoint,
     is_on,
+    keeps_returning,
     members,
     works_elsewhere,
 )
@@ -147,7 +148,11 @@ _WAVES = [waves(place, PROOF_S) for place in PLACES]
 _BEGIN = gathering(HOLD_S, is_looked_at)
 _STEPS: dict[str, Step] = {
     **_BEGIN[0],
-    "judge": Check((Arm(is_behind_one_switch, "path"), Arm(is_its_own, "restart"), *_BEST), WAIT_S, "undecided"),
+    "judge": Check(
+        (Arm(is_behind_one_switch, "path"), Arm(is_its_own, "restart"), Arm(keeps_returning, "returns"), *_BEST),
+        WAIT_S,
+        "undecided",
+    ),
     "name": Check((Arm(has_nowhere_to_go, "none_good"),), 0.0, "undecided"),
     "restart": Act(Verb.RESTART, "accepted", "failed"),
     "after_restart": Check((Arm(is_clean, "clean"),), clean_s, "not_clean"),
@@ -158,6 +163,7 @@ _STEPS: dict[str, Step] = {
     **{state: step for steps, _ in _WAVES for state, step in steps.items()},
     "resolved": Resolve(),
     "ask_path": Escalate("path_rejects"),
+    "ask_returns": Escalate("keeps_returning"),
     "ask_hardware": Escalate("hardware_rejects"),
     "ask_derated": Escalate("derated_needs_repair"),
     "ask_restart": Escalate("restart_failed"),
@@ -172,6 +178,7 @@ _TRANSITIONS = (
     Transition("path", "judge", "ask_path"),
     Transition("restart", "judge", "restart"),
     *(Transition(f"to_{place}", "judge", f"canary_{place}") for place in PLACES),
+    Transition("returns", "judge", "ask_returns"),
     Transition("undecided", "judge", "name"),
     Transition("none_good", "name", "ask_no_healthy"),
     Transition("undecided", "name", "ask_undecided"),

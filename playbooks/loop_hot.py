@@ -11,7 +11,7 @@ Times and steps: facts "detection", section 5 (control rule); facts "control", s
 from agent.model.action import Verb
 from agent.model.incident import Category, Reason
 from agent.model.loops import SETTLE_S, STEPS
-from agent.model.playbook import Act, Arm, Check, Condition, Escalate, Playbook, Resolve, Step, Transition
+from agent.model.playbook import Act, Arm, Check, Condition, Escalate, Playbook, Resolve, Situation, Step, Transition
 from agent.model.thermal import (
     DerateNear,
     LowerSupply,
@@ -39,6 +39,16 @@ GATHER_S = 60.0
 PROOF_S = 900.0
 """A loop that is well again has shown it, for its whole clear window, by then."""
 
+RELAPSES = 3
+"""A loop that was well so often, and hot again within the hour each time, is not mended by steps of its setpoint; each
+of them wears the unit's memory out (EEPROM, facts "control", section 3)."""
+
+
+def keeps_returning(s: Situation) -> bool:
+    """Something was done for it, it was well three times, and hot again each time."""
+    return s.incident.relapses >= RELAPSES and bool(s.incident.attempts)
+
+
 REASONS = {
     "leak": "leak",
     "alarm": "unit_alarm",
@@ -51,6 +61,7 @@ REASONS = {
     "floor": "no_step_left",
     "write": "setpoint_not_taken",
     "exhausted": "exhausted",
+    "returns": "keeps_returning",
 }
 """What a person is asked for, by the trigger that leads there."""
 
@@ -61,6 +72,7 @@ BLOCKED: tuple[tuple[str, Condition], ...] = (
     ("local", is_local),
     ("moved", was_moved),
     ("lies", is_doubted),
+    ("returns", keeps_returning),
 )
 """Why the unit is left alone, in the order in which a person should hear of it."""
 

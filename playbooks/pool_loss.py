@@ -24,6 +24,7 @@ from agent.model.pools import (
     is_bad,
     is_good,
     is_on,
+    keeps_returning,
     lost,
     members,
     place_in_site,
@@ -139,6 +140,12 @@ def no_pool_is_good(s: Situation) -> bool:
     return any(p is not None for p in found) and not any(is_good(s, p.pool) for p in found if p is not None)
 
 
+def is_back(s: Situation) -> bool:
+    """The pool is good again from here, and some of its miners are still lost: they may be on their way."""
+    about = endpoint(s)
+    return about is not None and is_good(s, about) and not is_bad(s, about) and len(lost_members(s)) > 0
+
+
 def some_are_back_and_some_lost(s: Situation) -> bool:
     """Some members earn, and others do not."""
     return 0 < len(lost_members(s)) < len(members(s))
@@ -159,9 +166,7 @@ def _wants_waves(s: Situation) -> bool:
 
 
 def _is_good_and_patient(s: Situation) -> bool:
-    about = endpoint(s)
-    good = about is not None and is_good(s, about) and not is_bad(s, about)
-    return good and s.in_state_s >= PATIENT_S and len(lost_members(s)) > 0
+    return s.in_state_s >= PATIENT_S and is_back(s)
 
 
 def _are_few(s: Situation) -> bool:
@@ -177,14 +182,21 @@ _BEST = (Arm(first_is_best, "to_1"), Arm(second_is_best, "to_2"))
 _JUDGE = (
     Arm(has_no_pools, "no_pools"),
     Arm(gateway_is_cut_off, "cut_off"),
+    Arm(keeps_returning, "returns"),
     Arm(pool_flaps, "flaps"),
     *_BEST,
     Arm(few_are_lost, "few"),
     Arm(few_are_lost_and_nowhere_to_go, "few_stay"),
     Arm(many_are_lost_and_nowhere_to_go, "many_stay"),
 )
-_JUDGES = ("judge", "away", "back")
+_NAME = (Arm(no_pool_is_good, "none_good"), Arm(some_are_back_and_some_lost, "some"))
+_FIRST = ("judge", "away", "back")
 """The same questions in each; that its miners left, came back and left again is what they tell apart."""
+
+_JUDGES = (*_FIRST, "again")
+"""In the last one they are asked once more before a person is, since the pool may have become good only just now."""
+
+_NAMES = ("name", "name_again")
 
 _FEWS = ("few", *(f"few_{number}" for number in range(2, FEW_ROUNDS + 1)))
 _FEW_ROUNDS = list(zip(_FEWS, (*_FEWS[1:], ""), strict=True))
@@ -198,7 +210,9 @@ _STEPS: dict[str, Step] = {
     "judge": Check((*_JUDGE, Arm(most_are_away, "away")), WAIT_S, "undecided"),
     "away": Check((*_JUDGE, Arm(most_are_back, "back")), WAIT_S, "undecided"),
     "back": Check((*_JUDGE, Arm(most_are_away_again, "flaps")), WAIT_S, "undecided"),
-    "name": Check((Arm(no_pool_is_good, "none_good"), Arm(some_are_back_and_some_lost, "some")), 0.0, "undecided"),
+    "again": Check(_JUDGE, WAIT_S, "undecided"),
+    "name": Check((Arm(is_back, "back"), *_NAME), 0.0, "undecided"),
+    "name_again": Check(_NAME, 0.0, "undecided"),
     **{state: Act(Verb.SWITCH_POOL, "told", "refused", ToBest(Told.FEW)) for state in _FEWS},
     **{
         f"proof_{state}": Check((Arm(more_are_lost, "more"),) if more else (), VERIFY_S + PROOF_S, "not_recovered")
@@ -213,6 +227,7 @@ _STEPS: dict[str, Step] = {
     "ask_good_from_here": Escalate("pool_good_from_here"),
     "ask_miner": Escalate("miner_only"),
     "ask_stay": Escalate("pool_flaps"),
+    "ask_returns": Escalate("keeps_returning"),
     "ask_failed": Escalate("switch_failed"),
     "ask_stragglers": Escalate("stragglers"),
     "ask_undecided": Escalate("evidence_missing"),
@@ -225,19 +240,23 @@ _TRANSITIONS = (
     *(Transition("flaps", state, "stay_first") for state in _JUDGES),
     *(Transition(f"to_{place}", state, f"canary_{place}") for state in _JUDGES for place in PLACES),
     *(Transition("few", state, "few") for state in _JUDGES),
-    *(Transition("few_stay", state, "ask_miner") for state in _JUDGES),
-    *(Transition("many_stay", state, "ask_good_from_here") for state in _JUDGES),
-    *(Transition("undecided", state, "name") for state in _JUDGES),
+    *(Transition("returns", state, "ask_returns") for state in _JUDGES),
+    *(Transition(trigger, state, "again") for state in _FIRST for trigger in ("few_stay", "many_stay")),
+    *(Transition("undecided", state, "name") for state in _FIRST),
+    Transition("few_stay", "again", "ask_miner"),
+    Transition("many_stay", "again", "ask_good_from_here"),
+    Transition("undecided", "again", "name_again"),
+    Transition("back", "name", "again"),
     Transition("away", "judge", "away"),
     Transition("back", "away", "back"),
-    Transition("none_good", "name", "ask_no_healthy"),
-    Transition("some", "name", "ask_stragglers"),
-    Transition("undecided", "name", "ask_undecided"),
+    *(Transition("none_good", state, "ask_no_healthy") for state in _NAMES),
+    *(Transition("some", state, "ask_stragglers") for state in _NAMES),
+    *(Transition("undecided", state, "ask_undecided") for state in _NAMES),
     *(Transition("told", state, f"proof_{state}") for state in _FEWS),
     *(Transition("refused", state, "ask_miner") for state in _FEWS),
     *(Transition("not_recovered", f"proof_{state}", "ask_miner") for state in _FEWS),
     *(Transition("more", f"proof_{state}", more) for state, more in _FEW_ROUNDS if more),
-    *(Transition("recovered", state, "resolved") for state in (*_JUDGES, "name", *_FEWS)),
+    *(Transition("recovered", state, "resolved") for state in (*_JUDGES, *_NAMES, *_FEWS)),
     *(Transition("recovered", f"proof_{state}", "resolved") for state in _FEWS),
     *_STAY[1],
     *(row for _, rows in _WAVES for row in rows),

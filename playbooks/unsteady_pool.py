@@ -14,7 +14,7 @@ Source: facts "failures", rows 7 and 8.
 from agent.model.gather import gathering
 from agent.model.incident import Category, Reason
 from agent.model.playbook import Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition
-from agent.model.pools import PLACES, best_place
+from agent.model.pools import PLACES, best_place, keeps_returning
 from agent.model.stay import stay
 from agent.model.waves import waves
 
@@ -48,7 +48,14 @@ _BEGIN = gathering(HOLD_S)
 _STEPS: dict[str, Step] = {
     **_BEGIN[0],
     "judge": Check(
-        (Arm(they_leave_and_return, "stay"), Arm(first_is_best, "to_1"), Arm(second_is_best, "to_2")), 0.0, "nowhere"
+        (
+            Arm(keeps_returning, "returns"),
+            Arm(they_leave_and_return, "stay"),
+            Arm(first_is_best, "to_1"),
+            Arm(second_is_best, "to_2"),
+        ),
+        0.0,
+        "nowhere",
     ),
     **_STAY[0],
     **{state: step for steps, _ in _WAVES for state, step in steps.items()},
@@ -56,6 +63,7 @@ _STEPS: dict[str, Step] = {
     "ask_nowhere": Escalate("pool_times_out"),
     "ask_failed": Escalate("switch_failed"),
     "ask_stay": Escalate("pool_flaps"),
+    "ask_returns": Escalate("keeps_returning"),
     "ask_stragglers": Escalate("drops_elsewhere"),
 }
 
@@ -63,6 +71,7 @@ _TRANSITIONS = (
     *_BEGIN[1],
     *(Transition(f"to_{place}", "judge", f"canary_{place}") for place in PLACES),
     Transition("stay", "judge", "stay_first"),
+    Transition("returns", "judge", "ask_returns"),
     Transition("nowhere", "judge", "ask_nowhere"),
     Transition("recovered", "judge", "resolved"),
     *_STAY[1],

@@ -24,6 +24,10 @@ PLACES = (1, 2)
 FRESH_PROBE_S = 150.0
 """A pool is looked at every minute, and a look takes 10 s at most: an older one says that nobody looks."""
 
+RELAPSES = 6
+"""So often an incident of a pool may begin again, each time within the hour: it may flap for an afternoon, and what the
+agent does about it harms nobody. By then changing pools was no cure."""
+
 PAID_S = 120.0
 """Who has had no share accepted for so long earns nothing: at five shares a minute the odds are e**-10."""
 
@@ -67,6 +71,11 @@ def is_bad(s: Situation, pool: PoolId) -> bool:
     if found is None or found.verdict is Verdict.DIFFERENT:
         return False
     return found.verdict is not Verdict.GOOD or not found.has_work
+
+
+def keeps_returning(s: Situation) -> bool:
+    """Its miners were told to change, and were well so often and not for long that another round would be no cure."""
+    return s.incident.relapses >= RELAPSES and bool(s.incident.attempts)
 
 
 def works_elsewhere(s: Situation) -> bool:

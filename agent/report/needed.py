@@ -85,6 +85,7 @@ _PARTS: Mapping[str, str] = {
     "board_lost": "reseat or replace the hashboard; a cold cycle did not bring it back",
     "did_not_come_back": "look at the miner: it did not come back after the cold cycle",
     "restart_failed": "restart its mining process by hand: it does not take the command",
+    "keeps_returning": "find what is behind it: it was well again and again, and never for an hour",
     "exhausted": "look at the miner: everything that may be done from here was tried",
     "evidence_missing": "look at the miner: too little can be read from here to act on",
     "unreachable": "look at the miner: it cannot be reached to have its firmware mended",

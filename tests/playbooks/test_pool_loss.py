@@ -9,10 +9,11 @@ import pytest
 from agent.model.action import Verb
 from agent.model.events import Intended, Settled
 from agent.model.incident import Outcome
+from agent.model.pools import RELAPSES
 from agent.model.probe import NameFault, Verdict
 from agent.model.topology import Family
 from agent.remediate.machine import Table
-from playbooks.pool_loss import PLAYBOOK
+from playbooks.pool_loss import PLAYBOOK, WAIT_S
 from tests.playbooks.pool_bench import PoolBench, pools_site
 
 STOCK = (Family.ANTMINER_STOCK,)
@@ -186,6 +187,34 @@ def test_a_pool_that_is_good_from_here_with_no_other_is_a_persons_business() -> 
     b.world.pools[0].fall(Verdict.GOOD)
     assert b.run_to_end().escalation_reason == "pool_good_from_here"
     assert b.actions == []
+
+
+@pytest.mark.parametrize("waited_s", [1200.0, WAIT_S - 8.0])
+def test_the_only_pool_is_back_and_its_miners_have_their_time_before_a_person_is_asked(waited_s: float) -> None:
+    """Whether it comes back while it is waited for, or just as the wait is over."""
+    b = bench(20, "only")
+    b.world.pools[0].fall()
+    b.run(600.0, b.state_is("judge"))
+    b.run(waited_s)
+    b.world.pools[0].rise()
+    b.world.cut[:] = True
+    b.run(90.0)
+    b.world.cut[:] = False
+    assert b.run_to_end().outcome is Outcome.SELF_RECOVERED
+    assert b.actions == []
+
+
+def test_a_pool_that_is_lost_again_after_every_round_is_a_persons_at_last() -> None:
+    b = bench(20, "primary", "backup")
+    for _ in range(RELAPSES + 1):
+        b.world.pools[0].fall()
+        b.run(1500.0)
+        b.world.pools[0].rise()
+        b.world.pool[:] = 0
+        b.run(600.0)
+    (incident,) = b.state.incidents.values()
+    assert (incident.relapses, incident.escalation_reason) == (RELAPSES, "keeps_returning")
+    assert [a for a in incident.attempts if a.at >= incident.began] == []
 
 
 def test_one_miner_that_loses_a_good_pool_is_moved_alone() -> None:

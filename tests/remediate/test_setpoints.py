@@ -8,6 +8,7 @@ from agent.model.action import Verb
 from agent.model.incident import Category, Outcome, Phase
 from agent.model.loops import lower_c
 from agent.model.topology import Cooling
+from playbooks.loop_hot import RELAPSES
 from tests.remediate.loop_bench import BASE_C, STEP_S, UNIT, LoopBench
 
 HOUR_S = 3600.0
@@ -78,6 +79,25 @@ def test_the_unit_is_left_alone_and_a_person_asked(trouble: str) -> None:
         }[trouble]
     )
     assert bench.memory.derated, "what is hot is derated all the same"
+
+
+def test_a_loop_that_is_hot_again_after_every_round_is_a_persons_at_last() -> None:
+    """Seed 50038 of the soak: nineteen steps, because each relapse began a run of its own."""
+    bench = LoopBench()
+    for _ in range(RELAPSES + 1):
+        bench.world.resistance = 2.6
+        bench.run(600.0)
+        assert bench.memory.open_incidents
+        bench.run(900.0)
+        bench.world.resistance = 1.0
+        bench.run(2100.0)
+    (incident,) = bench.memory.incidents.values()
+    assert (incident.relapses, incident.escalation_reason) == (RELAPSES, "keeps_returning")
+    lowered = [write for write in bench.writes if write.value < write.was and write.at >= incident.began]
+    assert lowered == []
+    bench.run(4 * HOUR_S)
+    assert bench.world.setpoint_c == BASE_C
+    assert bench.broken == []
 
 
 def test_the_floor_follows_the_dew_point_and_the_day_s_most() -> None:
