@@ -6,7 +6,7 @@ miner is polled next. Nothing is judged here: how many lost polls make an incide
 
 import asyncio
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -16,8 +16,8 @@ from agent.drivers.miners.connection import Exchange
 from agent.drivers.net import Dialer
 from agent.model.errors import CodecError, DeviceError, RefusedError, ResetError, SilentError, TransportError
 from agent.model.site_view import SiteView
-from agent.model.telemetry import Reach
-from agent.model.topology import Family
+from agent.model.telemetry import Reach, Telemetry
+from agent.model.topology import Family, Miner
 from agent.observe.lanes import Flight, Lane
 from agent.observe.overhear import Ear
 from agent.observe.settings import PollSettings
@@ -46,6 +46,12 @@ _log = structlog.get_logger(__name__)
 class _Target:
     driver: MinerSource
     endpoint: tuple[str, int]
+    request: bytes
+    decode: Callable[[bytes], Telemetry]
+
+    @classmethod
+    def of(cls, miner: Miner, driver: MinerSource, dialer: Dialer) -> "_Target":
+        return cls(driver, dialer.endpoint(miner.host, driver.port), driver.request, driver.decode)
 
 
 class MinerPoller:
@@ -72,9 +78,7 @@ class MinerPoller:
         self._clock = clock
         self._settings = settings
         self._dialer = dialer
-        self._targets = [
-            _Target(drivers[m.family], dialer.endpoint(m.host, drivers[m.family].port)) for m in view.site.miners
-        ]
+        self._targets = [_Target.of(miner, drivers[miner.family], dialer) for miner in view.site.miners]
         patient = max(1, settings.concurrency // 2)
         deadline_s = settings.deadline_s
         self._prompt = Lane(max(1, settings.concurrency - patient), deadline_s, deadline_s * PATIENCE_OF_DEADLINE)
@@ -125,8 +129,7 @@ class MinerPoller:
 
     def rehost(self, row: int) -> None:
         """Ask the dialer again where a row is; polls from now on go there."""
-        driver = self._targets[row].driver
-        self._targets[row] = _Target(driver, self._dialer.endpoint(self._view.site.miners[row].host, driver.port))
+        self._targets[row] = _Target.of(self._view.site.miners[row], self._targets[row].driver, self._dialer)
 
     def focus(self, rows: Collection[int]) -> None:
         """Poll these rows, and no others, at the full rate even when they have been silent for long."""
@@ -175,7 +178,7 @@ class MinerPoller:
 
     def _start(self, lane: Lane, row: int, now_s: float) -> None:
         target = self._targets[row]
-        exchange = Exchange(target.endpoint, target.driver.request, self._settings.reply_limit_bytes)
+        exchange = Exchange(target.endpoint, target.request, self._settings.reply_limit_bytes)
         flight = lane.flights[row] = Flight(row, now_s, exchange)
         self._view.polling.polls += 1
         flight.task = asyncio.create_task(self._fly(lane, flight))
@@ -218,7 +221,7 @@ class MinerPoller:
         try:
             reply = await exchange.reply()
             received_at = self._clock.now()
-            telemetry = self._targets[row].driver.decode(reply)
+            telemetry = self._targets[row].decode(reply)
         except CodecError as error:
             failed = self._miss(row, Reach.FAULTY, error)
         except DeviceError as error:

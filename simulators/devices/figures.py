@@ -61,23 +61,24 @@ def pool_figures(pools: Sequence[PoolReading], last_share: Callable[[float | Non
     Those are the counters of the one worked for, and of each when its last share was sent (`pool_last_share0` and so
     on) in the family's own format, which `last_share` makes of the loop time in s.
     """
-    found = {f"pool_last_share{n}": last_share(pool.tally.last_share_at) for n, pool in enumerate(pools)}
+    found: dict[str, object] = {
+        f"pool_last_share{n}": last_share(pool.tally.last_share_at) for n, pool in enumerate(pools)
+    }
     active = next((pool for pool in pools if pool.active), None)
     if active is None:
         return found
     tally = active.tally
     shares = max(tally.accepted + tally.rejected + tally.stale, 1)
-    return found | {
-        "pool_getworks": active.getworks,
-        "pool_accepted": tally.accepted,
-        "pool_rejected": tally.rejected,
-        "pool_stale": tally.stale,
-        "pool_accepted_diff": tally.accepted_diff,
-        "pool_rejected_diff": tally.rejected_diff,
-        "pool_stale_diff": tally.stale_diff,
-        "pool_rejected_percent": 100.0 * tally.rejected / shares,
-        "pool_stale_percent": 100.0 * tally.stale / shares,
-    }
+    found["pool_getworks"] = active.getworks
+    found["pool_accepted"] = tally.accepted
+    found["pool_rejected"] = tally.rejected
+    found["pool_stale"] = tally.stale
+    found["pool_accepted_diff"] = tally.accepted_diff
+    found["pool_rejected_diff"] = tally.rejected_diff
+    found["pool_stale_diff"] = tally.stale_diff
+    found["pool_rejected_percent"] = 100.0 * tally.rejected / shares
+    found["pool_stale_percent"] = 100.0 * tally.stale / shares
+    return found
 
 
 def address_of(url: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 import msgspec
+from msgspec.structs import replace
 
 from simulators.plant.readings import PoolReading, Readings, Tally
 
@@ -110,7 +111,7 @@ class PoolsForm:
         pools = reading.pool_book.pools
         if pools is not self._seen:
             self._seen = pools
-            shape = tuple([p._replace(tally=_UNCOUNTED, active_s=0.0) if p.active else p for p in pools])
+            shape = tuple([replace(p, tally=_UNCOUNTED, active_s=0.0) if p.active else p for p in pools])
             if shape != self._shape:
                 self._shape = shape
                 self._form = self._reply([self._line(number, pool) for number, pool in enumerate(shape)])

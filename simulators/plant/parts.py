@@ -6,6 +6,8 @@ board or a supply back for good; whether it does was settled when the part faile
 
 from functools import cached_property
 
+from msgspec.structs import replace
+
 from agent.model.topology import Family
 from simulators.plant.life import MinerLife
 from simulators.plant.profile import chips_per_board
@@ -89,7 +91,7 @@ class MinerParts(MinerLife):
         codes = self._codes(now)
         if not faults.any():
             sound = self._whole if powered else self._mute
-            return sound._replace(codes=codes) if codes else sound
+            return replace(sound, codes=codes) if codes else sound
         chips = chips_per_board(self.spec, self.profile)
         answering = tuple(
             [
@@ -108,7 +110,7 @@ class MinerParts(MinerLife):
 
     @cached_property
     def _mute(self) -> Parts:
-        return self._whole._replace(answering=(0,) * self.profile.boards)
+        return replace(self._whole, answering=(0,) * self.profile.boards)
 
     def hw_errors(self) -> int:
         """Return the hardware errors that its process has counted."""

@@ -1,12 +1,14 @@
 """What a miner would show on its own displays at one moment, before any protocol dresses it. Data and its arithmetic.
 
 Somebody asks for readings of every miner every few seconds and then uses a part of them, so what takes work to put
-together is put together when it is asked for.
+together is put together when it is asked for. They are structs because a field of one is read ten times as fast as one
+of a named tuple, and each reply reads a hundred.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 AMBIENT_C = 25.0
 NOTIFY_S = 13.0
@@ -15,7 +17,7 @@ TRIED_GETWORKS = 3
 """What a pool counts that was only ever connected to."""
 
 
-class Tally(NamedTuple):
+class Tally(msgspec.Struct, frozen=True, gc=False):
     """Shares since a process started, by their fate, and their difficulties; `last_share_at` in site seconds."""
 
     accepted: int = 0
@@ -51,7 +53,7 @@ class Tally(NamedTuple):
         )
 
 
-class Parts(NamedTuple):
+class Parts(msgspec.Struct, frozen=True, gc=False):
     """What displays show of the parts, boards and fans counted from 0.
 
     Attributes:
@@ -73,7 +75,7 @@ class Parts(NamedTuple):
         return tuple([n if share else None for n, share in zip(self.answering, self.shares, strict=True)])
 
 
-class PoolReading(NamedTuple):
+class PoolReading(msgspec.Struct, frozen=True, gc=False):
     """One configured pool, as a display shows it.
 
     Attributes:
@@ -101,7 +103,7 @@ class PoolReading(NamedTuple):
         return TRIED_GETWORKS + int(self.active_s // NOTIFY_S)
 
 
-class PoolBook(NamedTuple):
+class PoolBook(msgspec.Struct, frozen=True, gc=False):
     """A client's pools when anything last changed: their figures then, the process's tally, and the site time."""
 
     pools: tuple[PoolReading, ...] = ()
@@ -136,7 +138,7 @@ class Build:
     board_shares: tuple[float, ...]
 
 
-class Warmth(NamedTuple):
+class Warmth(msgspec.Struct, frozen=True, gc=False):
     """How warm a miner is at one moment.
 
     Attributes:
@@ -157,7 +159,7 @@ def _warmed(rise_k: tuple[float, ...], inlet_c: float, excess: float) -> tuple[f
     return tuple([round(inlet_c + rise * excess, 1) for rise in rise_k])
 
 
-class Readings(NamedTuple):
+class Readings(msgspec.Struct, frozen=True, gc=False):
     """One miner's true counters and gauges.
 
     Attributes:
@@ -260,7 +262,14 @@ class Readings(NamedTuple):
             counted.stale_diff + (self.stale_diff - marked.stale_diff),
             last_share_at,
         )
-        url, user, priority, alive, active, linked, _, active_s, get_failures = pool
         return PoolReading(
-            url, user, priority, alive, active, linked, tally, active_s + self.at - book.at, get_failures
+            pool.url,
+            pool.user,
+            pool.priority,
+            pool.alive,
+            pool.active,
+            pool.stratum_active,
+            tally,
+            pool.active_s + self.at - book.at,
+            pool.get_failures,
         )

@@ -60,7 +60,11 @@ def test_every_configured_pool_is_shown_with_its_own_shares(family: Family) -> N
             assert (row["URL"], row["User"], row["Priority"]) == (pool.url, pool.user, pool.priority)
             assert row["Status"] == ("Alive" if pool.alive else "Dead")
             assert row["Stratum Active"] is pool.stratum_active
-            assert (row["Accepted"], row["Rejected"], row["Stale"]) == pool.tally[:3]
+            assert (row["Accepted"], row["Rejected"], row["Stale"]) == (
+                pool.tally.accepted,
+                pool.tally.rejected,
+                pool.tally.stale,
+            )
             assert row["Difficulty Accepted"] == pytest.approx(pool.tally.accepted_diff, abs=1.0)
             assert (row["Getworks"], row["Get Failures"]) == (pool.getworks, pool.get_failures)
         assert [row["Stratum Active"] for row in rows] == [False, True, False]
