@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -177,7 +178,8 @@ async def _supervise(
                 _log.info("agent_ready")
                 watchdog = asyncio.create_task(_watchdog(agent, systemd))
                 try:
-                    await _unless_stopped(agent.run(), stop)
+                    with _settled_heap():
+                        await _unless_stopped(agent.run(), stop)
                 finally:
                     watchdog.cancel()
                     await asyncio.gather(watchdog, return_exceptions=True)
@@ -186,6 +188,21 @@ async def _supervise(
         systemd.stopping()
         _log.info("agent_stopping", reason=reason)
         await agent.stop(reason)
+
+
+@contextlib.contextmanager
+def _settled_heap() -> Iterator[None]:
+    """Leave what the start has built out of every later search for garbage.
+
+    Inventory, columns, drivers and modules stay for as long as the agent runs. On a site of 10,000 miners they are
+    200,000 objects, and to search them all takes 90 ms, now and then, in the midst of a tick.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 async def _unless_stopped(work: Coroutine[None, None, None], stop: asyncio.Event) -> bool:
