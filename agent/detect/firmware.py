@@ -226,8 +226,8 @@ class FirmwareDetector:
 
     def _works(self, view: SiteView, row: int, target_th: float) -> bool:
         """Whether it answers, and its counters show the expected work over the last minutes."""
-        worked = view.work_gh.over(row, CLEAR_WINDOW_S)
-        if view.misses[row] or worked is None:
+        worked = None if view.misses[row] else view.work_gh.over(row, CLEAR_WINDOW_S)
+        if worked is None:
             return False
         return worked[0] / worked[1] >= self._t.clear_ratio * target_th * 1e3
 

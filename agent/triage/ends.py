@@ -1,7 +1,7 @@
 """When an incident is mitigated, and when its symptom has cleared: by what its members still show."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -28,6 +28,10 @@ that was told hashes within 420 s (facts "detection", section 1.1); rejects are 
 at 18 a minute, and twice that where a difficulty was doubled."""
 
 
+Standing = Sequence[tuple[Incident, list[int]]]
+"""Open incidents, each with the rows of those of its members that the inventory still has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What the site's miners show in one tick.
@@ -48,35 +52,45 @@ class Shown:
     asleep: Bools | None
 
 
-def mitigated(shown: Shown) -> list[AnyEvent]:
+def about_miners(view: SiteView, memory: Memory) -> Standing:
+    """Return the open incidents that are about their members, not about a device that serves them."""
+    place = view.site.rows
+    return [
+        (incident, [place[miner] for miner in incident.members if miner in place])
+        for incident in memory.open_incidents
+        if not incident.is_of_device
+    ]
+
+
+def mitigated(shown: Shown, standing: Standing) -> list[AnyEvent]:
     """Return the incidents whose clear condition holds now for every member that fires, and did not before."""
     events: list[AnyEvent] = []
-    for incident in shown.memory.open_incidents:
-        if incident.mitigated_at is not None or incident.is_of_device:
+    for incident, rows in standing:
+        if incident.mitigated_at is not None:
             continue
-        rows = _rows(shown, incident)
+        telling = rows
         if not _is_each_ones_own(incident):
             if explains_silence(incident) or incident.cause is Reason.CURTAILED:
                 if sum(_shows(shown, incident, row) for row in rows) <= max(1, (1 - MOSTLY) * len(rows)):
                     events.append(Mitigated(incident=incident.id))
                 continue
-            rows = _telling(shown, incident, rows)
-        fires = [(row, v) for row in rows if (v := shown.firing.get((incident.category, row))) is not None]
+            telling = _telling(shown, incident, rows)
+        fires = [(row, v) for row in telling if (v := shown.firing.get((incident.category, row))) is not None]
         if not fires:
             continue
         ill = sum([math.isnan(verdict.clear_since[row]) for row, verdict in fires])
-        if ill <= stragglers(incident, len(rows)):
+        if ill <= stragglers(incident, len(telling)):
             events.append(Mitigated(incident=incident.id))
     return events
 
 
-def recovered(shown: Shown) -> frozenset[IncidentId]:
+def recovered(shown: Shown, standing: Standing) -> frozenset[IncidentId]:
     """Return the open incidents whose symptom has cleared.
 
     A single device must show no symptom of any class, but what another open incident has it for. What members of a
     shared incident show besides is another incident's, once this one is over.
     """
-    return frozenset(i.id for i in shown.memory.open_incidents if not i.is_of_device and _is_over(shown, i))
+    return frozenset([incident.id for incident, rows in standing if _is_over(shown, incident, rows)])
 
 
 def is_anothers(shown: Shown, incident: Incident, row: int) -> bool:
@@ -102,11 +116,10 @@ def stragglers(incident: Incident, telling: int) -> int:
     return min(telling - math.ceil(MOSTLY * telling), few)
 
 
-def _is_over(shown: Shown, incident: Incident) -> bool:
-    rows = _rows(shown, incident)
+def _is_over(shown: Shown, incident: Incident, rows: list[int]) -> bool:
     if _is_each_ones_own(incident):
         ill = [row for row in rows if row in shown.claims]
-        return all(is_anothers(shown, incident, row) for row in ill)
+        return not ill or all(is_anothers(shown, incident, row) for row in ill)
     rows = _telling(shown, incident, rows)
     if _may_leave_some(shown, incident):
         still = [shown.firing[incident.category, row].clear_since[row] for row in rows if _ails(shown, incident, row)]
@@ -125,11 +138,6 @@ def _may_leave_some(shown: Shown, incident: Incident) -> bool:
     """Whether most of a pool's miners are well for so long that the others had the time for it, too."""
     mitigated_at, needed_s = incident.mitigated_at, COME_ALONG_S.get(incident.cause, math.inf)
     return mitigated_at is not None and shown.now - mitigated_at >= needed_s
-
-
-def _rows(shown: Shown, incident: Incident) -> list[int]:
-    place = shown.view.site.rows
-    return [place[miner] for miner in incident.members if miner in place]
 
 
 def _is_each_ones_own(incident: Incident) -> bool:

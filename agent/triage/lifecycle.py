@@ -181,11 +181,11 @@ def triage(
             events.extend(_claim(tick, row, verdict, correlator))
     for (category, domain), rows in tick.groups.items():
         events.extend(_gather(tick, category, domain, rows, correlator))
-    shown = tick.shown
-    events.extend(ends.mitigated(shown))
+    shown, standing = tick.shown, ends.about_miners(view, memory)
+    events.extend(ends.mitigated(shown, standing))
     events.extend(devices.changes(view, memory, verdicts, limits, now, next_id=tick.next_id))
     brakes = [rows for rows in held if rows is not None and rows.any()]
-    recovered = ends.recovered(shown) | devices.recovered(memory, verdicts)
+    recovered = ends.recovered(shown, standing) | devices.recovered(memory, verdicts)
     undecided = frozenset() if seen.undecided is None else _single(tick, seen.undecided)
     return Triage(events, recovered, np.logical_or.reduce(brakes) if brakes else None, undecided)
 

@@ -5,7 +5,7 @@ equally likely pieces, but for the two outermost, whose tails are drawn exactly.
 for all rows in one comparison with what is known of each row's expectation.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -19,6 +19,9 @@ PIECES = 1 << 16
 STEPS = 48
 USUAL_MOST = 19.0
 """So many steps up a table go; of an expectation up to the other no count in a billion is beyond them."""
+
+TABLES_KEPT = 32_768
+"""A row goes to and fro between a few expectations: those of 10,000 rows at three share difficulties each."""
 
 REST_MOST = 1.0
 """What is expected beyond a row's table is drawn with that of all others up to so much, and one by one above."""
@@ -72,9 +75,8 @@ class Counts:
     def expect(self, row: int, usual: float) -> None:
         """Have that expectation for what a row usually expects."""
         self._usual[row] = usual = min(usual, USUAL_MOST)
-        self._up_to[:, row] = np.exp(_STEPS * np.log(max(usual, 1e-300)) - usual - _LOG_FACTORIALS).cumsum()
-        # A step that is certain tells nothing: whatever is drawn lies below it.
-        self._steps = max(self._steps, int(np.count_nonzero(self._up_to[:, row] < 1.0)))
+        self._up_to[:, row], steps = _table(usual)
+        self._steps = max(self._steps, steps)
 
     def draw(self, expected: Floats) -> Floats:
         """Return a count for each row; what it expects more than usual is a Poisson stream of its own."""
@@ -89,6 +91,14 @@ class Counts:
             rest[unusual] = 0.0
         counts += self._chance.scattered(rest)
         return counts
+
+
+@lru_cache(TABLES_KEPT)
+def _table(usual: float) -> tuple[NDArray[np.float32], int]:
+    """Return how probable so many counts or fewer are, and from how many on that is certain to a float's precision."""
+    up_to = np.exp(_STEPS * np.log(max(usual, 1e-300)) - usual - _LOG_FACTORIALS).cumsum().astype(np.float32)
+    # A step that is certain tells nothing: whatever is drawn lies below it.
+    return up_to, int(np.count_nonzero(up_to < 1.0))
 
 
 @cache
