@@ -1,18 +1,40 @@
 """Reconcile at its edges; what it does along a playbook is in tests/playbooks."""
 
+from dataclasses import replace
+
 import pytest
 
-from agent.model.action import Result, Verb
+from agent.model.action import Action, Result, Verb
 from agent.model.events import Closed, Escalated, IncidentRelapsed
+from agent.model.ids import IncidentId, MinerId
 from agent.model.incident import Outcome, Phase, Reason
-from agent.model.playbook import Situation
+from agent.model.playbook import Act, Situation
 from agent.model.site_view import SiteView
+from agent.model.topology import Outlet
 from agent.remediate import duty
 from agent.remediate.machine import Table
-from agent.remediate.reconcile import DEFERRED_S, Close, HandOver, Hold, Perform, outcome, reconcile
+from agent.remediate.reconcile import (
+    DEFERRED_S,
+    FLASH_DEFERRED_S,
+    MOST_RESUMES,
+    RECHECK_S,
+    WINDOW_OVER,
+    Begin,
+    Close,
+    HandOver,
+    Hold,
+    Move,
+    Perform,
+    action_of,
+    outcome,
+    reconcile,
+    taken_up,
+)
+from playbooks.firmware_crash import PLAYBOOK as FIRMWARE_CRASH
 from playbooks.hot_miner import PLAYBOOK as HOT_MINER
+from playbooks.stuck_miner import GATHER_S, HOLD_S
 from tests.bench import TABLES
-from tests.factory import EPOCH, site
+from tests.factory import EPOCH, PDU, miner, put_outlets, put_ports, site
 from tests.ledger.builder import INCIDENT, Story
 
 TABLE = next(iter(TABLES))
@@ -23,6 +45,11 @@ def situation(story: Story, now: float, *, recovered: bool = False) -> Situation
     incident = story.state.incidents[INCIDENT]
     assert incident.run is not None
     return Situation(now, incident, incident.run, view.site.miners[0], view.row(view.site.miners[0].id), recovered)
+
+
+def instead(step: Act) -> Table:
+    """The table with another step in place of the restart."""
+    return Table(replace(TABLE.playbook, steps={**TABLE.playbook.steps, "restart": step}))
 
 
 def story(state: str = "restart") -> Story:
@@ -42,6 +69,64 @@ def test_while_a_person_may_answer_it_is_not_put_off_too_long() -> None:
     expired = reconcile(waiting, TABLE, answer_by=EPOCH + 8.5 * DEFERRED_S)
     assert isinstance(expired, Perform), "the guard says why it is refused"
     assert reconcile(waiting, TABLE, answer_by=EPOCH + 8.0 * DEFERRED_S) == HandOver("deferred_too_long")
+
+
+def test_a_flash_may_be_put_off_for_longer() -> None:
+    table = Table(FIRMWARE_CRASH)
+    waiting = Story().opened().running("flash", fingerprint=table.fingerprint)
+    assert reconcile(situation(waiting, EPOCH + DEFERRED_S), table) != HandOver("deferred_too_long")
+    assert reconcile(situation(waiting, EPOCH + FLASH_DEFERRED_S), table) == HandOver("deferred_too_long")
+
+
+def test_what_makes_an_act_needless_holds_it_up() -> None:
+    table = instead(Act(Verb.RESTART, "accepted", "failed", unless=lambda _: True))
+    assert reconcile(situation(story(), EPOCH + 9.0), table) == Hold(EPOCH + 9.0 + RECHECK_S)
+
+
+def test_a_wait_lasts_its_time_and_a_check_takes_its_first_arm_or_its_otherwise() -> None:
+    assert reconcile(situation(story("hold"), EPOCH + HOLD_S - 1.0), TABLE) == Hold(EPOCH + HOLD_S)
+    assert reconcile(situation(story("hold"), EPOCH + HOLD_S), TABLE) == Move("held", "gather")
+    assert reconcile(situation(story("gather"), EPOCH + GATHER_S - 1.0), TABLE) == Hold(EPOCH + GATHER_S)
+    assert reconcile(situation(story("gather"), EPOCH + GATHER_S), TABLE) == Move("unread", "judge")
+    read = situation(story("gather"), EPOCH + 2.0)
+    put_outlets(read.row.view, EPOCH + 1.0)
+    put_ports(read.row.view, EPOCH + 1.0, 0)
+    assert reconcile(read, TABLE) == Move("gathered", "judge")
+
+
+def test_a_run_ends_as_its_end_says_and_sooner_where_its_symptom_is_gone() -> None:
+    assert reconcile(situation(story("ask_undecided"), EPOCH + 1.0), TABLE) == HandOver("evidence_missing")
+    gone = situation(story("gather"), EPOCH + 1.0, recovered=True)
+    assert reconcile(gone, TABLE) == Move("recovered", "resolved")
+    assert isinstance(reconcile(situation(story("dwell"), EPOCH + 1.0, recovered=True), TABLE), Hold), "no row for it"
+
+
+def test_a_run_under_which_the_agent_broke_off_four_times_is_a_persons() -> None:
+    seen = situation(story(), EPOCH + 1.0)
+    for resumes, is_over in ((MOST_RESUMES, False), (MOST_RESUMES + 1, True)):
+        run = replace(seen.run, resumes=resumes)
+        assert (reconcile(replace(seen, run=run), TABLE) == HandOver("resumed_too_often")) is is_over
+
+
+def test_power_verbs_name_every_outlet_and_no_other_does() -> None:
+    corded = miner(3, outlets=(3, 9))
+    assert action_of(Verb.POWER_OFF, corded) == Action(Verb.POWER_OFF, corded.id, corded.outlets)
+    assert action_of(Verb.RESTART, corded) == Action(Verb.RESTART, corded.id)
+
+
+def test_after_a_window_a_run_begins_anew_unless_it_looks_what_its_deed_did() -> None:
+    def after(told: Story, running: Table | None = TABLE) -> Begin | Move:
+        return taken_up(told.state.incidents[INCIDENT], TABLE, running)
+
+    def acted(to_state: str) -> Story:
+        return story().intended(Verb.RESTART, EPOCH).settled(Verb.RESTART, EPOCH + 1.0, to_state=to_state)
+
+    assert after(story("judge")) == Begin(TABLE), "nothing was done"
+    assert after(acted("after_restart")) == Move(WINDOW_OVER, "after_restart")
+    assert after(acted("dwell")) == Move(WINDOW_OVER, "dwell")
+    assert after(acted("reboot")) == Begin(TABLE), "it would act on what it saw before"
+    assert after(acted("after_restart"), None) == Begin(TABLE), "its playbook has changed"
+    assert after(acted("x").running("judge", EPOCH + 5.0, TABLE.fingerprint)) == Begin(TABLE), "a run before it did"
 
 
 def test_nothing_is_decided_while_an_action_is_in_flight() -> None:
@@ -107,6 +192,21 @@ def test_a_duty_is_retried_ever_more_slowly_and_never_given_up() -> None:
     assert told.state.incidents[INCIDENT].phase is Phase.ESCALATED
     told.intended(Verb.POWER_ON, now).settled(Verb.POWER_ON, now, Result.OK)
     assert duty.owed(told.state, now + 1e6) == []
+
+
+def test_each_incident_owes_its_own_outlets_on_its_own_miner() -> None:
+    second = IncidentId("inc-000002")
+    told = story("power_off").intended(Verb.POWER_OFF, EPOCH, outlets=(9, 1)).settled(Verb.POWER_OFF, EPOCH)
+    told.opened(incident=second, miner=MinerId("m2"))
+    told.intended(Verb.POWER_OFF, EPOCH, outlets=(2,), incident=second)
+    told.settled(Verb.POWER_OFF, EPOCH, outlets=(2,), incident=second)
+    told.tell(Escalated(incident=second, reason="pdu_failed", tried=(), evidence={}), EPOCH)
+    ((incident, action),) = duty.owed(told.state, EPOCH + 1.0)
+    assert incident.id == second, "the first one's run goes on"
+    assert action == Action(Verb.POWER_ON, MinerId("m2"), (Outlet(PDU, 2),))
+    told.tell(Escalated(incident=INCIDENT, reason="pdu_failed", tried=(), evidence={}), EPOCH)
+    first, _ = duty.owed(told.state, EPOCH + 1.0)
+    assert first[1] == Action(Verb.POWER_ON, MinerId("m1"), (Outlet(PDU, 1), Outlet(PDU, 9)))
 
 
 def test_a_run_that_is_still_going_pays_its_own_debt() -> None:

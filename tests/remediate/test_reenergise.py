@@ -1,5 +1,8 @@
 """Outlets come back one by one, once each, and only behind a line that somebody has shown to be live."""
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from agent.model.action import Verb
@@ -83,6 +86,36 @@ def test_a_line_that_is_not_shown_to_be_live_is_left_alone(watts: tuple[float | 
     place.ask()
     place.read(NOW - 1.0, *watts)
     assert place.due() == [], why
+
+
+def test_what_is_drawn_is_told_by_the_current_where_power_is_not_metered() -> None:
+    for current_a, due in ((1.0, ["m2"]), (0.01, [])):
+        place = Place()
+        place.ask()
+        for number, state in ((1, OutletState.ON), (2, OutletState.OFF)):
+            place.view.put_outlet(Outlet(PDU, number), NOW - 1.0, OutletReading(state, current_a, math.nan))
+        assert place.due() == due
+
+
+def test_a_pdu_of_which_no_banks_are_known_is_one() -> None:
+    whole = site(24)
+    bankless = replace(whole, pdus=tuple(replace(pdu, banks=()) for pdu in whole.pdus))
+    for number in (1, 24):
+        place = Place()
+        place.view = SiteView(bankless)
+        place.ask()
+        place.read(NOW - 1.0, *[None] * 24)
+        place.view.put_outlet(Outlet(PDU, number), NOW - 1.0, OutletReading(OutletState.ON, 1.0, 240.0))
+        assert place.due() == ["m2" if number == 1 else "m1"]
+
+
+def test_while_one_is_being_switched_on_no_other_is() -> None:
+    place = Place()
+    place.ask()
+    place.read(NOW - 1.0, 40.0, None, None)
+    place.story.intended(Verb.POWER_ON, NOW - 60.0, outlets=(2,))
+    place.read(NOW, 40.0, None, None)
+    assert place.due() == []
 
 
 def test_nothing_is_done_before_a_person_was_asked_or_on_old_readings() -> None:
