@@ -103,7 +103,8 @@ class Harm:
         setpoints_below_dew_point: supply temperatures written, and taken, below the dew point of that moment.
         cooling_writes: writes that coolant units took; their memory wears out by them.
         actions_while_away: commands that reached miners which somebody else had asleep or under his hands, but for
-            those that take load off them, and that give sleepers back the power that was taken from them before.
+            those that take load off them, and that undo what was done to sleepers before: an outlet that was off, or a
+            sleep of which nobody knew that somebody else had come to want it.
     """
 
     actions_on_healthy: int = 0
@@ -343,7 +344,7 @@ class Truth:
             if entry.what in _COMMANDS
             and entry.asked_at >= injected.started_at
             and (injected.ended_at is None or entry.asked_at < injected.ended_at)
-            and not (injected.kind.asleep and _gives_back(entry, by_miner[miner], injected.started_at))
+            and not (injected.kind.asleep and _gives_back(entry, by_miner[miner], injected))
         }
         return len(reached)
 
@@ -383,17 +384,19 @@ class Truth:
 
 _HARMFUL = frozenset({What.RELAY_OFF, What.RESTART, What.REBOOT, What.FLASH})
 _COMMANDS = _HARMFUL | {What.RESUME, What.SET_POOLS, What.SWITCH_POOL, What.RELAY_ON}
-_RELAYS = frozenset({What.RELAY_OFF, What.RELAY_ON})
+_UNDOES = {What.RELAY_ON: What.RELAY_OFF, What.RESUME: What.SUSPEND}
 _SLOWING = frozenset({What.SUSPEND, What.DERATE})
 _CUTS = frozenset({What.RELAY_OFF, What.REBOOT})
 
 
-def _gives_back(entry: Entry, entries: Sequence[Entry], since: float) -> bool:
-    """Whether it switches an outlet on again that had been switched off before `since`, and not again meanwhile."""
-    if entry.what is not What.RELAY_ON:
+def _gives_back(entry: Entry, entries: Sequence[Entry], curtailed: _Injected) -> bool:
+    """Whether it undoes what was done before: an outlet that is off, or a sleep that nobody else had asked for."""
+    undoes = _UNDOES.get(entry.what)
+    if undoes is None or (undoes is What.SUSPEND and not curtailed.kind.counts):
         return False
-    before = [e for e in entries if e.at < entry.at and e.outlet == entry.outlet and e.what in _RELAYS]
-    return bool(before) and before[-1].what is What.RELAY_OFF and before[-1].asked_at < since
+    pair = (entry.what, undoes)
+    before = [e for e in entries if e.asked_at < curtailed.started_at and e.outlet == entry.outlet and e.what in pair]
+    return bool(before) and before[-1].what is undoes
 
 
 def _cut_by_command(flash: FlashRecord, by_miner: Mapping[MinerId, Sequence[Entry]]) -> bool:
