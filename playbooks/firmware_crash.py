@@ -3,13 +3,14 @@
 The logs come first, because every later step may erase them. No step takes the power away: a boot loop is not ended by
 one more boot, and a board that is being flashed is lost without power. A flash wants an image of the site's allow-list
 for that family, model and control board; whether it took is asked of the miner itself before anything else is done, and
-from the flash on the run can end well only through that proof (docs/decisions/0014-flashing.md).
+from the flash on the run can end well only through that proof (docs/decisions/0014-flashing.md). A flash of which
+nothing was written is tried once more.
 
 Times: facts "detection", sections 1.1 and 7 (D4: an hour without a restart), and facts "failures", row 24: a Whatsminer
 that rebooted over an exception is back within 90 s by itself.
 """
 
-from agent.model.action import Action, Verb
+from agent.model.action import Action, Result, Verb
 from agent.model.incident import Category, Reason
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
 from agent.model.telemetry import Reach
@@ -41,6 +42,9 @@ WRITTEN_S = 1800.0
 
 AGAIN_S = 180.0
 """Time before the version is asked a second time: services come up one by one."""
+
+BREATH_S = 300.0
+"""Time before a flash of which nothing was written is tried once more: what broke it off may be over, a boot is."""
 
 LOW_SHARE = 0.5
 """Below this share of its rate a miner that tells a crash code is not well. A code stands for a while after what it
@@ -99,8 +103,8 @@ def down_meanwhile(s: Situation) -> bool:
 
 
 def was_flashed_before(s: Situation) -> bool:
-    """A flash was tried in this incident already: the same one again is no help."""
-    return s.tried(Verb.FLASH) > 0
+    """A flash was begun in this incident already, or may have been: the same one again is no help."""
+    return any(a.verb is Verb.FLASH and a.result is not Result.FAILED for a in s.incident.attempts)
 
 
 def cannot_be_flashed(s: Situation) -> bool:
@@ -243,6 +247,9 @@ _STEPS: dict[str, Step] = {
         "unreachable",
     ),
     "flash": Act(Verb.FLASH, "begun", "not_begun", on=flash),
+    "before_flash_again": Wait(BREATH_S, "waited"),
+    "judge_flash_again": Check((Arm(can_be_flashed, "flash"),), REACH_S, "unreachable"),
+    "flash_again": Act(Verb.FLASH, "begun", "not_begun", on=flash),
     "after_flash": Check((Arm(answers_anew, "back"),), WRITTEN_S, "not_back"),
     "verify": Act(Verb.VERIFY_FIRMWARE, "proven", "unproven", on=verify),
     "before_verify_again": Wait(AGAIN_S, "waited"),
@@ -288,7 +295,12 @@ _TRANSITIONS = (
     Transition("flash", "judge_flash", "flash"),
     Transition("unreachable", "judge_flash", "ask_unreachable"),
     Transition("begun", "flash", "after_flash"),
-    Transition("not_begun", "flash", "ask_not_begun"),
+    Transition("not_begun", "flash", "before_flash_again"),
+    Transition("waited", "before_flash_again", "judge_flash_again"),
+    Transition("flash", "judge_flash_again", "flash_again"),
+    Transition("unreachable", "judge_flash_again", "ask_not_begun"),
+    Transition("begun", "flash_again", "after_flash"),
+    Transition("not_begun", "flash_again", "ask_not_begun"),
     Transition("back", "after_flash", "verify"),
     Transition("not_back", "after_flash", "verify"),
     Transition("proven", "verify", "judge_pools"),
@@ -324,6 +336,9 @@ _TRANSITIONS = (
             "watch_reboots",
             "judge_flash",
             "flash",
+            "before_flash_again",
+            "judge_flash_again",
+            "flash_again",
             "prove",
             "watch_flash",
         )

@@ -71,9 +71,9 @@ ENDS: dict[str, tuple[Reason, float, tuple[Verb, ...], str]] = {
     "r1-02": (Reason.CRASHED, SOON_S, UNPROVEN, "flash_unproven"),
     "r1-05": (Reason.CRASHED, SOON_S, LADDER, "image_frozen"),
     "r1-11": (Reason.BOOT_LOOP, THREE_S, (LOGGED, RESTART, REBOOT), ""),
-    "r1-03": (Reason.CRASHED, SOON_S, (*LADDER, FLASH), "flash_not_begun"),
-    "r1-06": (Reason.CRASHED, SOON_S, (*LADDER, FLASH), "flash_not_begun"),
-    "r1-09": (Reason.CRASHED, SOON_S, (*LADDER, FLASH), "flash_not_begun"),
+    "r1-03": (Reason.CRASHED, SOON_S, (*LADDER, FLASH, FLASH), "flash_not_begun"),
+    "r1-06": (Reason.CRASHED, SOON_S, (*LADDER, FLASH, FLASH), "flash_not_begun"),
+    "r1-09": (Reason.CRASHED, SOON_S, (*LADDER, FLASH, FLASH), "flash_not_begun"),
     "r1-12": (Reason.CRASHED, SOON_S, UNPROVEN, "flash_unproven"),
 }
 """For each miner the cause, the longest delay, all that is done, and what a person is asked for; empty: it is mended.
@@ -137,7 +137,7 @@ def test_what_came_back_by_itself_was_not_touched_and_nothing_else_was_found(kin
     board = played.board
     assert board["detection"]["recall"] == board["detection"]["precision"] == 1.0
     assert board["detection"]["wrong_category"] == board["detection"]["wrong_cause"] == 0
-    # A wire that breaks could hold again, so by the truth r1-06 can be mended; it is asked about and not tried again.
+    # A wire that breaks could hold again, so by the truth r1-06 can be mended; it is tried twice, and asked about.
     assert board["remediation"]["rate_fixable"] == 0.8
     assert board["remediation"]["escalated_wrong"] == 1
     # The worn board and the first one that got the bad release: no more, and never by a cut.
