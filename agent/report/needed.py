@@ -24,6 +24,7 @@ _POWER: Mapping[str, str] = {
     "pdu_silent": "see whether the PDU has power and network; nothing is known of its outlets",
     "pdu_outlets_off": "the PDU has power and its outlets are off: find out why, switch one on; the others follow",
     "pdu_without_feed": "restore the PDU's feed; if its outlets stay off then, switch one on and the others follow",
+    "pdu_back_miners_silent": "the PDU gives power again and its miners stay silent: look at one, and at the network",
     "pdu_failed": "switch the outlet by hand: the PDU does not do what it is told; then have it replaced",
     "power_lost": "find what lost its power: the miners' outlets give nothing",
     "no_power_draw": "its outlet is on and it draws nothing: look at the cord; expect to replace the supply",

@@ -11,7 +11,7 @@ from agent.cli.scenario_run import Played, play_scenario, read_scenario
 from agent.config.scenario import TierName
 from agent.ledger.reader import read
 from agent.model.action import Verb
-from agent.model.events import Intended
+from agent.model.events import Intended, Moved
 from agent.model.incident import Category, Outcome, Reason
 
 NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
@@ -49,6 +49,15 @@ def test_it_is_one_incident_and_nothing_is_done_to_its_miners(
     assert played.board["detection"]["recall"] == played.board["detection"]["precision"] == 1.0
     assert played.board["detection"]["wrong_cause"] == 0
     assert not counted[0].is_open
+
+
+def test_a_pdu_that_is_back_while_it_is_looked_at_has_its_miners_waited_for(tmp_path: Path) -> None:
+    dark = '  - {at: 5m, kind: pdu.dark, target: "pdu:c1-p2", for: 205s}\n'
+    played, ledger = play(tmp_path, TierName.MEMORY, dark, "25m")
+    (incident,) = (i for i in played.incidents if i.outcome is not Outcome.SUPPRESSED)
+    assert (incident.domain, incident.outcome) == ("pdu:c1-p2", Outcome.SELF_RECOVERED)
+    moves = [record.event.trigger for record in read(ledger) if isinstance(record.event, Moved)]
+    assert moves == ["stays_away", "back", "recovered"]
 
 
 @pytest.mark.parametrize("tier", TIERS)
