@@ -236,3 +236,26 @@ def test_what_the_agent_mended_twice_is_its_own() -> None:
     again = relapsed(Outcome.AUTO_RESOLVED, escalated=False)
     again.intended(Verb.RESTART, EPOCH + 30.0).settled(Verb.RESTART, EPOCH + 31.0)
     assert outcome(again.state.incidents[INCIDENT]) is Outcome.AUTO_RESOLVED
+
+
+@pytest.mark.parametrize(
+    ("verb", "result", "after_s", "asked_again", "ended"),
+    [
+        (Verb.RESTART, Result.OK, 5.0, False, Outcome.ASSISTED),
+        (Verb.RESTART, Result.UNKNOWN, 0.0, False, Outcome.ASSISTED),
+        (Verb.RESTART, Result.FAILED, 5.0, False, Outcome.HUMAN_RESOLVED),
+        (Verb.RESTART, Result.OK, -5.0, False, Outcome.HUMAN_RESOLVED),
+        (Verb.COLLECT_LOGS, Result.OK, 5.0, False, Outcome.HUMAN_RESOLVED),
+        (Verb.RESTART, Result.OK, 5.0, True, Outcome.HUMAN_RESOLVED),
+    ],
+)
+def test_who_only_gave_his_word_had_help_of_the_agent(
+    verb: Verb, result: Result, after_s: float, asked_again: bool, ended: Outcome
+) -> None:
+    answered_at = EPOCH + 60.0
+    told = story().intended(verb, answered_at + after_s).settled(verb, answered_at + after_s, result)
+    told.tell(Escalated(incident=INCIDENT, reason="image_frozen", tried=(), evidence={}), EPOCH + 1.0)
+    incident = replace(told.state.incidents[INCIDENT], answered_at=answered_at)
+    if asked_again:
+        incident = replace(incident, escalated_at=answered_at + 30.0)
+    assert outcome(incident) is ended

@@ -3,11 +3,12 @@
 import math
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from agent.model.action import Verb
 from agent.model.events import Escalated, IncidentOpened
-from agent.model.ids import MinerId
+from agent.model.ids import IncidentId, MinerId
 from agent.model.incident import Category, Reason, Severity
 from agent.model.site_view import SiteView
 from agent.model.telemetry import OutletReading, OutletState
@@ -116,6 +117,18 @@ def test_while_one_is_being_switched_on_no_other_is() -> None:
     place.story.intended(Verb.POWER_ON, NOW - 60.0, outlets=(2,))
     place.read(NOW, 40.0, None, None)
     assert place.due() == []
+
+
+def test_what_else_is_open_at_the_site_keeps_nothing_from_coming_back() -> None:
+    """One that is no loss of power, and a breaker of which nobody was asked yet."""
+    place = Place()
+    (opened,) = place.story.records
+    unasked = msgspec.structs.replace(opened.event, incident=IncidentId("inc-000003"), members=(MinerId("m5"),))
+    place.story = Story().opened(incident=IncidentId("inc-000002"), miner=MinerId("m6"))
+    place.story.tell(unasked, EPOCH).tell(opened.event, EPOCH)
+    place.ask()
+    place.read(NOW - 1.0, 40.0, None, None)
+    assert place.due() == ["m2"]
 
 
 def test_nothing_is_done_before_a_person_was_asked_or_on_old_readings() -> None:
