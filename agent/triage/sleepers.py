@@ -12,10 +12,13 @@ from agent.model.incident import Reason
 from agent.model.memory import Memory
 from agent.model.site_view import Expected, SiteView
 from agent.triage.correlate import HOLD_S, Correlator, Shared, is_alone, is_free, taken_over
-from agent.triage.cover import Symptom
+from agent.triage.cover import BRAKE_AT, Group, Symptom
 
 LEAST = 6
-"""Fewer are nobody's curtailment."""
+"""Fewer are nobody's curtailment, unless they are all there are."""
+
+FEWEST = BRAKE_AT
+"""So few are one if they are a whole rack, or whatever it is that they share."""
 
 WITHIN_S = 900.0
 """Who fell asleep within so long of one another was told by the same. They sleep within a minute; that they do is found
@@ -39,14 +42,19 @@ def curtailed(view: SiteView, memory: Memory, correlator: Correlator, asleep: Bo
     """Return what sleepers without an incident have in common, once half of them have slept for a while."""
     since = view.asleep_since
     rows = (asleep & (now - since <= WITHIN_S)).nonzero()[0]
-    if rows.size < LEAST:
+    if rows.size < FEWEST:
         return []
     alone = is_alone(view, memory, rows)
-    if alone.sum() < LEAST or not (now - since[alone] >= HOLD_S).any():
+    if alone.sum() < FEWEST or not (now - since[alone] >= HOLD_S).any():
         return []
     groups = correlator.cover.explain(Symptom.ASLEEP, alone)
-    ripe = [g for g in groups if g.rows.size >= LEAST and now - float(np.median(since[g.rows])) >= HOLD_S]
+    ripe = [g for g in groups if _is_many(g) and now - float(np.median(since[g.rows])) >= HOLD_S]
     return [correlator.told(view, Symptom.ASLEEP, group, since) for group in ripe]
+
+
+def _is_many(group: Group) -> bool:
+    size = group.rows.size
+    return size >= LEAST or (size >= FEWEST and size == group.domain.rows.size)
 
 
 def braked(view: SiteView, correlator: Correlator, asleep: Bools, now: float) -> Bools:

@@ -21,9 +21,9 @@ TIERS = [TierName.FAST_FORWARD, TierName.MEMORY]
 SITE = f"site: {{generate: {{miners: 12, racks_per_container: 2, miners_per_pdu: 12, network: {NETWORK}}}}}"
 
 
-def play(folder: Path, tier: TierName, text: str, duration: str = "20m") -> tuple[Played, Path]:
+def play(folder: Path, tier: TierName, text: str, duration: str = "20m", *, site: str = SITE) -> tuple[Played, Path]:
     path, ledger = folder / "scenario.yaml", folder / "ledger.sqlite3"
-    path.write_text(f"name: curtailment\nseed: 5\nduration: {duration}\n{SITE}\n{text}")
+    path.write_text(f"name: curtailment\nseed: 5\nduration: {duration}\n{site}\n{text}")
     console = Console(file=io.StringIO())
     return play_scenario(read_scenario(path, tier=tier), ledger, console=console, log=io.StringIO()), ledger
 
@@ -89,6 +89,20 @@ def test_what_was_switched_off_before_a_curtailment_is_switched_on_in_it_and_und
     assert at[Verb.POWER_OFF] < 410.0
     assert (410.0 < at[Verb.POWER_ON] < 600.0) is (purpose == "curtail")
     assert played.board["harm"]["actions_while_away"] == 0
+
+
+def test_a_rack_of_three_that_falls_asleep_is_a_curtailment_all_the_same(tmp_path: Path) -> None:
+    small = SITE.replace("racks_per_container: 2", "racks_per_container: 4")
+    played, ledger = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        'faults:\n  - {at: 3m, kind: site.curtailed_unannounced, target: "rack:r1"}\n',
+        site=small,
+    )
+    (incident,) = played.incidents
+    assert (incident.cause, incident.domain, len(incident.members)) == (Reason.CURTAILED, "rack:r1", 3)
+    assert incident.escalation_reason == "curtailed_by_whom"
+    assert not [r for r in read(ledger) if isinstance(r.event, Intended)]
 
 
 def test_five_of_twelve_are_nobodys_curtailment_and_no_fault(tmp_path: Path) -> None:
