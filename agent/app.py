@@ -41,15 +41,20 @@ from agent.model.events import (
     AgentStopped,
     AnyEvent,
     HoldChanged,
+    IncidentOpened,
+    IncidentReclassified,
+    IncidentRelapsed,
+    IncidentUpdated,
     Intended,
+    Moved,
     Rebound,
+    RunStarted,
 )
 from agent.model.guard import Mode
 from agent.model.incident import Incident, Phase
 from agent.model.itself import Part
 from agent.model.memory import Memory
 from agent.model.recording import FORMAT, Head
-from agent.model.safety import brings_danger
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Detector
 from agent.notify.notifier import Notifier
@@ -69,7 +74,9 @@ PROVE_S, PROVE_EVERY_S = 1.0, 5.0
 """A ledger that took so long for its last commit is tried again this often, until it is quick."""
 
 SOON_S = 0.1
-"""Where danger has just been found, or a run about it begun, the next tick does not wait for its turn."""
+"""Where something has just begun or gone on, the next tick does not wait for its turn: what follows may be due now."""
+
+_GOES_ON = IncidentOpened | IncidentReclassified | IncidentRelapsed | IncidentUpdated | RunStarted | Moved
 
 SETTLE_ON_STOP_S = 20.0
 """How long a stop waits for actions in flight; what is left is resumed at the next start."""
@@ -177,7 +184,7 @@ class Agent:
         for event in events:
             if isinstance(event, Intended):
                 self._launch(self._carry_out(event))
-        self._hurries = any(brings_danger(event, self.memory.incidents) for event in events)
+        self._hurries = any(isinstance(event, _GOES_ON) for event in events)
         watched = [i for i in self.memory.open_incidents if i.phase is not Phase.ESCALATED]
         self.observer.focus([miner for incident in watched for miner in incident.members])
         self._anchors.tell(self._clock.now())

@@ -11,7 +11,7 @@ Times: facts "detection", section 5; facts "failures", row 16.
 from agent.model.action import Verb
 from agent.model.incident import Category, Reason
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Step, Transition, Wait
-from agent.model.thermal import DerateMiner, is_cool, is_still_hot
+from agent.model.thermal import DerateMiner, is_cool, is_cool_at_work, is_still_hot
 from agent.model.topology import FAMILY_TRAITS, Miner
 
 HOLD_S = 60.0
@@ -24,7 +24,7 @@ PROOF_S = 900.0
 """The clear window of heat (600 s), and polls."""
 
 STATES = ("derate", "derate_more", "derate_most")
-"""Three shares are tried, each worked out anew."""
+"""Three shares are tried: two of them worked out anew, then the least that there is."""
 
 
 def cools_within_s(miner: Miner) -> float:
@@ -43,7 +43,7 @@ _TRANSITIONS = [Transition("held", "hold", "derate"), Transition("recovered", "h
 
 for _state, _next in zip(STATES, (*STATES[1:], "ask_hot"), strict=True):
     _STEPS |= {
-        _state: Act(Verb.DERATE, "told", "refused", on=DerateMiner()),
+        _state: Act(Verb.DERATE, "told", "refused", on=DerateMiner(most=_state == STATES[-1]), unless=is_cool_at_work),
         f"{_state}_cools": Check((Arm(is_cool, "cool"),), cools_within_s, "hot"),
         f"{_state}_proof": Check((Arm(is_still_hot, "hot"),), PROOF_S, "hot"),
     }
@@ -53,6 +53,7 @@ for _state, _next in zip(STATES, (*STATES[1:], "ask_hot"), strict=True):
         Transition("cool", f"{_state}_cools", f"{_state}_proof"),
         Transition("hot", f"{_state}_cools", _next),
         Transition("hot", f"{_state}_proof", _next),
+        Transition("recovered", _state, "resolved" if _state == STATES[0] else "resolved_derated"),
         Transition("recovered", f"{_state}_cools", "resolved_derated"),
         Transition("recovered", f"{_state}_proof", "resolved_derated"),
     ]

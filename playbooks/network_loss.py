@@ -13,12 +13,13 @@ Times: facts "detection", sections 1.3 and 7; facts "failures", rows 25 and 31.
 from agent.model.action import Verb
 from agent.model.incident import Category
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
-from agent.model.surroundings import outlets_lately, port_lately, watts_lately
+from agent.model.surroundings import all_read_lately, outlets_lately, port_lately, watts_lately
 from agent.model.telemetry import OutletState, Reach
 from agent.model.topology import FAMILY_TRAITS, Family, Miner
 
-HOLD_S = 60.0
-"""A cause shared with others shows itself within this time (facts "detection", section 7, group hold)."""
+HOLD_S = 75.0
+"""A cause shared with others is named 60 s after it shows in them (facts "detection", section 7, group hold), and others
+show it up to a poll later."""
 
 GATHER_S = 90.0
 """Longest wait for a fresh reading of the outlets and the port."""
@@ -42,9 +43,9 @@ the way back to the pool add to them."""
 
 
 def evidence_is_fresh(s: Situation) -> bool:
-    """Every outlet and the port, with what is wanted of it, were read since this state was entered."""
-    port, since = s.row.port, s.run.entered_at
-    return all(o.at >= since for o in s.row.outlets) and (port is None or min(port.at, port.admin_at) >= since)
+    """Every outlet and the port, with what is wanted of it, were read since the symptom."""
+    port = s.row.port
+    return all_read_lately(s) and (port is None or port.admin_at >= s.incident.detected_at)
 
 
 def outlet_is_off(s: Situation) -> bool:

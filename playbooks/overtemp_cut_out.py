@@ -12,7 +12,7 @@ Times: facts "detection", section 5; facts "failures", row 16.
 from agent.model.action import Verb
 from agent.model.incident import Category, Reason
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition
-from agent.model.thermal import DerateMiner, has_cooled, has_stopped, hashes, is_still_hot
+from agent.model.thermal import DerateMiner, has_cooled, has_stopped, hashes, is_cool_at_work, is_still_hot
 from agent.model.topology import FAMILY_TRAITS, Miner
 
 COOL_DOWN_S = 1800.0
@@ -59,7 +59,9 @@ _TRANSITIONS = []
 for _round in range(1, ROUNDS + 1):
     _STEPS |= {
         f"cool_{_round}": Check((Arm(has_cooled, "cooled"), Arm(hashes, "hashes")), COOL_DOWN_S, "hot"),
-        f"derate_{_round}": Act(Verb.DERATE, "told", "refused", on=DerateMiner()),
+        f"derate_{_round}": Act(
+            Verb.DERATE, "told", "refused", on=DerateMiner(most=_round == ROUNDS), unless=is_cool_at_work
+        ),
         f"starts_{_round}": Check((Arm(hashes, "hashes"), Arm(stands_still, "idle")), starts_within_s, "idle"),
         f"restart_{_round}": Act(Verb.RESTART, "told", "refused"),
         f"restarts_{_round}": Check((Arm(hashes, "hashes"),), starts_within_s, "idle"),
@@ -80,7 +82,10 @@ for _round in range(1, ROUNDS + 1):
         Transition("idle", f"restarts_{_round}", "ask_idle"),
         Transition("stopped", f"proof_{_round}", f"cool_{_round + 1}" if _round < ROUNDS else "ask_share"),
         Transition("still_hot", f"proof_{_round}", _more),
-        Transition("recovered", f"cool_{_round}", "resolved" if _round == 1 else "resolved_derated"),
+        *(
+            Transition("recovered", f"{_state}_{_round}", "resolved" if _round == 1 else "resolved_derated")
+            for _state in ("cool", "derate")
+        ),
         *(
             Transition("recovered", f"{_state}_{_round}", "resolved_derated")
             for _state in ("starts", "restarts", "proof")

@@ -42,6 +42,9 @@ PATIENT_S = 120.0
 """A pool that is good again has its miners back by then: they try every 5 s, and give a dead connection up after 90 s
 (facts "detection", section 1.3)."""
 
+JITTER_S = 0.5
+"""Ticks that are meant to lie a wait apart may lie that much closer."""
+
 WAIT_S = 1800.0
 """How long a pool that can be worked for is waited for before a person is asked."""
 
@@ -121,12 +124,12 @@ def second_is_best(s: Situation) -> bool:
 
 def few_are_lost(s: Situation) -> bool:
     """For two minutes now the pool is good from here, few of its miners are lost, and another pool is good too."""
-    return _is_good_and_patient(s) and _are_few(s) and works_elsewhere(s)
+    return _has_waited_for_few(s) and works_elsewhere(s)
 
 
 def few_are_lost_and_nowhere_to_go(s: Situation) -> bool:
     """For two minutes now the pool is good from here, few of its miners are lost, and no other pool is good."""
-    return _is_good_and_patient(s) and _are_few(s) and not works_elsewhere(s)
+    return _has_waited_for_few(s) and not works_elsewhere(s)
 
 
 def many_are_lost_and_nowhere_to_go(s: Situation) -> bool:
@@ -155,6 +158,12 @@ def more_are_lost(s: Situation) -> bool:
     """Few were told to leave the pool, and others that are still with it are lost to it."""
     rows = lost_members(s)
     return s.in_state_s >= PATIENT_S and bool(is_on(s, rows, endpoint(s)).any()) and _are_few(s)
+
+
+def _has_waited_for_few(s: Situation) -> bool:
+    """Few are lost to a pool that is good, and had the time to come back to it: all of it since the run began."""
+    waited_s = s.now - s.run.started_at if s.run.state == "judge" else s.in_state_s
+    return waited_s >= PATIENT_S - JITTER_S and is_back(s) and _are_few(s)
 
 
 def _wants_waves(s: Situation) -> bool:

@@ -12,12 +12,13 @@ power, a crowbar after 60 s).
 from agent.model.action import Verb
 from agent.model.incident import Category
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition, Wait
-from agent.model.surroundings import is_fed_lately, outlets_lately, port_lately, watts_lately
+from agent.model.surroundings import all_read_lately, is_fed_lately, outlets_lately, port_lately, watts_lately
 from agent.model.telemetry import OutletState, Reach
 from agent.model.topology import FAMILY_TRAITS, Miner
 
-HOLD_S = 60.0
-"""A cause shared with others shows itself within this time (facts "detection", section 7, group hold)."""
+HOLD_S = 75.0
+"""A cause shared with others is named 60 s after it shows in them (facts "detection", section 7, group hold), and others
+show it up to a poll later."""
 
 GATHER_S = 90.0
 """Longest wait for a fresh reading of the outlets and the port."""
@@ -182,7 +183,7 @@ _UNFIT = (
 
 _STEPS: dict[str, Step] = {
     "hold": Wait(HOLD_S, "held"),
-    "gather": Check((Arm(evidence_is_fresh, "gathered"),), GATHER_S, "unread"),
+    "gather": Check((Arm(all_read_lately, "gathered"),), GATHER_S, "unread"),
     "judge": Check(
         (*_UNFIT, Arm(wants_restart, "restart"), Arm(wants_reboot, "reboot"), Arm(wants_power, "power")),
         JUDGE_S,

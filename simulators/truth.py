@@ -13,7 +13,7 @@ from agent.model.ids import MinerId
 from agent.model.incident import Category, Reason
 from agent.model.topology import Bank, Outlet
 from simulators.faults import FAULT_KINDS, FaultKind, On
-from simulators.faults.kind import Value
+from simulators.faults.kind import Value, miner_at
 from simulators.plant.flash import FlashRecord, Phase
 from simulators.plant.journal import Entry, What
 from simulators.plant.site import SitePlant
@@ -267,7 +267,10 @@ class Truth:
             return
         injected.ended_at = at
         if injected.kind.counts and self._latest.get(injected.target, injected) is not injected:
-            return  # none begins on a miner that is not well: this one was over before the next began
+            # None begins on a miner that is not well: this one was over before the next began, but for what lingers.
+            if injected.kind.lingers:
+                miner_at(self._plant, injected.target).clean(at)
+            return
         injected.kind.end(self._plant, injected.target, at)
         # What ends a disturbance of a target ends every one of its kind there.
         for other in self._lasting.pop((injected.kind.name, injected.target), ()):

@@ -87,6 +87,8 @@ class FirmwareDetector:
         self._dark_at: Floats | None = None
         self._coded_since: Floats = np.full(n, np.nan)
         self._told: Rows = np.zeros(0, dtype=np.int64)
+        self._refused_since: Floats = np.full(n, np.nan)
+        self._refusing: Rows = np.zeros(0, dtype=np.int64)
         self._since: Floats = np.full(n, np.nan)
         self._clear_since: Floats = np.full(n, np.nan)
         self._reason: Ints = np.zeros(n, dtype=np.int8)
@@ -196,12 +198,18 @@ class FirmwareDetector:
         return rows[now - since >= self._t.code_s]
 
     def _unheld(self, view: SiteView, now: float) -> Rows:
-        """Rows whose API is down, on a host that answers, minutes after we had the process or the board started."""
+        """Rows whose API is down, on a host that answers, minutes after we had the process or the board started.
+
+        While the host itself was silent, nobody knows whether its API was down.
+        """
         rows = let_through(view.reach == _REFUSED, view.reach == _ERRORED)
+        since = np.fmin(self._refused_since[rows], view.polled_at[rows])
+        self._refused_since[self._refusing] = np.nan
+        self._refused_since[rows], self._refusing = since, rows
         restart_at, boot_at = view.own_restart_at[rows], view.own_boot_at[rows]
         up_at = np.fmax(restart_at, boot_at + self._grace_s[rows])
         recent = now - up_at <= self._t.clear_s
-        long = now - np.fmax(up_at, view.missing_since[rows]) >= self._t.held_s
+        long = now - np.fmax(up_at, since) >= self._t.held_s
         # What may never have happened is no proof of anything.
         return rows[view.own_sure[rows] & recent & long]
 

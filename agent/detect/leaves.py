@@ -59,7 +59,7 @@ _OF_UNITS = (
     *("cooling.", "LoopDetector._read_at", "UnitDetector._read_at", "Witness.", "HeatWatch.disputed"),
     *(f"FlowWitness.{name}" for name in ("asked", "lies", "stands", "_read", "_still_at", "_flowed_at")),
 )
-_PLACES = ("ExpectedState._slept", "FirmwareDetector._told", "HeatWatch._weighed")
+_PLACES = ("ExpectedState._slept", "FirmwareDetector._told", "FirmwareDetector._refusing", "HeatWatch._weighed")
 """Arrays of row numbers, of any length."""
 
 Rows = NDArray[np.int64]

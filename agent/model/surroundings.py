@@ -21,6 +21,11 @@ def port_lately(s: Situation) -> PortView | None:
     return port if port is not None and _is_fresh(s, port.at) else None
 
 
+def all_read_lately(s: Situation) -> bool:
+    """Whether every outlet and the port were read lately, and since the symptom."""
+    return len(outlets_lately(s)) == len(s.row.outlets) and (s.row.port is None or port_lately(s) is not None)
+
+
 def is_fed_lately(s: Situation) -> bool:
     """Whether it has outlets, and every one was read to be on lately."""
     outlets = outlets_lately(s)

@@ -29,6 +29,7 @@ from agent.model.loops import (
     reading,
 )
 from agent.model.playbook import Situation
+from agent.model.site_view import SiteView
 from agent.model.topology import FAMILY_TRAITS, CoolingUnit
 
 STEADY_S = 300.0
@@ -54,6 +55,9 @@ COLD_S = 600.0
 
 LEAST_SHARE, MOST_SHARE, SHARE_STEP = 0.50, 0.90, 0.05
 """Shares of the power that a miner is derated to."""
+
+WORK_S = 120.0
+"""A rate scatters by 1 % over so long (facts "detection", section 1.2)."""
 
 MITIGATION_S = {Severity.CRITICAL: 1800.0, Severity.HIGH: 3600.0, Severity.MEDIUM: 14_400.0, Severity.LOW: 86_400.0}
 """How soon the impact is to end, by severity (KPI reference)."""
@@ -124,6 +128,12 @@ def has_cooled(s: Situation) -> bool:
     return s.row.rate_share < STOPPED_SHARE and stood
 
 
+def is_cool_at_work(s: Situation) -> bool:
+    """It does nearly all it aims at, and is well below its limits: nothing has to be done about its heat now."""
+    works = not s.row.missing_s and s.row.rate_share >= WORKS_SHARE
+    return works and room_k(s) >= FAMILY_TRAITS[s.miner.family].cool_k
+
+
 def near_limit(s: Situation) -> list[int]:
     """Return the loop's rows that are close to their limits and not derated yet, the hottest first."""
     rows = loop_rows(s)
@@ -138,15 +148,16 @@ def near_limit(s: Situation) -> list[int]:
 def share_for(s: Situation, rows: Sequence[int]) -> float:
     """Return the share of the power at which these rows would be cool, by what they show now; one for all of them.
 
-    The rise over the inlet goes with the power. Where the inlet is not known a tenth less is tried. One that stopped
-    had come to its limits; what it shows once it has cooled down stands for an inlet that is not known.
+    The rise over the inlet goes with the power, of which firmware that is hot may use less than it was told. Where the
+    inlet is not known a tenth less is tried. One that stopped had come to its limits; what it shows once it has cooled
+    down stands for an inlet that is not known.
     """
     view = s.row.view
     shares = [1.0]
     for row in rows:
         given_c, limits = inlet_c(view, row, s.now), view.site.miners[row].limits
         stopped = bool(view.hashrate_th.value[row] < STOPPED_SHARE * view.nominal_th[row])
-        now_share = float(view.derated[row])
+        now_share = float(view.derated[row]) if stopped else _used_share(view, row)
         shares.append(now_share - 2.0 * SHARE_STEP)
         for column, limit_c in ((view.chip_max_c, limits.chip_c), (view.board_max_c, limits.board_c)):
             shown_c = column.fresh(row, s.now, FRESH_S)
@@ -157,13 +168,22 @@ def share_for(s: Situation, rows: Sequence[int]) -> float:
     return round(min(max(stepped, LEAST_SHARE), MOST_SHARE), 2)
 
 
+def _used_share(view: SiteView, row: int) -> float:
+    """Return the share of its power that a miner uses, by its work of late; as it was told where it counts none."""
+    told, done = float(view.derated[row]), view.work_gh.over(row, WORK_S)
+    return told if done is None else min(told, done[0] / done[1] / (float(view.nominal_th[row]) * 1e3))
+
+
 @dataclass(frozen=True, slots=True)
 class DerateMiner:
-    """Derate the incident's miner, further than it is."""
+    """Derate the incident's miner, further than it is; `most`: as far as it can be."""
+
+    most: bool = False
 
     def __call__(self, s: Situation) -> Action:
         """Return the action."""
-        return Action(verb=Verb.DERATE, miner=s.miner.id, share=share_for(s, [s.row.index]))
+        share = LEAST_SHARE if self.most else share_for(s, [s.row.index])
+        return Action(verb=Verb.DERATE, miner=s.miner.id, share=share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,9 @@ Decision = Begin | Perform | Hold | Move | Close | HandOver
 
 RECHECK_S = 2.0
 
+JITTER_S = 0.5
+"""Ticks that are meant to lie a wait apart may lie that much closer; a tick later could be half a minute."""
+
 DEFERRED_S = 3600.0
 """An action the guards have put off for this long is a person's business; the longest cool-down is a third of it."""
 
@@ -187,6 +190,6 @@ def _act(step: Act, situation: Situation, answer_by: float) -> Decision:
 
 def _after(duration_s: float, trigger: str, situation: Situation, table: Table) -> Hold | Move:
     run = situation.run
-    if situation.in_state_s < duration_s:
+    if situation.in_state_s < duration_s - JITTER_S:
         return Hold(run.entered_at + duration_s)
     return Move(trigger, table.leads_to(run.state, trigger))

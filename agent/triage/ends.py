@@ -12,7 +12,7 @@ from agent.model.incident import Category, Incident, Reason
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Verdicts
-from agent.triage.correlate import SHARED_SHARE, explains_silence, is_by_replies, lingers
+from agent.triage.correlate import BY_REPLIES, SHARED_SHARE, explains_silence, is_by_replies, lingers
 from agent.triage.cover import BRAKE_AT
 
 NAMED_FOR_EACH = frozenset({Reason.NO_POOL})
@@ -119,13 +119,24 @@ def stragglers(incident: Incident, telling: int) -> int:
 def _is_over(shown: Shown, incident: Incident, rows: list[int]) -> bool:
     if _is_each_ones_own(incident):
         ill = [row for row in rows if row in shown.claims]
-        return not ill or all(is_anothers(shown, incident, row) for row in ill)
+        return not ill or all(_is_none_of_it(shown, incident, row) for row in ill)
     rows = _telling(shown, incident, rows)
     if _may_leave_some(shown, incident):
         still = [shown.firing[incident.category, row].clear_since[row] for row in rows if _ails(shown, incident, row)]
         # Who has a pool again, and is not proven yet, is waited for.
         return all(map(math.isnan, still)) and len(still) <= stragglers(incident, len(rows))
     return not any(_ails(shown, incident, row) for row in rows)
+
+
+def _is_none_of_it(shown: Shown, incident: Incident, row: int) -> bool:
+    """Whether what a miner shows is another incident's, or will be: it works, and what is amiss is with its shares.
+
+    What this one was opened for has been gone for its whole clear window by then.
+    """
+    by_replies = shown.claims[row].category in BY_REPLIES and incident.category not in BY_REPLIES
+    if by_replies and incident.mitigated_at is not None and (incident.category, row) not in shown.firing:
+        return True
+    return is_anothers(shown, incident, row)
 
 
 def _ails(shown: Shown, incident: Incident, row: int) -> bool:

@@ -304,8 +304,8 @@ def _relapsed(tick: _Tick, row: int, verdict: Verdicts) -> list[AnyEvent] | None
     cause = verdict.evidence.reason(row)
     if latest is None or not _is_kindred(latest, cause) or tick.limits.is_past(latest, tick.now):
         return None
-    if is_shared(latest):
-        return None  # a relapse only where many of them show it again; what one shows alone is its own
+    if is_shared(latest) or (verdict.evidence.domain(row) and cause not in NAMED_FOR_EACH):
+        return None  # a relapse only where many of them show it again; and what many share is none of one's own
     if latest.id in tick.reopened:
         return []
     tick.reopened.add(latest.id)

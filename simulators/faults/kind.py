@@ -227,12 +227,12 @@ class FaultKind:
     def may_begin(self, plant: SitePlant, target: str) -> bool:
         """Whether it can begin at a target now.
 
-        One that counts needs a miner that is well: nobody could tell which of two faults was mended. What befalls a
-        pool, a switch or a PDU asks nobody.
+        One that counts needs a miner that is well, and has what breaks: nobody could tell which of two faults was
+        mended. What befalls a pool, a switch or a PDU asks nobody.
         """
         if not self.counts or not target.startswith(f"{On.MINER}:"):
             return True
-        return miner_at(plant, target).healthy
+        return miner_at(plant, target).healthy and self.objection(plant.site, target, {}) is None
 
     def end(self, plant: SitePlant, target: str, now: float) -> None:
         """End it at `target`."""

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import get_args
 
 from agent.model.action import Verb
+from agent.model.ids import MinerId
 from agent.model.incident import Category, Reason
-from simulators.faults.kind import FaultKind, Knob, On, Values, miner_at, number, repair
+from agent.model.topology import Cooling, Site
+from simulators.faults.kind import FaultKind, Knob, Objection, On, Values, miner_at, number, repair
 from simulators.plant.site import SitePlant
 from simulators.plant.state import BoardError
 
@@ -49,6 +51,14 @@ def _fan_lost(plant: SitePlant, target: str, now: float, values: Values) -> None
     miner_at(plant, target).lose_fan(now, _place(values, "fan"))
 
 
+def _has_fans(site: Site, target: str, _: Values) -> Objection | None:
+    """A miner that liquid cools has none (facts "detection", section 1.2)."""
+    cooling = site.miner(MinerId(target.partition(":")[2])).cooling
+    if cooling is Cooling.AIR:
+        return None
+    return Objection("the target", "a miner with fans", f"one in {cooling.value}", "name one that air cools")
+
+
 def _psu_hiccup(plant: SitePlant, target: str, now: float, values: Values) -> None:
     miner_at(plant, target).cut_out(now, number(values, "every_s"), cold_cures=bool(values["cold_cures"]))
 
@@ -70,6 +80,7 @@ def _part_fault(
     signature: str,
     start: Callable[[SitePlant, str, float, Values], None],
     knobs: Mapping[str, Knob],
+    objects: Callable[[Site, str, Values], Objection | None] | None = None,
 ) -> FaultKind:
     """Return a fault kind of one miner's part; a cold cycle is its remedy where it has the knob for that."""
     is_cold = "cold_cures" in knobs
@@ -87,6 +98,7 @@ def _part_fault(
         knobs=knobs,
         cures=_is_cured_cold if is_cold else None,
         masked=_is_hopeless if is_cold else None,
+        objects=objects,
     )
 
 
@@ -129,6 +141,7 @@ PART_FAULTS = (
         signature="0 rpm on one fan; where hashing stops, every chip missing and draw at idle. Whatsminer: 110 or 111.",
         start=_fan_lost,
         knobs={"fan": Knob(1, "which fan, counted from 1", span=(1, 2), whole=True)},
+        objects=_has_fans,
     ),
     _part_fault(
         "psu_hiccup",

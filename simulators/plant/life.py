@@ -260,7 +260,9 @@ class MinerLife:
         self._hardware.boards_off_at = now
 
     def start_after_heat(self, now: float) -> None:
-        """Hash again, or start a new process where its firmware does that."""
+        """Hash again, or start a new process where its firmware does that; not if it was told to sleep since."""
+        if self.suspended:
+            return
         if self.protection.rules.restarts:
             self._start_process(now)
         else:

@@ -191,7 +191,7 @@ class MinerPlant(MinerParts):
         before, most = self.warmth.clog, self.protection.clog_for(now, over_k)
 
         def clog(at: float, *, step: int) -> None:
-            if faults is self.fault:  # nobody has cleaned it
+            if faults is self.fault and faults.clogged:  # nobody has cleaned it
                 self._changed()
                 self.warmth.clog_up(at, before + (most - before) * step / steps)
                 self._coolant.reconsider(self._place)
@@ -212,10 +212,19 @@ class MinerPlant(MinerParts):
             faults = self.fault
             self._clock.plan(now + for_s, lambda at: self._unblock(at) if faults is self.fault else None)
 
+    def clean(self, now: float) -> None:
+        """Let a person clean it, and do nothing else."""
+        self._clock.advance(now)
+        if self.fault.clogged:
+            self._unclog(now)
+
     def _unblock(self, now: float) -> None:
+        self.fault.stays_off = self.protection.tripped
+        self._unclog(now)
+
+    def _unclog(self, now: float) -> None:
         self._changed()
         self.fault.clogged = False
-        self.fault.stays_off = self.protection.tripped
         self.warmth.clog_up(now, 1.0)
         self._coolant.reconsider(self._place)
         self._judge(now)
