@@ -18,8 +18,8 @@ from agent.model.telemetry import OutletState, Reach
 from agent.model.topology import FAMILY_TRAITS, Family, Miner
 
 HOLD_S = 75.0
-"""A cause shared with others is named 60 s after it shows in them (facts "detection", section 7, group hold), and others
-show it up to a poll later."""
+"""A cause shared with others is named 60 s after it shows in them (facts "detection", section 7, group hold), and one
+of them may show it a poll later."""
 
 GATHER_S = 90.0
 """Longest wait for a fresh reading of the outlets and the port."""

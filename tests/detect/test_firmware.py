@@ -201,6 +201,17 @@ def test_a_board_that_boots_is_given_its_time_and_a_silent_one_is_anothers() -> 
     assert w.health[0] is Health.HEALTHY
 
 
+def test_an_api_is_not_known_to_be_down_while_its_host_is_silent() -> None:
+    """From `month`: given new pools half an hour before its subnet was lost; it began anew once that was back."""
+    w = Watch()
+    w.view.own_restart_at[0], w.view.own_sure[0] = w.now, True
+    w.poll(150, Reach.SILENT)
+    w.poll(20, Reach.REFUSED)
+    assert w.health[0] is Health.HEALTHY
+    w.poll(4, Reach.REFUSED)
+    assert (w.health[0], w.reason) == (Health.FIRING, Reason.CRASHED)
+
+
 def test_a_verdict_ends_after_an_hour_of_work_and_not_before() -> None:
     w = Watch()
     for _ in range(3):

@@ -89,6 +89,23 @@ expect:
 """The tick at 630 s sees it; the next one is at 660, and by 653 the firmware of all has stopped them at their limit."""
 
 
+PASSING = """\
+name: heat-passes-and-clogs-stay
+seed: 4
+duration: 3h
+site:
+  generate: {miners: 30, miners_per_pdu: 15, cooling: COOLING,
+             families: {antminer_stock: 0.34, luxos: 0.33, whatsminer: 0.33}}
+agent: {tick_s: 30, poll: {interval_s: 30}}
+history: {weather: summer}
+faults:
+  - {at: 1h, kind: miner.KIND, target: "miner:*", count: 3}
+expect:
+  - {at_end: {faults: 3, remediation.rate_fixable: 1, remediation.escalated_wrong: 0}}
+  - {at_end: {harm.actions_on_healthy: 0, harm.miner_minutes_lost: 0, harm.useless_power_cycles: 0}}
+"""
+
+
 def failed(path: Path, folder: Path) -> Any:
     scenario = read_scenario(path, tier=TierName.FAST_FORWARD)
     played = play_scenario(scenario, folder / "ledger.sqlite3", console=Console(file=io.StringIO()), log=io.StringIO())
@@ -129,4 +146,14 @@ def test_clogged_cold_plates_are_not_taken_for_stuck_or_worn_miners(tmp_path: Pa
 def test_what_is_done_about_lost_cooling_does_not_wait_for_the_next_tick_s_turn(tmp_path: Path) -> None:
     path = tmp_path / "slowly.yaml"
     path.write_text(SLOWLY)
+    assert failed(path, tmp_path) == []
+
+
+@pytest.mark.parametrize(("kind", "cooling"), [("clogged", "air"), ("overtemp_cut_out", "hydro")])
+def test_every_family_s_heat_is_mended_and_who_is_cool_again_is_left_alone(
+    kind: str, cooling: str, tmp_path: Path
+) -> None:
+    """From `month`: eight clogs were hot at every share that was tried, and most cut-outs were derated twice."""
+    path = tmp_path / "passing.yaml"
+    path.write_text(PASSING.replace("KIND", kind).replace("COOLING", cooling))
     assert failed(path, tmp_path) == []

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from agent.model.errors import PolicyError
 from agent.model.telemetry import Reach, Telemetry
-from agent.model.topology import Family
+from agent.model.topology import Cooling, Family
 from simulators.fast_forward.telemetry import poll
 from simulators.faults import FAULT_KINDS
 from simulators.faults.parts import BOARD_RETURNS, PART_FAULTS
@@ -14,6 +15,7 @@ from simulators.plant.state import Board
 from simulators.truth import Truth
 from tests.contract.miner_replies import DRIVERS
 from tests.simulators.devices_site import ask_raw, running
+from tests.simulators.heat_site import heat_site
 from tests.simulators.test_faults import M1, MINER, cycle, plant_of
 
 EVERY_FAMILY = pytest.mark.parametrize("family", list(Family))
@@ -153,3 +155,12 @@ def parts_of(t: Telemetry) -> tuple[object, ...]:
     """What is told of the parts, but for what changes from one second to the next."""
     boards = [(board.slot, board.chips, bool(board.rate_th), board.serial) for board in t.boards]
     return boards, [rpm > 0.0 for rpm in t.fans_rpm], t.codes
+
+
+def test_a_miner_that_liquid_cools_has_no_fan_to_lose() -> None:
+    site = heat_site(Cooling.HYDRO)
+    plant = SitePlant(site, seed=3)
+    kind, target = FAULT_KINDS["miner.fan_lost"], f"miner:{site.miners[0].id}"
+    assert not kind.may_begin(plant, target)
+    with pytest.raises(PolicyError, match="a miner with fans; got one in hydro: name one that air cools"):
+        kind.inject(plant, target, 10.0)

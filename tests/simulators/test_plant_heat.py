@@ -138,6 +138,18 @@ def test_who_sleeps_in_time_never_gets_too_hot() -> None:
     assert heat.miner(1).healthy
 
 
+def test_who_was_put_to_sleep_after_it_had_stopped_for_its_heat_sleeps_on_once_it_is_cool() -> None:
+    heat = HeatPlant(HYDRO)
+    heat.run(10.0)
+    heat.loop.set_pumps(heat.now, run=False)
+    heat.run(60.0)
+    for number in range(1, 7):
+        assert heat.miner(number).protection.tripped
+        heat.miner(number).suspend(heat.now)
+    heat.run(3600.0)
+    assert [heat.miner(n).suspended and heat.miner(n).power_w() < 100.0 for n in range(1, 7)] == [True] * 6
+
+
 def test_luxos_steps_down_and_up_again_and_tells_what_it_aims_at() -> None:
     heat = HeatPlant(AIR)
     three = heat.miner(3)

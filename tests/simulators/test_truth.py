@@ -315,3 +315,18 @@ def test_a_person_repairs_what_lasts_and_not_what_came_after_it() -> None:
     over_at = truth.faults()[1].over_at
     assert over_at is not None
     assert 6000.0 <= over_at < 6400.0
+
+
+def test_a_clog_is_cleaned_when_its_time_is_up_though_another_fault_came_since() -> None:
+    plant, truth = world()
+    one = plant.miners[M1]
+    truth.inject("miner.clogged", "miner:m1", 10.0, for_s=9000.0)
+    plant.advance(2400.0)
+    one.derate(2400.0, 0.6, restarts=True)
+    plant.advance(4000.0)
+    truth.inject("miner.psu_dead", "miner:m1", 4000.0)
+    plant.advance(8999.0)
+    assert one.warmth.clog > 1.2
+    plant.advance(9011.0)
+    assert one.warmth.clog == 1.0
+    assert [fault.over_at is None for fault in truth.faults()] == [False, True], "and nothing else is mended by it"

@@ -276,6 +276,30 @@ def test_a_shared_incident_is_over_when_its_own_symptom_is_whatever_else_a_membe
     assert single.members == ("m2",)
 
 
+@pytest.mark.parametrize("replies", [Category.REJECTS, Category.POOL])
+def test_what_is_amiss_with_its_shares_does_not_keep_open_what_a_miner_is_well_of(replies: Category) -> None:
+    """From `month`: a miner that was flashed and had bad shares half an hour later froze the image for all others."""
+    story = Story().opened().running("restart").intended(Verb.RESTART, EPOCH)
+    bad = firing((0,), 8, Reason.REJECTS, category=replies)
+    view = SiteView(site(8))
+    assert judged(view, story.state, [bad], TriageLimits(), EPOCH).recovered == frozenset(), "it never was well"
+    story.tell(Mitigated(incident=INCIDENT), EPOCH + 60.0)
+    assert judged(view, story.state, [bad, firing((0,), 8)], TriageLimits(), EPOCH + 60.0).recovered == frozenset()
+    assert judged(view, story.state, [bad], TriageLimits(), EPOCH + 60.0).recovered == {INCIDENT}
+
+
+def test_what_many_share_is_no_relapse_of_what_one_of_them_had() -> None:
+    """From `month`: a miner was restarted for a pool that rejected everybody's shares; another slept by itself."""
+    story = Story()
+    (own,) = told(story, firing((1,), 8, Reason.OVERHEATED, category=Category.THERMAL))
+    assert isinstance(own, IncidentOpened)
+    story.tell(Closed(incident=own.incident, outcome=Outcome.AUTO_RESOLVED), EPOCH + 60.0)
+    lost = firing((0, 1, 2), 8, Reason.COOLING_LOST, category=Category.THERMAL, domain="loop:c1")
+    (opened,) = told(story, lost, at=EPOCH + 600.0)
+    assert isinstance(opened, IncidentOpened)
+    assert opened.members == ("m1", "m2", "m3")
+
+
 def test_who_was_the_first_to_show_what_all_share_is_part_of_it_if_nothing_was_done() -> None:
     """From `month`: 29 miners of a pool that rejects were restarted, for they had been found before the pool was."""
     story = Story()
