@@ -36,7 +36,7 @@ from agent.model.memory import Memory
 from agent.model.playbook import Resolve, Situation
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Detector, Verdicts
-from agent.remediate import duty, failback, outlet_map, reenergise, restore
+from agent.remediate import duty, failback, outlet_map, reenergise, restore, sleep_on
 from agent.remediate.excuse import excuse_of
 from agent.remediate.flash_note import flash_note
 from agent.remediate.machine import Table
@@ -138,6 +138,8 @@ class Stages:
         events.extend(self._owed(tick, alone=False))
         for incident, action in restore.owed(self._memory, self._view, now):
             events.extend(self._ask(incident, Perform(action, restore.STATE), None, tick))
+        for incident, action in sleep_on.owed(self._memory, self._view, now):
+            events.extend(self._ask(incident, Perform(action, sleep_on.STATE), None, tick))
         for incident, action in failback.owed(self._memory, self._view, now):
             events.extend(self._ask(incident, Perform(action, failback.STATE), None, tick))
         for incident, action in reenergise.owed(self._memory, self._view, now):

@@ -19,7 +19,7 @@ def ended_by(windows: Windows, now: float) -> list[AnyEvent]:
 
 
 def waits(view: SiteView, memory: Memory, incident: Incident) -> bool:
-    """Whether all that an incident is about are in a window, or only coming back from one.
+    """Whether all that an incident is about are in a window, or only coming back from one, or sleep for their safety.
 
     Heat does not wait, nor does an outlet that is owed a switch-on, nor what is a window's own question or no miner's.
     """
@@ -28,6 +28,8 @@ def waits(view: SiteView, memory: Memory, incident: Incident) -> bool:
     if incident.is_of_device:
         return False
     rows = [view.site.rows[miner] for miner in incident.members if miner in view.site.rows]
+    if incident.members and all(miner in memory.asleep for miner in incident.members):
+        return True  # whatever would start it would have it hash with nothing to cool it
     return bool(rows) and bool(view.excused[rows].all())
 
 

@@ -184,12 +184,13 @@ class MinerLife:
         return True
 
     def suspend(self, now: float, *, by_itself: bool = False) -> None:
-        """Put a running miner to sleep: the API answers, the hashboards are off. It was told to."""
+        """Put a miner to sleep that runs or starts: the API answers, the hashboards are off. It was told to."""
         self._clock.advance(now)
-        if self.process is Process.RUNNING:
+        if self.process in {Process.RUNNING, Process.STARTING}:
             if not by_itself:
                 self._journal.note(now, What.SUSPEND, miner=self.spec.id, healthy=self._is_cool(now))
-            self._halt(now)
+            if self.process is Process.RUNNING:
+                self._halt(now)
             self._hardware.boards_off_at = now
             self.suspended = True
 

@@ -89,6 +89,22 @@ expect:
 """The tick at 630 s sees it; the next one is at 660, and by 653 the firmware of all has stopped them at their limit."""
 
 
+BUSY = """\
+name: pumps-fail-while-a-miner-boots
+seed: 3
+duration: 40m
+site: {generate: {miners: 12, cooling: hydro, families: {antminer_stock: 1}}}
+agent: {poll: {interval_s: 30}, tick_s: 30}
+faults:
+  - {at: 5m, kind: miner.control_board_hung, target: "miner:r1-01"}
+  - {at: 702s, kind: loop.pump_failed, target: "loop:c1-loop"}
+expect:
+  - {by: 20m, action: sleep, count: 2}
+  - {never: {action: reboot}}
+  - {at_end: {harm.dry_boards: 0, harm.actions_on_healthy: 0}}
+"""
+"""It boots when all others are put to sleep, for its power was cycled, and hashes two minutes later."""
+
 PASSING = """\
 name: heat-passes-and-clogs-stay
 seed: 4
@@ -156,4 +172,10 @@ def test_every_family_s_heat_is_mended_and_who_is_cool_again_is_left_alone(
     """From `month`: eight clogs were hot at every share that was tried, and most cut-outs were derated twice."""
     path = tmp_path / "passing.yaml"
     path.write_text(PASSING.replace("KIND", kind).replace("COOLING", cooling))
+    assert failed(path, tmp_path) == []
+
+
+def test_who_begins_to_hash_on_a_loop_that_is_not_cooled_is_put_to_sleep_whenever_that_is(tmp_path: Path) -> None:
+    path = tmp_path / "busy.yaml"
+    path.write_text(BUSY)
     assert failed(path, tmp_path) == []

@@ -1,0 +1,48 @@
+"""Sleep on: who hashes on a loop whose cooling is lost is put to sleep, whenever it begins.
+
+A miner that was booting, silent or busy with something else when its loop was put to sleep begins to hash minutes
+later, and some firmware begins again by itself once it is cool. By then a person has the incident, and nothing cools
+them. Like the duty to switch on it is worked out anew each tick from the ledger and the view.
+"""
+
+import numpy as np
+
+from agent.model.action import Action, Verb
+from agent.model.incident import Incident, Phase, Reason
+from agent.model.loops import DOMAIN, members
+from agent.model.memory import Memory
+from agent.model.site_view import SiteView
+
+STATE = "sleep_on"
+"""Stands where an attempt made outside any run would name its playbook state."""
+
+APART_S = 60.0
+"""Least time between two such orders: two polls show whether the one before was followed."""
+
+MOST = 20
+"""Who does not sleep after so many orders does not sleep: a person was asked about that loop long ago."""
+
+HASHES_SHARE = 0.05
+"""Who does more than this share of its nominal rate hashes."""
+
+
+def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Action]]:
+    """Return who is to be put to sleep now, at most one action for each incident."""
+    due: list[tuple[Incident, Action]] = []
+    for incident in memory.open_incidents:
+        if incident.cause is not Reason.COOLING_LOST or incident.phase is not Phase.ESCALATED or incident.in_flight:
+            continue
+        unit = view.site.unit_of_loop.get(incident.domain.removeprefix(DOMAIN))
+        told = [a.settled_at or a.at for a in incident.attempts if a.verb is Verb.SLEEP]
+        if unit is None or len(told) >= MOST or now - max(told, default=-np.inf) < APART_S:
+            continue
+        if not np.isnan(view.cooling.calm_since[view.cooling.rows[unit.id]]):
+            continue
+        rows = members(view, unit.id)
+        with np.errstate(invalid="ignore"):
+            hashes = view.hashrate_th.value[rows] > HASHES_SHARE * view.nominal_th[rows]
+        since = view.answered_at[rows] > max(told, default=-np.inf)
+        named = [view.site.miners[row].id for row in rows[hashes & since & (view.misses[rows] == 0)].tolist()]
+        if named:
+            due.append((incident, Action(verb=Verb.SLEEP, miner=named[0], others=tuple(named[1:]))))
+    return due
