@@ -260,9 +260,9 @@ def test_a_crowd_is_told_in_batches_within_a_time_that_grows_with_it() -> None:
     board = Board(hangs=True)
     began = perform(actor(board, at=pooled(20)), to_backup(20))
     assert began.result is Result.UNKNOWN
-    assert to_backup(24).limit_s == 60.0
+    assert to_backup(24).limit_s == 130.0
     many = Action(Verb.SWITCH_POOL, MinerId("m1"), others=tuple(MinerId(f"x{k}") for k in range(2000)), pool=BACKUP.id)
-    assert many.limit_s == 60.0 * 32
+    assert many.limit_s == 130.0 * 32
 
 
 def test_a_pool_that_is_not_the_miners_is_refused_before_anything_is_sent() -> None:

@@ -83,7 +83,7 @@ VERB_TRAITS: Mapping[Verb, VerbTraits] = {
     Verb.REBOOT: VerbTraits(Risk.REBOOT, Repeat.PROBE, 60.0),
     Verb.POWER_OFF: VerbTraits(Risk.POWER, Repeat.SAFE, 120.0),
     Verb.POWER_ON: VerbTraits(Risk.POWER, Repeat.SAFE, 120.0),
-    Verb.SWITCH_POOL: VerbTraits(Risk.SOFT, Repeat.SAFE, 60.0),
+    Verb.SWITCH_POOL: VerbTraits(Risk.SOFT, Repeat.SAFE, 130.0),
     Verb.BOUNCE_PORT: VerbTraits(Risk.SOFT, Repeat.SAFE, 90.0),
     Verb.REBIND: VerbTraits(Risk.OBSERVE, Repeat.SAFE, 180.0),
     Verb.COLLECT_LOGS: VerbTraits(Risk.OBSERVE, Repeat.SAFE, 120.0),

@@ -235,11 +235,31 @@ async def test_a_whatsminer_switched_off_for_writing_names_the_remedy() -> None:
         assert b.site.password(WHATSMINER) not in told
 
 
-def test_a_session_of_somebody_else_on_luxos_keeps_us_out() -> None:
+def test_a_session_that_nobody_uses_on_luxos_is_waited_out() -> None:
+    """An agent that died in the midst of a change left it there."""
+
+    async def story(b: Bench) -> None:
+        await ask(b.site.host(), "logon")
+        await b.switch(2, 1)
+        assert b.order()[:2] == ["p2", "p1"]
+        assert (await ask(b.site.host(), "session"))["SESSION"][0]["SessionID"] == ""
+
+    played(LUXOS, story)
+
+
+def test_a_session_that_somebody_uses_on_luxos_keeps_us_out() -> None:
     async def story(b: Bench) -> None:
         session = (await ask(b.site.host(), "logon"))["SESSION"][0]["SessionID"]
+
+        async def use() -> None:
+            while True:
+                await asyncio.sleep(20.0)
+                await ask(b.site.host(), "ledset", parameter=f"{session},red,blink")
+
+        user = asyncio.ensure_future(use())
         await b.refused(DeviceError, 2, 1, match="Another session.*nothing was written")
         assert b.changes() == []
+        user.cancel()
         await ask(b.site.host(), "logoff", parameter=session)
         await b.switch(2, 1)
         assert (await ask(b.site.host(), "session"))["SESSION"][0]["SessionID"] == ""

@@ -11,6 +11,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
 from agent.codecs import cgminer
 from agent.codecs.cgminer import Section
 from agent.drivers.miners.connection import request
@@ -27,7 +29,15 @@ from agent.model.errors import AgentError, CodecError, DeviceError, PolicyError,
 from agent.model.ids import MinerId
 
 CHANGE_DEADLINE_S = 50.0
+SESSION_TRIES = 14
+SESSION_EVERY_S = 5.0
+"""How often somebody else's session is tried, and how long apart. One that is not used ends after a minute (Luxor's
+documentation of the API, "Session management"): so does that of an agent that died in the midst of a change."""
 _MAX_PARAMETER_CHARS = 512
+
+
+class SessionTakenError(DeviceError):
+    """Another program holds the miner's one session."""
 
 
 class LuxOsPools:
@@ -39,6 +49,15 @@ class LuxOsPools:
 
     async def set(self, wanted: Sequence[PoolLine]) -> None:
         """Have the list be exactly these lines, in this order; the errors are those of `MinerDriver.switch_pool`."""
+        taken = AsyncRetrying(
+            stop=stop_after_attempt(SESSION_TRIES),
+            wait=wait_fixed(SESSION_EVERY_S),
+            retry=retry_if_exception_type(SessionTakenError),
+            reraise=True,
+        )
+        await taken(self._bounded, wanted)
+
+    async def _bounded(self, wanted: Sequence[PoolLine]) -> None:
         try:
             async with asyncio.timeout(CHANGE_DEADLINE_S):
                 await self._set(wanted)
@@ -141,7 +160,8 @@ class LuxOsPools:
         reply = await request(endpoint, payload, deadline_s=READ_DEADLINE_S, limit_bytes=REPLY_LIMIT_BYTES)
         answer = next(iter(cgminer.decode(reply).values()))
         if answer.status not in ("S", "I", "W"):
-            raise DeviceError(
+            taken = name == "logon" and "session" in answer.message.lower()
+            raise (SessionTakenError if taken else DeviceError)(
                 f"{self._miner}: expected {name} to be accepted, the miner answered {answer.status!r}: "
                 f"{answer.message!r}; {_remedy(name)}"
             )
