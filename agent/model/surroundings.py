@@ -22,7 +22,7 @@ def port_lately(s: Situation) -> PortView | None:
 
 
 def all_read_lately(s: Situation) -> bool:
-    """Whether every outlet and the port were read lately, and since the symptom."""
+    """Every outlet and the port were read lately, and since the symptom."""
     return len(outlets_lately(s)) == len(s.row.outlets) and (s.row.port is None or port_lately(s) is not None)
 
 
