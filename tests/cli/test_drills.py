@@ -16,8 +16,11 @@ from simulators.plant.site import SitePlant
 from simulators.truth import Truth
 from simulators.virtual_time import run
 
-REFUSED = {"host.agent_killed": "end this one's process by hand"}
-"""What cannot be done to the agent of a dry run, and what it says instead."""
+REFUSED = {
+    "miner.fan_lost": "expected the target to be a miner with fans; got one in hydro",
+    "host.agent_killed": "end this one's process by hand",
+}
+"""What cannot be done to the agent of a dry run, or to a miner that liquid cools, and what it says instead."""
 
 
 def target(site: Site, kind: FaultKind) -> str:

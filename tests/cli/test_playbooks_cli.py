@@ -68,7 +68,7 @@ def test_show_prints_every_state_and_every_row() -> None:
 
     assert result.exit_code == 0
     lines = squeezed(result.stdout)
-    assert "hold wait, 1 min time is up held gather" in lines
+    assert "hold wait, 1 min 15 s time is up held gather" in lines
     assert "restart restart (soft) unless works_again, 1 min ok, unknown accepted after_restart" in lines
     assert "power_off power_off (power) unless works_again, 4 min ok is_off dwell" in lines
     assert "failed, unknown failed late_off" in lines
