@@ -39,6 +39,8 @@ PATIENCE_OF_DEADLINE = 0.1
 TOGETHER_S = 0.002
 """What falls due this soon after a wake-up is taken along: fewer wake-ups, and loops with ms timers never spin."""
 
+_SILENT = int(Reach.SILENT)
+
 _log = structlog.get_logger(__name__)
 
 
@@ -211,7 +213,7 @@ class MinerPoller:
         return int(min(2 ** min(over + 1, 16), longest))
 
     def _is_silent(self, row: int) -> bool:
-        return self._view.reach.item(row) == Reach.SILENT  # an element as such takes ten times as long to compare
+        return self._view.reach.item(row) == _SILENT  # an element as such takes ten times as long to compare
 
     # -- one poll ----------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,11 @@ INVALID_JSON = 23
 MISSING_COMMAND = 24
 ACCESS_DENIED = 45
 
+_API = Service.API
+_ANSWERS, _REFUSES, _SILENT = Presence.ANSWERS, Presence.REFUSES, Presence.SILENT
+_FALLS_SILENT, _GARBLES, _DROPS = WireFaultKind.SILENT, WireFaultKind.GARBAGE, WireFaultKind.DROP
+"""Members as such, as in `hardware`."""
+
 Section = dict[str, object]
 """One command's reply as a JSON object."""
 Reply = Section | msgspec.Raw
@@ -234,11 +239,11 @@ class ApiConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit, reset or ignore the client, as the miner's state wants."""
         stream = self._transport = cast(asyncio.Transport, transport)  # a loop hands a TCP server nothing else
-        presence = self._host.presence(Service.API)
+        presence = self._host.presence(_API)
         self._struck = self._host.strike()
-        if presence is Presence.REFUSES or not self._host.admit(stream, Service.API):
+        if presence is _REFUSES or not self._host.admit(stream, _API):
             reset(stream)
-        elif presence is Presence.SILENT or self._struck is WireFaultKind.SILENT:
+        elif presence is _SILENT or self._struck is _FALLS_SILENT:
             self._after(SILENT_CLOSE_S, self._give_up)
         else:
             self._listening = True
@@ -320,9 +325,9 @@ class ApiConnection(asyncio.Protocol):
         body = encode_text(answer.content) if request.text else encode_json(answer.content)
         if answer.effect is not None and self._host.loses_reply():
             self._give_up()
-        elif answer.telemetry and self._struck is WireFaultKind.GARBAGE:
+        elif answer.telemetry and self._struck is _GARBLES:
             self._send_spoilt(body, self._host.next_defect())
-        elif self._struck is WireFaultKind.DROP:
+        elif self._struck is _DROPS:
             self._break_off(body)
         elif answer.upload is not None:
             self._await_upload(body, answer.upload)
@@ -359,12 +364,12 @@ class ApiConnection(asyncio.Protocol):
 
     def _still_answers(self) -> bool:
         """The miner's state may have changed between request and reply."""
-        presence = self._host.presence(Service.API)
-        if presence is Presence.SILENT:
+        presence = self._host.presence(_API)
+        if presence is _SILENT:
             self._after(SILENT_CLOSE_S, self._give_up)
-        elif presence is Presence.REFUSES:
+        elif presence is _REFUSES:
             self._give_up()
-        return presence is Presence.ANSWERS
+        return presence is _ANSWERS
 
     def _send_spoilt(self, body: bytes, defect: Defect) -> None:
         if defect is not Defect.ENDLESS:

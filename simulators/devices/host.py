@@ -42,6 +42,14 @@ class Presence(Enum):
     SILENT = "silent"
 
 
+_API, _SSH = Service.API, Service.SSH
+_ANSWERS, _REFUSES, _SILENT = Presence.ANSWERS, Presence.REFUSES, Presence.SILENT
+_UP, _BOOTING = Board.UP, Board.BOOTING
+_RUNNING, _STARTING = Process.RUNNING, Process.STARTING
+_ANTMINER_STOCK = Family.ANTMINER_STOCK
+"""Members as such, as in `hardware`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """How a device spends time.
@@ -114,7 +122,8 @@ class MinerHost:
 
     def process_up(self) -> bool:
         """Tell whether the mining process is there to answer."""
-        return self.plant.process in (Process.RUNNING, Process.STARTING)
+        process = self.plant.process
+        return process is _RUNNING or process is _STARTING
 
     def listens(self, service: Service) -> bool:
         """Tell whether a listening socket exists: without one the host's kernel refuses.
@@ -127,19 +136,17 @@ class MinerHost:
     def presence(self, service: Service) -> Presence:
         """Tell how the service treats a client now."""
         if self.withdrawn:
-            return Presence.REFUSES
+            return _REFUSES
         self.now()
-        if not self.heard() or not self.plant.lan.reaches(self.address):
-            return Presence.SILENT
-        board = self.plant.board
-        if board is Board.BOOTING:
-            return Presence.REFUSES
-        if board is not Board.UP:
-            return Presence.SILENT
-        if service is Service.SSH and self.plant.ssh.locked:
-            return Presence.REFUSES
-        stock_api = service is Service.API and self.plant.spec.family is Family.ANTMINER_STOCK
-        return Presence.ANSWERS if not stock_api or self.process_up() else Presence.REFUSES
+        plant = self.plant
+        if not self.heard() or not plant.lan.reaches(self.address):
+            return _SILENT
+        board = plant.board
+        if board is not _UP:
+            return _REFUSES if board is _BOOTING else _SILENT
+        if service is _API:
+            return _ANSWERS if plant.spec.family is not _ANTMINER_STOCK or self.process_up() else _REFUSES
+        return _REFUSES if service is _SSH and plant.ssh.locked else _ANSWERS
 
     def strike(self) -> WireFaultKind | None:
         """Decide what the fault on the wire, if there is one, does to a new connection."""

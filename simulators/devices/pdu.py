@@ -3,7 +3,6 @@
 A relay moves after the reply; lies, delays and breakers are the plant's. Queued and delayed commands live here.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,7 +29,7 @@ class SimulatedPdu:
     A cycle is what the hardware offers and a careful manager never uses; it works here, so that one who uses it is
     seen in the plant's journal.
 
-    Every outlet is metered once an instant, however many of the objects asked for tell of it.
+    Every outlet is metered once a request, however many of the objects asked for tell of it.
     """
 
     def __init__(self, plant: SitePlant, pdu: Pdu) -> None:
@@ -45,14 +44,11 @@ class SimulatedPdu:
         self._outlets = [Outlet(pdu.id, number) for number in range(pdu.outlet_count + 1)]
         self._relays = [self._power.relay(self._outlets[max(number, 1)]) for number in range(pdu.outlet_count + 1)]
         self._metered_w: dict[int, float] = {}
-        self._metered_at = -math.inf
 
     def begin(self, now: float) -> None:
-        """Bring the plant up to `now` for the next request, and meter anew unless nothing can have changed since."""
+        """Bring the plant up to `now` for the next request, and meter anew."""
         self._plant.advance(now)
-        if now != self._metered_at:
-            self._metered_at = now
-            self._metered_w.clear()
+        self._metered_w.clear()
 
     # -- what it shows ---------------------------------------------------------------------------------------------
 

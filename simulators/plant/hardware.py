@@ -14,6 +14,10 @@ from simulators.plant.state import Board, HungDraw, Process
 
 LATCH_DRAW_W: Span = (10.0, 18.0)
 
+_UP, _OFF, _BOOTING, _HUNG = Board.UP, Board.OFF, Board.BOOTING, Board.HUNG
+_STARTING, _STOPPED = Process.STARTING, Process.STOPPED
+"""Members as such: to look one up in its class takes as long as several comparisons, and each reply asks for dozens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -88,11 +92,11 @@ class Hardware:
     def steady_w(self, now: float, board: Board, process: Process, hung_draw: HungDraw) -> float:
         """Return the same without its flicker."""
         full_w, idle_w = self.figures.full_w, self.figures.idle_w
-        if board is Board.HUNG and hung_draw == "full":
+        if board is _HUNG and hung_draw == "full":
             return full_w
-        if board is Board.OFF or board is Board.BOOTING or (process is Process.STOPPED and board is Board.UP):
+        if board is _OFF or board is _BOOTING or (process is _STOPPED and board is _UP):
             return idle_w
-        if process is Process.STARTING:
+        if process is _STARTING:
             return max(idle_w, full_w * self._profile.init_share)
         if (output := self._hashing.output(now)) > 0.0:
             return idle_w + (full_w - idle_w) * output

@@ -25,6 +25,11 @@ CLOG_STEP_S = 60.0
 """A clog that grows does so in steps of this length."""
 
 
+_UP, _OFF = Board.UP, Board.OFF
+_RUNNING, _STARTING = Process.RUNNING, Process.STARTING
+"""Members as such, as in `hardware`."""
+
+
 class MinerPlant(MinerParts):
     """One simulated miner.
 
@@ -362,7 +367,7 @@ class MinerPlant(MinerParts):
         self._clock.advance(now)
         h = self.hashing
         h.advance(now)
-        alive = self.process is Process.RUNNING or self.process is Process.STARTING
+        alive = self.process is _RUNNING or self.process is _STARTING
         rate_5s, rate_1m, rate_5m, rate_15m, rate_30m = h.rates_gh
         line = self.client.line
         return Readings(
@@ -374,7 +379,7 @@ class MinerPlant(MinerParts):
             rate_30m=rate_30m,
             rate_av=h.average_gh(now),
             elapsed_s=int(now - h.started_at) if alive else 0,
-            uptime_s=int(now - self._booted_at) if self.board is Board.UP else 0,
+            uptime_s=int(now - self._booted_at) if self.board is _UP else 0,
             accepted=h.accepted,
             rejected=h.rejected,
             stale=h.stale,
@@ -398,6 +403,6 @@ class MinerPlant(MinerParts):
             build=self._hardware.figures.build,
             warmth=self._hardware.heat.warmth(now),
             flicker=self._hardware.flicker(now),
-            fans_on=self.board is not Board.OFF,
+            fans_on=self.board is not _OFF,
             pool_book=self.client.book(),
         )

@@ -211,14 +211,12 @@ class Profile(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True,
         """Decode a state code and, where there is one, the pending flag."""
         if self.pending is not None and pending in self.pending.codes.pending:
             return OutletState.PENDING
-        for codes, meaning in (
-            (self.state.codes.on, OutletState.ON),
-            (self.state.codes.off, OutletState.OFF),
-            (self.state.codes.pending, OutletState.PENDING),
-        ):
-            if state in codes:
-                return meaning
-        return OutletState.UNKNOWN
+        codes = self.state.codes
+        if state in codes.on:
+            return OutletState.ON
+        if state in codes.off:
+            return OutletState.OFF
+        return OutletState.PENDING if state in codes.pending else OutletState.UNKNOWN
 
 
 def _problems(profile: Profile) -> Iterator[str]:
