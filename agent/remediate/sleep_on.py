@@ -12,6 +12,7 @@ from agent.model.incident import Incident, Phase, Reason
 from agent.model.loops import DOMAIN, members
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
+from agent.model.thermal import STOPPED_SHARE
 
 STATE = "sleep_on"
 """Stands where an attempt made outside any run would name its playbook state."""
@@ -21,9 +22,6 @@ APART_S = 60.0
 
 MOST = 20
 """Who does not sleep after so many orders does not sleep: a person was asked about that loop long ago."""
-
-HASHES_SHARE = 0.05
-"""Who does more than this share of its nominal rate hashes."""
 
 
 def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Action]]:
@@ -40,7 +38,7 @@ def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Act
             continue
         rows = members(view, unit.id)
         with np.errstate(invalid="ignore"):
-            hashes = view.hashrate_th.value[rows] > HASHES_SHARE * view.nominal_th[rows]
+            hashes = view.hashrate_th.value[rows] > STOPPED_SHARE * view.nominal_th[rows]
         since = view.answered_at[rows] > max(told, default=-np.inf)
         named = [view.site.miners[row].id for row in rows[hashes & since & (view.misses[rows] == 0)].tolist()]
         if named:
