@@ -1,5 +1,6 @@
 """Fail-back: who was moved away goes home when home has been good for long enough, a few at first, and not for ever."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,25 +9,29 @@ from agent.ledger.fold import State
 from agent.model.action import Action, Result, Verb
 from agent.model.events import Actor, AnyEvent, Closed, IncidentOpened, Intended, Record, Settled
 from agent.model.ids import IncidentId, MinerId, PoolGroupId, PoolId
-from agent.model.incident import Category, Outcome, Reason, Severity
+from agent.model.incident import Category, Outcome, Phase, Reason, Severity
 from agent.model.probe import ProbeResult, Verdict
 from agent.model.site_view import SiteView
 from agent.model.telemetry import Telemetry
 from agent.model.topology import Pool, PoolGroup
-from agent.remediate.failback import DROPS_PROOF_S, GOOD_S, LONGEST_S, owed, wait_s
+from agent.remediate.failback import DROPS_PROOF_S, GOOD_S, LONGEST_S, REJECTS_PROOF_S, owed, wait_s
 from tests.factory import EPOCH, miner, site
 
 PRIMARY, BACKUP = Pool(PoolId("primary"), "one.example", 3333), Pool(PoolId("backup"), "two.example", 3333)
-GROUP = PoolGroup(PoolGroupId("main"), (PRIMARY.id, BACKUP.id))
+SECOND = Pool(PoolId("second"), "three.example", 3333)
+GROUPS = (
+    PoolGroup(PoolGroupId("main"), (PRIMARY.id, BACKUP.id)),
+    PoolGroup(PoolGroupId("others"), (SECOND.id, BACKUP.id)),
+)
 MINERS = 20
 
 
 class World:
-    """A site whose miners an incident has moved to the backup."""
+    """A site whose miners an incident has moved to the backup. Of two groups, the second has the odd numbers."""
 
-    def __init__(self) -> None:
-        made = tuple(replace(miner(k), pool_group=GROUP.id) for k in range(1, MINERS + 1))
-        self.site = replace(site(made), pools=(PRIMARY, BACKUP), pool_groups=(GROUP,))
+    def __init__(self, groups: int = 1) -> None:
+        made = tuple(replace(miner(k), pool_group=GROUPS[k % groups].id) for k in range(1, MINERS + 1))
+        self.site = replace(site(made), pools=(PRIMARY, BACKUP, SECOND), pool_groups=GROUPS[:groups])
         self.view = SiteView(self.site)
         self.memory = State()
         self.incidents = 0
@@ -51,22 +56,28 @@ class World:
         self.tell(settled, at + 1.0)
 
     def leave(
-        self, at: float, targets: tuple[MinerId, ...] | None = None, cause: Reason = Reason.NO_POOL
+        self,
+        at: float,
+        targets: tuple[MinerId, ...] | None = None,
+        cause: Reason = Reason.NO_POOL,
+        *,
+        category: Category = Category.POOL,
+        group: PoolGroup = GROUPS[0],
     ) -> IncidentId:
-        """Let an incident at the primary move miners away, and end."""
+        """Let an incident at a group's primary move miners away, and end."""
         self.incidents += 1
         incident = IncidentId(f"inc-{self.incidents:06d}")
-        everybody = tuple(m.id for m in self.site.miners)
+        everybody = tuple(m.id for m in self.site.miners if m.pool_group == group.id)
         self.tell(
             IncidentOpened(
                 incident=incident,
-                category=Category.POOL,
+                category=category,
                 cause=cause,
                 severity=Severity.HIGH,
                 members=everybody,
                 detected_at=at,
                 evidence={},
-                domain="pool:primary",
+                domain=f"pool:{group.pools[0]}",
             ),
             at,
         )
@@ -74,8 +85,8 @@ class World:
         self.tell(Closed(incident=incident, outcome=Outcome.AUTO_RESOLVED), at + 2.0)
         return incident
 
-    def probe(self, verdict: Verdict, at: float) -> None:
-        self.view.put_probe(ProbeResult(PRIMARY.id, at, (), verdict, ""))
+    def probe(self, verdict: Verdict, at: float, pool: Pool = PRIMARY) -> None:
+        self.view.put_probe(ProbeResult(pool.id, at, (), verdict, ""))
 
     def mine(self, targets: tuple[MinerId, ...], pool: Pool, at: float, shares: float, drops: float = 0.0) -> None:
         for target in targets:
@@ -93,6 +104,10 @@ class World:
         assert action.pool == PRIMARY.id
         self.move(action.targets, PRIMARY.id, at, incident.id)
         return action.targets
+
+    def first_home(self, at: float) -> dict[PoolId | None, MinerId]:
+        """Return who would go home first at each pool, and carry out nothing."""
+        return {action.pool: action.miner for _, action in owed(self.memory, self.view, at)}
 
 
 @pytest.fixture
@@ -205,3 +220,83 @@ def test_only_those_that_were_moved_go_home(world: World) -> None:
     assert world.due(EPOCH + GOOD_S + 10.0) == ("m4",)
     world.mine((MinerId("m4"),), PRIMARY, EPOCH + GOOD_S + 60.0, 3.0)
     assert world.due(EPOCH + GOOD_S + 70.0) == ("m7",)
+
+
+def test_a_pool_that_rejected_is_proved_by_one_that_mines_there_for_half_an_hour(world: World) -> None:
+    world.leave(EPOCH, cause=Reason.REJECTS, category=Category.REJECTS)
+    world.probe(Verdict.GOOD, EPOCH)
+    at = EPOCH + GOOD_S + 100.0
+    assert world.due(at) == ("m1",)
+    world.mine((MinerId("m1"),), PRIMARY, at + 60.0, 5.0)
+    assert world.due(at + 1.0 + REJECTS_PROOF_S - 1.0) == ()
+    assert world.due(at + 1.0 + REJECTS_PROOF_S) == ("m2", "m3")
+
+
+@pytest.mark.parametrize(("well", "goes_on"), [(7, False), (8, True)])
+def test_four_of_five_that_went_home_have_to_mine_there_before_the_next_go(
+    world: World, well: int, goes_on: bool
+) -> None:
+    ids = tuple(m.id for m in world.site.miners)
+    incident = world.leave(EPOCH)
+    world.move(ids[:10], PRIMARY.id, EPOCH + 10.0, incident)
+    world.probe(Verdict.GOOD, EPOCH)
+    world.mine(ids[:well], PRIMARY, EPOCH + 60.0, 5.0)
+    assert world.due(EPOCH + 2.0 * GOOD_S) == (ids[10:] if goes_on else ())
+
+
+GOOD = EPOCH + 2.0 * LONGEST_S
+
+
+def still_open(world: World) -> None:
+    world.leave(EPOCH)
+    first = next(iter(world.memory.incidents))
+    world.memory.incidents[first] = replace(world.memory.incidents[first], phase=Phase.ESCALATED)
+
+
+def in_flight(world: World) -> None:
+    incident = world.leave(EPOCH)
+    action = Action(Verb.SWITCH_POOL, MinerId("m2"), pool=PRIMARY.id)
+    world.tell(Intended(incident=incident, run=None, state="x", attempt=2, action=action), EPOCH + 5.0)
+
+
+def not_good(world: World) -> None:
+    world.leave(EPOCH)
+    world.probe(Verdict.REFUSED, GOOD - 60.0)
+
+
+def all_home(world: World) -> None:
+    incident = world.leave(EPOCH, (MinerId("m2"),))
+    world.move((MinerId("m2"),), PRIMARY.id, EPOCH + 100.0, incident)
+
+
+def does_not_mine(world: World) -> None:
+    incident = world.leave(EPOCH)
+    world.move((MinerId("m2"),), PRIMARY.id, EPOCH + 100.0, incident)
+
+
+def just_went(world: World) -> None:
+    incident = world.leave(EPOCH, category=Category.REJECTS, cause=Reason.REJECTS)
+    world.move((MinerId("m2"),), PRIMARY.id, GOOD - 60.0, incident)
+    world.mine((MinerId("m2"),), PRIMARY, GOOD - 10.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [lambda world: None, still_open, in_flight, not_good, all_home, does_not_mine, just_went],
+    ids=["never left", "open", "in flight", "not good", "all home", "does not mine there", "went just now"],
+)
+def test_a_group_that_has_to_stay_away_keeps_no_other_from_going_home(first: Callable[[World], None]) -> None:
+    world = World(groups=2)
+    world.probe(Verdict.GOOD, EPOCH)
+    world.probe(Verdict.GOOD, EPOCH, SECOND)
+    first(world)
+    world.leave(EPOCH + 10.0, group=GROUPS[1])
+    assert world.first_home(GOOD) == {SECOND.id: "m1"}
+
+
+def test_two_groups_go_home_each_to_its_own() -> None:
+    world = World(groups=2)
+    for group, pool in zip(GROUPS, (PRIMARY, SECOND), strict=True):
+        world.leave(EPOCH, group=group)
+        world.probe(Verdict.GOOD, EPOCH, pool)
+    assert world.first_home(GOOD) == {PRIMARY.id: "m2", SECOND.id: "m1"}

@@ -11,10 +11,11 @@ from agent.model.site_view import SiteView
 from agent.model.telemetry import OutletReading, OutletState, PortReading, Reach
 from agent.model.topology import Outlet, Port
 from agent.remediate.outlet_map import judged
-from tests.factory import EPOCH, PDU, SWITCH, healthy, put_outlets, put_ports, site
+from tests.factory import EPOCH, NOMINAL_W, PDU, SWITCH, healthy, put_outlets, put_ports, site
 from tests.ledger.builder import INCIDENT, MINER, Story
 
-OUTLET = Outlet(PDU, 1)
+OUTLETS = (Outlet(PDU, 1), Outlet(PDU, 2))
+OUTLET = OUTLETS[0]
 OFF = EPOCH + 100.0
 """When the outlet was seen off; it was asked for two seconds before."""
 
@@ -22,8 +23,9 @@ OFF = EPOCH + 100.0
 class Cycle:
     """A site of six miners of which the first hangs, and a power-off on its outlet."""
 
-    def __init__(self, *, ports: bool = True) -> None:
+    def __init__(self, *, ports: bool = True, cords: int = 1) -> None:
         of = site(6)
+        of = replace(of, miners=(replace(of.miners[0], outlets=OUTLETS[:cords]), *of.miners[1:]))
         self.view = SiteView(of if ports else replace(of, miners=tuple(replace(m, port=None) for m in of.miners)))
         self.told = Story().opened().running("power_off")
         for row in range(1, 6):
@@ -31,7 +33,8 @@ class Cycle:
         self.view.put_miss(0, OFF - 6.0, Reach.SILENT)
         put_outlets(self.view, OFF - 6.0)
         put_ports(self.view, OFF - 6.0, 1000)
-        self.told.intended(Verb.POWER_OFF, OFF - 2.0).settled(Verb.POWER_OFF, OFF)
+        fed = tuple(range(1, cords + 1))
+        self.told.intended(Verb.POWER_OFF, OFF - 2.0, outlets=fed).settled(Verb.POWER_OFF, OFF, outlets=fed)
 
     def misses(self, row: int, *after_s: float) -> None:
         for late_s in after_s:
@@ -161,3 +164,48 @@ def test_an_outlet_that_was_not_seen_off_shows_nothing() -> None:
     cycle.told = Story().opened().running("power_off").intended(Verb.POWER_OFF, OFF - 2.0)
     cycle.misses(2, 5.0, 13.0)
     assert cycle.fell(14.0) is None
+
+
+@pytest.mark.parametrize(("cords", "silent", "fell"), [(1, 2, 2), (1, 3, None), (2, 4, 4), (2, 5, None)])
+def test_an_outlet_feeds_two_at_the_most(cords: int, silent: int, fell: int | None) -> None:
+    cycle = Cycle(ports=False, cords=cords)
+    for row in range(1, 1 + silent):
+        cycle.misses(row, 5.0, 13.0)
+    found = cycle.fell(14.0)
+    assert (None if found is None else len(found)) == fell
+
+
+def test_a_reply_or_a_reading_that_was_on_its_way_says_nothing_for_the_neighbour() -> None:
+    cycle = Cycle()
+    cycle.view.put_answer(2, OFF + 0.5, healthy(5000.0))
+    cycle.misses(2, 8.0, 16.0)
+    cycle.link(2, 2.0, up=True)
+    assert cycle.fell(17.0) == ("m3",), "its port was read before a link is lost"
+
+
+@pytest.mark.parametrize(("after_s", "fell"), [(10.0, ("m3",)), (20.0, None)])
+def test_who_fell_is_known_for_a_while_after_the_outlet_is_on_again(after_s: float, fell: object) -> None:
+    cycle = Cycle(ports=False)
+    cycle.told.intended(Verb.POWER_ON, OFF + 5.0).settled(Verb.POWER_ON, OFF + 7.0)
+    cycle.misses(2, 7.0 + after_s, 7.0 + after_s + 3.0)
+    assert cycle.fell(7.0 + after_s + 4.0) == fell
+
+
+def test_what_flows_is_the_sum_of_both_cords_once_the_meter_has_had_time() -> None:
+    cycle = Cycle(cords=2)
+    each = OutletReading(OutletState.OFF, 0.4, 0.03 * NOMINAL_W)
+    for outlet in OUTLETS:
+        cycle.view.put_outlet(outlet, OFF + 5.0, each)
+    assert cycle.fell(6.0) is None, "a strip's meter lags"
+    for outlet in OUTLETS:
+        cycle.view.put_outlet(outlet, OFF + 20.0, each)
+    (doubted,) = cycle.shows(21.0)
+    assert isinstance(doubted, OutletsDoubted)
+    assert (doubted.outlets, doubted.evidence["draw_while_off_w"]) == (OUTLETS, 0.06 * NOMINAL_W)
+
+
+def test_a_process_that_began_between_the_relay_and_its_outcome_proves_the_map_too() -> None:
+    cycle = Cycle()
+    cycle.told.intended(Verb.POWER_ON, OFF + 60.0).settled(Verb.POWER_ON, OFF + 75.0)
+    cycle.view.put_answer(0, OFF + 200.0, healthy(200.0 - 65.0))
+    assert cycle.shows(200.0) == [OutletsProven(incident=INCIDENT, miner=MINER, outlets=(OUTLET,))]

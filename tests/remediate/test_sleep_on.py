@@ -1,0 +1,146 @@
+"""Sleep on: who hashes on a loop whose cooling is lost is put to sleep, once a minute at most and not for ever."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agent.ledger.fold import State
+from agent.model.action import Result, Verb
+from agent.model.ids import CoolingUnitId, IncidentId, MinerId
+from agent.model.incident import Attempt, Category, Incident, Phase, Reason, Severity
+from agent.model.site_view import SiteView
+from agent.model.telemetry import CoolingReading, Reach
+from agent.model.topology import Cooling, Site
+from agent.remediate.sleep_on import APART_S, MOST, owed
+from tests.factory import EPOCH, NOMINAL_TH, healthy, miner
+from tests.remediate.loop_bench import BASE_C, DESIGN_LPM, UNIT, LoopBench, loop_site
+
+NOW = EPOCH + 3600.0
+OTHER_UNIT = CoolingUnitId("cdu-2")
+
+
+def two_loops() -> Site:
+    """m1 to m3 on one loop, m4 to m6 on another."""
+    first = loop_site(3, Cooling.HYDRO)
+    others = tuple(replace(miner(k), loop="loop-2", cooling=Cooling.HYDRO) for k in (4, 5, 6))
+    units = (*first.cooling_units, replace(first.cooling_units[0], id=OTHER_UNIT, loop="loop-2"))
+    return replace(first, miners=(*first.miners, *others), cooling_units=units)
+
+
+def ordered(number: int, at: float, settled_at: float | None = None, verb: Verb = Verb.SLEEP) -> Attempt:
+    return Attempt(number, verb, "sleep_on", at, Result.OK, settled_at=settled_at)
+
+
+class World:
+    """Two loops whose cooling is lost, everybody on both hashing, and an incident of each that a person has."""
+
+    def __init__(self) -> None:
+        self.view, self.memory = SiteView(two_loops()), State()
+        self.lost(1, "loop-1")
+        self.lost(2, "loop-2")
+        for row in range(6):
+            self.view.put_answer(row, NOW - 5.0, healthy(9e4))
+
+    def lost(self, number: int, loop: str) -> None:
+        incident = Incident(
+            id=IncidentId(f"inc-{number:06d}"),
+            category=Category.THERMAL,
+            cause=Reason.COOLING_LOST,
+            severity=Severity.CRITICAL,
+            members=(MinerId("m1"),),
+            evidence={},
+            detected_at=EPOCH,
+            alerted_at=EPOCH,
+            domain=f"loop:{loop}",
+            phase=Phase.ESCALATED,
+        )
+        self.memory.incidents[incident.id] = incident
+        self.memory._open[incident.id] = None
+
+    def change(self, **fields: Any) -> None:
+        """Let the first loop's incident be another."""
+        first = next(iter(self.memory.incidents))
+        self.memory.incidents[first] = replace(self.memory.incidents[first], **fields)
+
+    def calm(self) -> None:
+        """Let the first loop's unit be read to hold its supply with all its flow."""
+        well = CoolingReading(supply_c=BASE_C, setpoint_c=BASE_C, flow_lpm=DESIGN_LPM, pumps_ok=True, leak=False)
+        self.view.put_cooling(UNIT, NOW - 3.0, well)
+
+    def due(self, now: float = NOW) -> dict[str, tuple[MinerId, ...]]:
+        found = owed(self.memory, self.view, now)
+        assert {action.verb for _, action in found} <= {Verb.SLEEP}
+        return {incident.id: action.targets for incident, action in found}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_all_that_hash_on_either_loop_are_put_to_sleep(world: World) -> None:
+    assert world.due() == {"inc-000001": ("m1", "m2", "m3"), "inc-000002": ("m4", "m5", "m6")}
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        pytest.param(lambda w: w.change(cause=Reason.LOOP_HOT), id="a loop that is only hot"),
+        pytest.param(lambda w: w.change(phase=Phase.REMEDIATING), id="its run goes on"),
+        pytest.param(lambda w: w.change(attempts=(Attempt(1, Verb.SLEEP, "x", EPOCH),)), id="an order is in flight"),
+        pytest.param(lambda w: w.change(domain="loop:gone"), id="no such loop in the inventory"),
+        pytest.param(
+            lambda w: w.change(attempts=tuple(ordered(k, EPOCH + k) for k in range(MOST))), id="told often enough"
+        ),
+        pytest.param(lambda w: w.change(attempts=(ordered(1, NOW - APART_S + 1.0),)), id="told just now"),
+        pytest.param(
+            lambda w: w.change(attempts=(ordered(1, NOW - 600.0, settled_at=NOW - APART_S + 1.0),)),
+            id="that settled just now",
+        ),
+        pytest.param(World.calm, id="it is cooled again"),
+    ],
+)
+def test_one_loop_is_left_alone_and_the_other_is_not(world: World, otherwise: Callable[[World], None]) -> None:
+    otherwise(world)
+    assert world.due() == {"inc-000002": ("m4", "m5", "m6")}
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        tuple(ordered(k, EPOCH + k) for k in range(MOST - 1)),
+        (ordered(1, NOW - 600.0, settled_at=NOW - APART_S),),
+        (ordered(1, NOW - APART_S),),
+        tuple(ordered(k, NOW - 1.0, verb=Verb.DERATE) for k in range(MOST)),
+    ],
+    ids=["not yet often enough", "settled a minute ago", "told a minute ago", "told something else"],
+)
+def test_it_is_told_again_while_it_helps(world: World, attempts: tuple[Attempt, ...]) -> None:
+    world.change(attempts=attempts)
+    assert world.due()["inc-000001"] == ("m1", "m2", "m3")
+
+
+def test_only_who_hashes_is_told(world: World) -> None:
+    world.view.put_answer(0, NOW - 4.0, healthy(9e4, rate_th=0.04 * NOMINAL_TH))
+    world.view.put_miss(1, NOW - 4.0, Reach.SILENT)
+    world.view.put_answer(3, NOW - 4.0, healthy(9e4, rate_th=0.06 * NOMINAL_TH))
+    assert world.due() == {"inc-000001": ("m3",), "inc-000002": ("m4", "m5", "m6")}
+
+
+def test_who_has_not_answered_since_the_last_order_is_waited_for(world: World) -> None:
+    world.change(attempts=(ordered(1, NOW - APART_S - 20.0),))
+    for row in (0, 1):
+        world.view.answered_at[row] = NOW - APART_S - 30.0
+    assert world.due()["inc-000001"] == ("m3",)
+
+
+def test_one_that_begins_again_by_itself_on_a_lost_loop_sleeps_again_in_the_end() -> None:
+    bench = LoopBench(miners=4)
+    bench.world.wear = 1.0
+    bench.run(600.0)
+    assert len(bench.world.asleep) == 4
+    bench.world.asleep.discard(MinerId("m3"))
+    bench.run(120.0)
+    assert len(bench.world.asleep) == 4
