@@ -69,10 +69,13 @@ def _outlets(view: SiteView, rows: list[int], now: float) -> Evidence:
     fresh = [seen for outlet in used if now - (seen := view.outlet(outlet)).at <= FRESH_S]
     heard = {seen.outlet for seen in fresh}
     on = [seen for seen in fresh if seen.state is OutletState.ON]
+    draws = [seen.power_w >= DEAD_W or seen.current_a > 0.0 for seen in on]
+    dead = [seen.power_w < DEAD_W or seen.current_a == 0.0 for seen in on]
     return {
         "outlets_off": sum(seen.state is OutletState.OFF for seen in fresh),
-        "outlets_on_without_draw": sum(seen.power_w < DEAD_W or seen.current_a == 0.0 for seen in on),
-        "outlets_on_drawing": sum(seen.power_w >= DEAD_W or seen.current_a > 0.0 for seen in on),
+        # A supply that idles draws some watts at a current that a strip rounds to none.
+        "outlets_on_without_draw": sum(is_dead and not drawing for is_dead, drawing in zip(dead, draws, strict=True)),
+        "outlets_on_drawing": sum(draws),
         "pdus_silent": _listed(_pdus(outlet for outlet in used if outlet not in heard)),
     }
 

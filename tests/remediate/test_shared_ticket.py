@@ -1,15 +1,20 @@
 """The ticket of a shared cause says where to go, what hangs on it and what was read around it."""
 
+import math
 from dataclasses import replace
 
+import pytest
+
 from agent.ledger.fold import State
-from agent.model.ids import IncidentId
+from agent.model.ids import IncidentId, PoolId
 from agent.model.incident import Category, Incident, Reason, Severity
+from agent.model.probe import ProbeResult, Verdict
 from agent.model.site_view import SiteView
-from agent.model.telemetry import Reach
-from agent.remediate.shared_ticket import BRING_BACK, NAMED, _listed
+from agent.model.telemetry import OutletReading, OutletState, PortReading, Reach
+from agent.model.topology import Port
+from agent.remediate.shared_ticket import BRING_BACK, FRESH_S, NAMED, _listed
 from agent.remediate.ticket import ticket
-from tests.factory import EPOCH, NOMINAL_W, SWITCH, put_outlets, put_ports, site
+from tests.factory import EPOCH, NOMINAL_TH, NOMINAL_W, SWITCH, put_outlets, put_ports, site
 
 
 def incident(cause: Reason, domain: str, view: SiteView, count: int) -> Incident:
@@ -54,7 +59,50 @@ def test_a_switch_is_told_with_its_address_and_what_its_miners_draw() -> None:
     assert (told["switches_silent"], told["ports_with_link"]) == (None, 6)
 
 
+@pytest.mark.parametrize(
+    ("current_a", "power_w", "without", "drawing"),
+    [
+        pytest.param(13.5, 3250.0, 0, 1, id="works"),
+        pytest.param(0.0, 0.0, 1, 0, id="nothing flows"),
+        pytest.param(0.0, 8.0, 0, 1, id="idles, and its current is rounded to none"),
+        pytest.param(0.4, 0.0, 0, 1, id="idles, and its power is rounded to none"),
+        pytest.param(0.4, math.nan, 0, 1, id="flows, and nobody measures power"),
+        pytest.param(0.0, math.nan, 1, 0, id="does not flow, and nobody measures power"),
+        pytest.param(math.nan, 2.0, 1, 0, id="less than a supply idles at, and nobody measures currents"),
+        pytest.param(math.nan, 3.0, 0, 1, id="what a supply idles at, and nobody measures currents"),
+        pytest.param(math.nan, math.nan, 0, 0, id="nobody measures anything"),
+    ],
+)
+def test_an_outlet_that_is_on_draws_or_does_not_or_nobody_knows(
+    current_a: float, power_w: float, without: int, drawing: int
+) -> None:
+    view = view_of()
+    view.put_outlet(view.site.miners[0].outlets[0], EPOCH, OutletReading(OutletState.ON, current_a, power_w))
+    told = ticket(view, State(), incident(Reason.CUT_OFF, f"switch:{SWITCH}", view, 1), EPOCH)
+    assert (told["outlets_on_without_draw"], told["outlets_on_drawing"]) == (without, drawing)
+
+
+def test_ports_are_told_by_their_link_and_pools_by_what_the_gateway_finds() -> None:
+    view = view_of()
+    view.put_probe(ProbeResult(PoolId("good"), EPOCH, (), Verdict.GOOD, ""))
+    view.put_probe(ProbeResult(PoolId("bad"), EPOCH, (), Verdict.REFUSED, ""))
+    for number, (up, at) in enumerate(((True, 0.0), (False, 0.0), (False, 0.0), (True, -FRESH_S - 1.0)), start=1):
+        view.put_port(Port(SWITCH, number), EPOCH + at, PortReading(up=up, in_octets=100))
+    told = ticket(view, State(), incident(Reason.POWER_LOST, "pdu:pdu-1", view, 4), EPOCH)
+    assert (told["ports_with_link"], told["ports_without_link"], told["pools_good"]) == (1, 2, "good")
+    assert (told["switches_silent"], told["host"], told["bring_back"]) == (SWITCH, "10.0.1.1", BRING_BACK)
+    assert told["hashrate_missing_th"] == 4 * NOMINAL_TH
+
+
+@pytest.mark.parametrize("domain", ["switch:gone", "pdu:gone", "breaker:gone:bank1", "rack:bank1"])
+def test_a_place_that_the_inventory_has_no_longer_is_told_by_its_name(domain: str) -> None:
+    view = view_of()
+    told = ticket(view, State(), incident(Reason.POWER_LOST, domain, view, 2), EPOCH)
+    assert (told["place"], told.get("host"), told.get("rating_a")) == (domain, None, None)
+
+
 def test_what_silent_devices_are_called_is_bounded() -> None:
+    assert _listed(f"p{k}" for k in range(NAMED)) == "p0, p1, p2, p3, p4, p5, p6, p7"
     assert _listed(f"p{k}" for k in range(NAMED + 3)) == "p0, p1, p2, p3, p4, p5, p6, p7 and 3 more"
     view = view_of()
     told = ticket(view, State(), incident(Reason.POWER_LOST, "pdu:pdu-1", view, 6), EPOCH)
