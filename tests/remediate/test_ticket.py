@@ -12,7 +12,7 @@ from agent.model.incident import Attempt, Category, Incident, Outcome, Phase, Re
 from agent.model.site_view import SiteView
 from agent.model.telemetry import BoardReading
 from agent.remediate.ticket import EARLIER, MAX_TEXT, ticket
-from tests.factory import EPOCH, healthy, site
+from tests.factory import EPOCH, healthy, miner, site
 
 M1 = MinerId("m1")
 
@@ -107,4 +107,19 @@ def test_what_several_share_or_nobody_knows_is_no_ticket_of_one_miner(shared: In
 def test_of_a_miner_that_never_answered_its_place_is_told() -> None:
     now = incident(1)
     told = ticket(SiteView(site(1)), memory_of(now), now, EPOCH)
-    assert (told["outlets"], told["told_s"], told["fans"], told["codes"]) == ("pdu-1/1", None, None, None)
+    assert (told["miner"], told["outlets"]) == ("m1", "pdu-1/1")
+    assert (told["told_s"], told["fans"], told["codes"]) == (None, None, None)
+
+
+def test_both_cords_are_told_and_a_port_that_nobody_knows_is_none() -> None:
+    place = site((replace(miner(1, outlets=(1, 2)), port=None),))
+    now = incident(1)
+    told = ticket(SiteView(place), memory_of(now), now, EPOCH)
+    assert (told["outlets"], told["port"]) == ("pdu-1/1, pdu-1/2", None)
+
+
+def test_a_board_of_which_little_is_known_is_told_by_that() -> None:
+    view, now = SiteView(site(1)), incident(1)
+    view.put_answer(0, EPOCH, msgspec.structs.replace(healthy(9e4), boards=(BoardReading(1, 63, None),)))
+    view.hardware.chips_most[0] = 0
+    assert ticket(view, memory_of(now), now, EPOCH)["board_1"] == "63 of ? chips"
