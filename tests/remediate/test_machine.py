@@ -1,5 +1,9 @@
 """What a sound table is: every fault a playbook can have is found when it is loaded."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from agent.model.action import Verb
@@ -61,14 +65,57 @@ def test_the_fingerprint_changes_with_the_table_and_with_nothing_else() -> None:
     assert fingerprint(longer) != fingerprint(SOUND)
 
 
-def test_a_check_lists_its_arms_in_the_fingerprint() -> None:
-    def one(_: object) -> bool:
-        return True
+def made(name: str) -> Callable[[object], Any]:
+    """Another function of that name each time, as another process would have."""
 
-    def two(_: object) -> bool:
-        return True
+    def condition(_: object) -> float:
+        return 1.0
 
-    tables = [
-        playbook({"a": Check((Arm(when, "go"),), 5.0, "go"), "c": Resolve()}, ("go", "a", "c")) for when in (one, two)
-    ]
-    assert fingerprint(tables[0]) != fingerprint(tables[1])
+    condition.__qualname__ = name
+    return condition
+
+
+PINNED = "3d65a093fdae05e7255260dddf4e7ba2806191a34480df226f15accf15e322f4"
+
+LOOK = Check((Arm(made("one"), "go"), Arm(made("two"), "stay")), 5.0, "late")
+ACT = Act(Verb.RESTART, "ok", "no")
+
+
+def of(step: Step) -> str:
+    return fingerprint(playbook({"a": step}))
+
+
+@pytest.mark.parametrize(
+    ("step", "other"),
+    [
+        (LOOK, replace(LOOK, arms=(Arm(made("three"), "go"), LOOK.arms[1]))),
+        (LOOK, replace(LOOK, arms=(Arm(made("one"), "leave"), LOOK.arms[1]))),
+        (LOOK, replace(LOOK, arms=LOOK.arms[::-1])),
+        (LOOK, replace(LOOK, within_s=6.0)),
+        (LOOK, replace(LOOK, within_s=made("limit"))),
+        (replace(LOOK, within_s=made("slow")), replace(LOOK, within_s=made("limit"))),
+        (LOOK, replace(LOOK, otherwise="later")),
+        (ACT, replace(ACT, verb=Verb.REBOOT)),
+        (ACT, replace(ACT, on_ok="fine")),
+        (ACT, replace(ACT, on_fail="bad")),
+        (ACT, replace(ACT, on=made("whom"))),
+        (replace(ACT, on=made("whom")), replace(ACT, on=made("them"))),
+        (ACT, replace(ACT, unless=made("so"))),
+        (replace(ACT, unless=made("so")), replace(ACT, unless=made("else"))),
+        (Resolve(), Resolve(leaves="warm")),
+        (Resolve(leaves="warm"), Resolve(leaves="cold")),
+        (Escalate("x"), Escalate("y")),
+    ],
+)
+def test_whatever_a_step_says_is_in_the_fingerprint(step: Step, other: Step) -> None:
+    assert of(step) != of(other)
+
+
+def test_another_process_comes_to_the_same_fingerprint() -> None:
+    """A run in flight when the agent is restarted, or upgraded, goes on."""
+    again = replace(LOOK, arms=(Arm(made("one"), "go"), Arm(made("two"), "stay")), within_s=made("limit"))
+    assert of(again) == of(replace(LOOK, within_s=made("limit")))
+    assert of(replace(ACT, on=made("whom"), unless=made("so"))) == of(replace(ACT, on=made("whom"), unless=made("so")))
+    every = {"a": again, "b": replace(ACT, on=made("whom")), "c": Resolve(), "d": Escalate("x"), "e": Wait(1.0, "go")}
+    rows = (("go", "a", "b"), ("ok", "b", "c"))
+    assert fingerprint(playbook(every, *rows)) == PINNED, "who changes how it is told hands every run in flight over"
