@@ -2,11 +2,14 @@
 
 A month of two thousand miners draws half a billion numbers. Normal ones are looked up among the middles of 65,536
 equally likely pieces, but for the two outermost, whose tails are drawn exactly. Poisson counts are found by inversion,
-for all rows in one comparison with what is known of each row's expectation.
+for all rows in one comparison with what is known of each row's expectation. Both are drawn for many steps in one go:
+between two steps all else that a site does has driven those tables out of the processor's memory.
 """
 
+from collections.abc import Callable
 from functools import cache, lru_cache
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,9 @@ from agent.model.columns import Floats
 
 PIECES = 1 << 16
 """As many as 16 bits tell apart."""
+
+AHEAD = 1 << 16
+"""About so many numbers are drawn in one go."""
 
 STEPS = 48
 USUAL_MOST = 19.0
@@ -31,35 +37,51 @@ _STEPS: Floats = np.arange(STEPS, dtype=np.float64)
 _LOG_FACTORIALS: Floats = np.cumsum(np.log(np.maximum(_STEPS, 1.0)))
 
 
+class Ahead:
+    """Numbers for each of n rows, drawn for many steps in one go.
+
+    Args:
+        draw: returns so many steps' numbers, of shape (steps, n).
+    """
+
+    def __init__(self, n: int, draw: Callable[[int], NDArray[Any]]) -> None:
+        self._steps = max(1, AHEAD // max(1, n))
+        self._draw = draw
+        self._left: list[NDArray[Any]] = []
+
+    def take(self) -> NDArray[Any]:
+        """Return the next step's numbers, shape (n,); they are the caller's to overwrite."""
+        if not self._left:
+            self._left = list(self._draw(self._steps))
+        return self._left.pop()
+
+
 class Chance:
     """One stream of chance."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.Generator(np.random.PCG64(seed))
 
-    def normal(self, n: int) -> Floats:
+    def normal(self, n: int) -> NDArray[np.float32]:
         """Return n standard normal numbers."""
         pieces = self.rng.integers(0, PIECES, n, dtype=np.uint16)
-        drawn = _middles()[pieces].astype(np.float64)
+        drawn = _middles()[pieces]
         for edge in (0, PIECES - 1):
             for place in (pieces == edge).nonzero()[0].tolist():
                 beyond = _NORMAL.inv_cdf((1.0 - float(self.rng.random())) / PIECES)
                 drawn[place] = -beyond if edge else beyond
         return drawn
 
-    def scattered(self, expected: Floats) -> Floats:
-        """Return a Poisson count for each of these expectations, of events that are rare.
+    def events(self, expected: Floats) -> NDArray[np.int64]:
+        """Return the row of every event where so many are expected of each row, and few of all.
 
-        How many there are of all rows together, and then for each of them whose it is.
+        How many there are of all rows together is a Poisson count; then for each of them whose it is.
         """
         up_to = expected.cumsum()
         most = float(up_to[-1]) if up_to.size else 0.0
-        found = int(self.rng.poisson(most))
-        if not found:
-            return np.zeros(len(expected))
-        events = self.rng.random(found) * most
-        rows = np.minimum(np.searchsorted(up_to, events, side="right"), len(expected) - 1)  # sums are not exact
-        return np.bincount(rows, minlength=len(expected)).astype(np.float64)
+        events = self.rng.random(int(self.rng.poisson(most))) * most
+        rows: NDArray[np.int64] = up_to.searchsorted(events, side="right")
+        return np.minimum(rows, len(expected) - 1, out=rows)  # sums are not exact
 
 
 class Counts:
@@ -68,9 +90,11 @@ class Counts:
     def __init__(self, n: int, chance: Chance) -> None:
         self._chance = chance
         self._usual: Floats = np.zeros(n)
+        self._drawn_for: Floats = np.zeros(n)
         self._up_to: NDArray[np.float32] = np.ones((STEPS, n), dtype=np.float32)
         self._is_more = np.empty((STEPS, n), dtype=np.bool_)
         self._steps = 0
+        self._ahead = Ahead(n, self._draw_ahead)
 
     def expect(self, row: int, usual: float) -> None:
         """Have that expectation for what a row usually expects."""
@@ -78,18 +102,25 @@ class Counts:
         self._up_to[:, row], steps = _table(usual)
         self._steps = max(self._steps, steps)
 
-    def draw(self, expected: Floats) -> Floats:
-        """Return a count for each row; what it expects more than usual is a Poisson stream of its own."""
-        rng = self._chance.rng
-        is_more = self._is_more[: self._steps]
-        np.less_equal(self._up_to[: self._steps], rng.random(len(expected), dtype=np.float32), out=is_more)
-        counts: Floats = np.add.reduce(is_more.view(np.int8), axis=0, dtype=np.int8).astype(np.float64)
-        rest = expected - self._usual
+    def draw(self, expected: Floats) -> tuple[Floats, Floats]:
+        """Return a count for each row, and what it expects beyond that: a Poisson stream of its own."""
+        counts: Floats = self._ahead.take().astype(np.float64)
+        rest = expected - self._drawn_for
         unusual = ((rest < 0.0) | (rest > REST_MOST)).nonzero()[0]
         if unusual.size:
-            counts[unusual] = rng.poisson(expected[unusual])
+            counts[unusual] = self._chance.rng.poisson(expected[unusual])
             rest[unusual] = 0.0
-        counts += self._chance.scattered(rest)
+        return counts, rest
+
+    def _draw_ahead(self, steps: int) -> NDArray[np.int8]:
+        """Return the usual counts of so many steps."""
+        np.copyto(self._drawn_for, self._usual)
+        up_to, is_more = self._up_to[: self._steps], self._is_more[: self._steps]
+        drawn = self._chance.rng.random((steps, self._usual.size), dtype=np.float32)
+        counts = np.empty(drawn.shape, dtype=np.int8)
+        for of_step, count in zip(drawn, counts, strict=True):
+            np.less_equal(up_to, of_step, out=is_more)
+            np.add.reduce(is_more.view(np.int8), axis=0, dtype=np.int8, out=count)
         return counts
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Floats
-from simulators.fast_forward.chance import Chance, Counts
+from simulators.fast_forward.chance import Ahead, Chance, Counts
 from simulators.plant.hashing import CELL_S, GH_PER_DIFF1, NONCE_DIFF, Totals
 from simulators.plant.history import History
 from simulators.plant.site import SitePlant
@@ -42,6 +42,7 @@ class SteadyRows:
         n = len(self._miners)
         self._chance = Chance(plant.rng("fast-forward/steady").getrandbits(64))
         self._step_usually_s = step_s
+        self._luck = Ahead(2 * n, lambda steps: self._chance.normal(steps * 2 * n).reshape(steps, 2, n))
         self._good_shares = Counts(n, self._chance)
         self._history: History = plant.history
         self.member: Bools = np.zeros(n, dtype=np.bool_)
@@ -94,14 +95,14 @@ class SteadyRows:
         dt = until - self.at
         np.maximum(dt, 0.0, out=dt)
         dt *= where
-        work_gh, rate_gh = self._chance.normal(2 * len(dt)).reshape(2, -1)
-        work_gh *= self._noise
+        work_luck, rate_luck = self._luck.take()
+        work_gh = self._noise * work_luck
         work_gh *= np.sqrt(CELL_S * dt)
         work_gh += dt
         np.maximum(work_gh, 0.0, out=work_gh)
         work_gh *= self._full_gh
         self.totals["work_gh"] += work_gh
-        rate_gh *= self._noise
+        rate_gh = self._noise * rate_luck
         rate_gh *= SMOOTHED
         rate_gh += 1.0
         np.maximum(rate_gh, 0.0, out=rate_gh)
@@ -139,22 +140,27 @@ class SteadyRows:
     def _find_shares(self, until: Floats, dt: Floats) -> None:
         """Draw the shares of each fate; the parts of a Poisson stream are Poisson streams of their own."""
         stale_s = self._stale_s(until, dt)
-        accepted = self._good_shares.draw(self._good_per_s * (dt if stale_s is None else np.maximum(dt - stale_s, 0.0)))
-        rejected = self._chance.scattered(self._bad_per_s * dt)
-        self._count("accepted", accepted)
-        self._count("rejected", rejected)
-        sent = accepted + rejected
+        fresh_s = dt if stale_s is None else np.maximum(dt - stale_s, 0.0)
+        sent, more = self._good_shares.draw(self._good_per_s * fresh_s)
+        self.totals["accepted"] += sent
+        self.totals["accepted_diff"] += sent * self.diff
+        bad = self._bad_per_s * dt
+        more += bad
+        rows = self._chance.events(more)
+        is_bad = self._chance.rng.random(rows.size) * more[rows] < bad[rows]
+        self._count("accepted", rows[~is_bad], sent)
+        self._count("rejected", rows[is_bad], sent)
         if stale_s is not None:
-            stale = self._chance.scattered((self._good_per_s + self._bad_per_s) * stale_s)
-            self._count("stale", stale)
-            sent += stale
+            self._count("stale", self._chance.events((self._good_per_s + self._bad_per_s) * stale_s), sent)
         none = (sent == 0.0).nonzero()[0]
         self._last_share_at[none] = self._last_shares_at(none)
         self._step_ends, self._step_s, self._step_shares = until, dt, sent
 
-    def _count(self, fate: str, shares: Floats) -> None:
-        self.totals[fate] += shares
-        self.totals[f"{fate}_diff"] += shares * self.diff
+    def _count(self, fate: str, rows: NDArray[np.int64], sent: Floats) -> None:
+        """Count one share each of these rows, some of them named more than once, and add it to what they sent."""
+        np.add.at(self.totals[fate], rows, 1.0)
+        np.add.at(self.totals[f"{fate}_diff"], rows, self.diff[rows])
+        np.add.at(sent, rows, 1.0)
 
     def _last_shares_at(self, rows: NDArray[np.int64]) -> Floats:
         """Return when each of these rows found its last share, NaN for never.
