@@ -43,7 +43,7 @@ from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile, taken_up
 from agent.remediate.tables import Tables
 from agent.remediate.ticket import ticket
-from agent.triage.announced import asked_about, ended_by, is_within, owes, waits
+from agent.triage.announced import ended_by, is_within, owes, waits
 from agent.triage.correlate import Correlator
 from agent.triage.evidence import evidence_of
 from agent.triage.expected import ExpectedState
@@ -112,12 +112,10 @@ class Stages:
         self._expected.update(self._view, self._memory, now)
         verdicts = [detector.judge(self._view, now) for detector in self._detectors]
         triaged = triage(self._view, self._memory, verdicts, self._limits, now, correlator=self._correlator)
-        if is_stormy(
-            self._memory.down - asked_about(self._memory), len(self._view.site.miners), self._guard.storm_share
-        ):
+        if is_stormy(triaged.ill, len(self._view.site.miners), self._guard.storm_share):
             self._calm_at = now + self._guard.storm_calm_s
         tick = _Tick(now, verdicts, triaged.braked)
-        events = [*expired, *triaged.events, *self._storm(now)]
+        events = [*expired, *triaged.events, *self._storm(triaged.ill, now)]
         events.extend(outlet_map.judged(self._memory, self._view, now))
         anew = {e.incident for e in events if isinstance(e, IncidentReclassified | IncidentAbsorbed)}
         for incident in self._memory.open_incidents:
@@ -146,11 +144,11 @@ class Stages:
             events.extend(self._ask(incident, Perform(action, reenergise.STATE), None, tick))
         return events
 
-    def _storm(self, now: float) -> list[AnyEvent]:
+    def _storm(self, ill: int, now: float) -> list[AnyEvent]:
         """Return that a storm began, or is over."""
         if (now < self._calm_at) is self._memory.is_stormy:
             return []
-        return [StormOver()] if self._memory.is_stormy else [StormBegan(ill=self._memory.down)]
+        return [StormOver()] if self._memory.is_stormy else [StormBegan(ill=ill)]
 
     def _owed(self, tick: _Tick, *, alone: bool = True) -> list[AnyEvent]:
         """Ask for the switch-ons that are due; `alone`: no run goes on, so those of runs are asked for too."""

@@ -10,9 +10,9 @@ LEAST = 20
 """Fewer ill miners are no storm, however small the site."""
 
 
-def is_stormy(down: int, miners: int, share: float) -> bool:
-    """Tell whether so many miners with an incident, of so many, are a storm."""
-    return down >= max(LEAST, share * miners)
+def is_stormy(ill: int, miners: int, share: float) -> bool:
+    """Tell whether so many miners that have an incident and are not well yet, of so many, are a storm."""
+    return ill >= max(LEAST, share * miners)
 
 
 def storm(request: Request) -> Verdict:

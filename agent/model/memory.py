@@ -236,11 +236,6 @@ class Memory:
         """Whether any open incident has this miner as a member."""
         return miner in self._owner
 
-    @property
-    def down(self) -> int:
-        """How many miners are members of open incidents."""
-        return len(self._owner)
-
     def incident_id(self, ahead: int) -> IncidentId:
         """Return the id of the incident to be opened after `ahead` others that are not committed yet."""
         return IncidentId(f"inc-{len(self.incidents) + 1 + ahead:06d}")

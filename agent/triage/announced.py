@@ -33,11 +33,6 @@ def waits(view: SiteView, memory: Memory, incident: Incident) -> bool:
     return bool(rows) and bool(view.excused[rows].all())
 
 
-def asked_about(memory: Memory) -> int:
-    """Return how many miners sleep without anybody's announcement: they have an incident, and are not ill."""
-    return sum(len(incident.members) for incident in memory.open_incidents if incident.cause is Reason.CURTAILED)
-
-
 def owes(memory: Memory, incident: Incident) -> bool:
     """Whether an outlet that an incident had switched off is not on again yet."""
     return incident.id in memory.duties.values()

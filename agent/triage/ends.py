@@ -22,7 +22,7 @@ MOSTLY = 0.9
 """A shared cause has no effect any more when so many of its miners are well, or all but one: behind a breaker of three
 a supply that died of it is its own. Of a pool's miners only the share counts: one of three may be a third of it all."""
 
-COME_ALONG_S: Mapping[Reason, float] = {Reason.NO_POOL: 480.0, Reason.REJECTS: 1800.0}
+COME_ALONG_S: Mapping[Reason, float] = {Reason.NO_POOL: 480.0, Reason.UNSTEADY_POOL: 480.0, Reason.REJECTS: 1800.0}
 """So long after most are well another pool has the others as well, and what they show later is their own. A Whatsminer
 that was told hashes within 420 s (facts "detection", section 1.1); rejects are judged by 200 shares, which are 11 min
 at 18 a minute, and twice that where a difficulty was doubled."""

@@ -77,12 +77,14 @@ class Triage:
         recovered: the open incidents whose symptom has cleared.
         braked: miners to which nothing is done alone until it is known what they share, shape (n,); None for none.
         undecided: the open incidents of one miner each that wait until its neighbours have been judged as well.
+        ill: how many miners of open incidents show something still, and are not just asleep unannounced.
     """
 
     events: list[AnyEvent]
     recovered: frozenset[IncidentId]
     braked: Bools | None
     undecided: frozenset[IncidentId] = frozenset()
+    ill: int = 0
 
 
 @dataclass(slots=True)
@@ -187,7 +189,14 @@ def triage(
     brakes = [rows for rows in held if rows is not None and rows.any()]
     recovered = ends.recovered(shown, standing) | devices.recovered(memory, verdicts)
     undecided = frozenset() if seen.undecided is None else _single(tick, seen.undecided)
-    return Triage(events, recovered, np.logical_or.reduce(brakes) if brakes else None, undecided)
+    braked = np.logical_or.reduce(brakes) if brakes else None
+    return Triage(events, recovered, braked, undecided, _ill(tick))
+
+
+def _ill(tick: _Tick) -> int:
+    """Return how many miners of open incidents are ill now: a person may have one for days whose members are well."""
+    owners = [tick.memory.owner(tick.miner(row)) for row in tick.claims]
+    return sum(owner is not None and owner.cause is not Reason.CURTAILED for owner in owners)
 
 
 def _single(tick: _Tick, rows: Bools) -> frozenset[IncidentId]:

@@ -66,7 +66,7 @@ def test_each_part_opens_one_incident_about_nobody_and_ends_it_by_itself(part: P
     own = watch.story.state.own_incident
     assert own is not None
     assert own.is_own
-    assert watch.story.state.down == 0
+    assert watch.story.state.open_incidents == []
 
 
 @pytest.mark.parametrize("part", [part for part in Part if HOLD_S[part] > EVERY_S])

@@ -124,10 +124,10 @@ def test_a_held_agent_begins_nothing_and_switches_on_afterwards_what_it_owes(wor
 
 
 @pytest.mark.parametrize(
-    ("down", "miners", "stormy"), [(19, 24, False), (20, 24, True), (799, 2000, False), (800, 2000, True)]
+    ("ill", "miners", "stormy"), [(19, 24, False), (20, 24, True), (799, 2000, False), (800, 2000, True)]
 )
-def test_a_storm_takes_a_share_of_the_site_and_never_a_handful(down: int, miners: int, stormy: bool) -> None:
-    assert is_stormy(down, miners, GuardLimits().storm_share) is stormy
+def test_a_storm_takes_a_share_of_the_site_and_never_a_handful(ill: int, miners: int, stormy: bool) -> None:
+    assert is_stormy(ill, miners, GuardLimits().storm_share) is stormy
 
 
 def test_in_a_storm_nothing_new_is_begun_on_single_miners(world: World) -> None:

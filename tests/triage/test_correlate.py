@@ -351,7 +351,7 @@ def test_power_that_goes_while_a_pool_is_lost_is_the_breakers_and_those_miners_g
     world.apply(Closed(incident=parent.incident, outcome=Outcome.HUMAN_RESOLVED))
     assert {owner.id for k in (1, 2, 3) if (owner := world.state.owner(MinerId(f"m{k}")))} == {pool.id}
     world.apply(Closed(incident=pool.id, outcome=Outcome.AUTO_RESOLVED))
-    assert world.state.down == 0
+    assert world.state.open_incidents == []
 
 
 def test_who_has_power_again_and_no_pool_yet_is_back_from_lost_power(world: World) -> None:

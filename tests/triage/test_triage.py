@@ -387,6 +387,28 @@ def test_a_lost_pool_is_over_when_most_have_one_again_and_who_has_not_has_an_inc
     assert [event.members for event in own] == [("m1",), ("m2",)]
 
 
+def test_one_whose_client_hangs_while_an_unsteady_pool_is_proved_over_keeps_the_others_incident_not_open() -> None:
+    def unsteady(rows: tuple[int, ...]) -> Verdicts:
+        return firing(rows, 20, Reason.UNSTEADY_POOL, category=Category.POOL, domain="pool:primary")
+
+    story, of, late = Story(), SiteView(site(20)), EPOCH + 60.0 + COME_ALONG_S[Reason.UNSTEADY_POOL]
+    (opened,) = told(story, unsteady(tuple(range(20))), miners=20)
+    assert isinstance(opened, IncidentOpened)
+    hung = poolless((3,), 20)
+    told(story, hung, at=EPOCH + 60.0, miners=20)
+    assert judged(of, story.state, [hung], TriageLimits(), late - 1.0).recovered == frozenset()
+    assert judged(of, story.state, [hung], TriageLimits(), late).recovered == {opened.incident}
+
+
+def test_ill_are_members_that_show_something_still_and_not_all_of_an_open_incident() -> None:
+    story, of = Story(), SiteView(site(20))
+    everybody = poolless(tuple(range(20)), 20)
+    assert judged(of, story.state, [everybody], TriageLimits(), EPOCH).ill == 0, "not an incident before it is told"
+    told(story, everybody, miners=20)
+    assert judged(of, story.state, [everybody], TriageLimits(), EPOCH + 8.0).ill == 20
+    assert judged(of, story.state, [poolless((0, 1), 20)], TriageLimits(), EPOCH + 16.0).ill == 2
+
+
 def test_a_shared_incident_is_mitigated_when_all_that_fire_have_begun_to_clear() -> None:
     story = Story()
     told(story, poolless((0, 1, 2), 8))
