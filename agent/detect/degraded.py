@@ -86,9 +86,9 @@ class DegradedDetector:
         return Verdicts(
             self.category,
             health(len(firing), suspect=suspect, firing=firing.nonzero()[0]),
-            self._since.copy(),
-            self._clear_since.copy(),
-            DegradedEvidence(view, self._share.copy()),
+            self._since,
+            self._clear_since,
+            DegradedEvidence(view, self._share),
         )
 
     def restore(self, row: int, since: float, reason: Reason) -> None:

@@ -123,8 +123,8 @@ class FirmwareDetector:
             self.claims = self._since > 0.0
         suspect = let_through(self._starts[0] >= begun, self._coded_since > 0.0)
         verdict = health(len(self._since), suspect=suspect, firing=self.claims.nonzero()[0])
-        evidence = FirmwareEvidence(view, self._starts, self._reason.copy(), begun)
-        return Verdicts(self.category, verdict, self._since.copy(), self._clear_since.copy(), evidence)
+        evidence = FirmwareEvidence(view, self._starts, self._reason, begun)
+        return Verdicts(self.category, verdict, self._since, self._clear_since, evidence)
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
         """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
@@ -217,9 +217,8 @@ class FirmwareDetector:
 
     def _clear(self, view: SiteView, now: float) -> None:
         """End verdicts whose process has lived and hashed for the clear time; note when it began to hash."""
-        target_th = view.target_th()
-        for row in np.flatnonzero(self.claims).tolist():
-            if not self._works(view, row, float(target_th[row])):
+        for row in self.claims.nonzero()[0].tolist():
+            if not self._works(view, row):
                 self._clear_since[row] = np.nan
                 continue
             if np.isnan(self._clear_since[row]):
@@ -232,12 +231,12 @@ class FirmwareDetector:
         self._starts[:, row] = np.nan
         self._reason[row] = 0
 
-    def _works(self, view: SiteView, row: int, target_th: float) -> bool:
+    def _works(self, view: SiteView, row: int) -> bool:
         """Whether it answers, and its counters show the expected work over the last minutes."""
         worked = None if view.misses[row] else view.work_gh.over(row, CLEAR_WINDOW_S)
         if worked is None:
             return False
-        return worked[0] / worked[1] >= self._t.clear_ratio * target_th * 1e3
+        return worked[0] / worked[1] >= self._t.clear_ratio * view.target_of(row) * 1e3
 
 
 def _groups(site: Site) -> NDArray[np.int64]:

@@ -89,8 +89,8 @@ class ForeignPoolDetector:
         return Verdicts(
             self.category,
             health(len(self._since), suspect=suspect, firing=firing),
-            self._since.copy(),
-            self._clear_since.copy(),
+            self._since,
+            self._clear_since,
             ForeignPoolEvidence(view, now),
         )
 

@@ -63,12 +63,13 @@ class HardwareDetector:
             view: the columns.
             now: UTC s.
         """
-        rows = self._screen(view)
+        standing = self._stands(view)
+        rows = self._screen(view, standing)
         if not rows.size:
             return self._verdicts(view, now, rows, rows)
         answers = view.misses[rows] == 0
         lost = self._board_lost(view, rows)
-        stands = ~view.asleep()[rows] & self._stands(view)[rows]
+        stands = ~view.asleep()[rows] & standing[rows]
         # While nothing is heard, what was heard last neither lasts nor ends.
         for since, seen in ((self._board_since, lost), (self._fan_since, stands)):
             since[rows] = np.where(answers, np.where(seen, np.fmin(since[rows], now), np.nan), since[rows])
@@ -90,12 +91,11 @@ class HardwareDetector:
                 self._since[row] = since
                 self._reason[row] = place
 
-    def _screen(self, view: SiteView) -> Rows:
-        """Return the rows that may be anything but healthy: see `screen`."""
-        with np.errstate(invalid="ignore"):
-            fewer = view.boards_up.value < view.hardware.boards_most
+    def _screen(self, view: SiteView, standing: Bools) -> Rows:
+        """Return the rows that may be anything but healthy: see `screen`; `standing`: who has a fan at 0 rpm."""
+        fewer = view.boards_up.value < view.hardware.boards_most
         followed = ~(np.isnan(self._since) & np.isnan(self._board_since) & np.isnan(self._fan_since))
-        return let_through(fewer, self._stands(view), followed)
+        return let_through(fewer, standing, followed)
 
     def _stands(self, view: SiteView) -> Bools:
         """Tell who has a fan at 0 rpm; some firmware tells that of fans which a liquid-cooled miner does not have."""
@@ -115,7 +115,7 @@ class HardwareDetector:
 
     def _clear(self, view: SiteView, now: float, firing: Rows) -> None:
         """End verdicts whose part is there again and whose miner has worked as expected for the clear window."""
-        for row, target_th in zip(firing.tolist(), view.target_th(firing).tolist(), strict=True):
+        for row in firing.tolist():
             if 0 < view.misses[row] < LOST_POLLS:
                 continue
             part_since = self._board_since if self._reason[row] == _BOARD else self._fan_since
@@ -127,7 +127,7 @@ class HardwareDetector:
                 self._clear_since[row] = now
             worked = view.work_gh.over(row, self._t.clear_window_s)
             is_due = now - self._clear_since[row] >= self._t.clear_window_s
-            if is_due and worked and worked[0] / worked[1] >= self._t.clear_ratio * target_th * 1e3:
+            if is_due and worked and worked[0] / worked[1] >= self._t.clear_ratio * view.target_of(row) * 1e3:
                 self._since[row] = self._clear_since[row] = np.nan
                 self._reason[row] = 0
 
@@ -140,9 +140,9 @@ class HardwareDetector:
         return Verdicts(
             self.category,
             health(len(self._since), suspect=suspect, firing=firing),
-            self._since.copy(),
-            self._clear_since.copy(),
-            HardwareEvidence(view, now, self._reason.copy()),
+            self._since,
+            self._clear_since,
+            HardwareEvidence(view, now, self._reason),
         )
 
 

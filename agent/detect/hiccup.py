@@ -106,8 +106,8 @@ class HiccupDetector:
         return Verdicts(
             self.category,
             health(len(self._since), suspect=none, firing=firing),
-            self._since.copy(),
-            self._clear_since.copy(),
+            self._since,
+            self._clear_since,
             HiccupEvidence(view, now, self._events, self._t.clear_s),
         )
 

@@ -53,7 +53,9 @@ class NetworkThresholds:
 
 def cut_off(view: SiteView, now: float, thresholds: NetworkThresholds | None = None) -> Bools:
     """Return which rows are, by what is known at this moment, cut off by the network; shape (n,). `now` is UTC s."""
-    return _look(view, now, thresholds or NetworkThresholds(), _missing(view)).cut_off
+    rows = np.zeros(len(view.misses), dtype=np.bool_)
+    rows[_look(view, now, thresholds or NetworkThresholds(), _missing(view)).cut_off] = True
+    return rows
 
 
 class NetworkDetector:
@@ -86,16 +88,19 @@ class NetworkDetector:
         missing = _missing(view)
         self._follow(view, missing)
         seen = _look(view, now, self._t, missing, self._worked)
-        self._since[seen.cut_off & np.isnan(self._since)] = now
-        self._clear(view, now)
-        firing = ~np.isnan(self._since)
-        self._claims = firing | seen.awaited
+        self._since[seen.cut_off[np.isnan(self._since[seen.cut_off])]] = now
+        firing = (self._since >= 0.0).nonzero()[0]
+        if firing.size:
+            self._clear(view, now, firing)
+            firing = firing[self._since[firing] >= 0.0]
+        self._claims = np.zeros(len(self._since), dtype=np.bool_)
+        self._claims[firing] = self._claims[seen.awaited] = True
         return Verdicts(
             self.category,
-            health(len(firing), suspect=seen.awaited.nonzero()[0], firing=firing.nonzero()[0]),
-            self._since.copy(),
-            self._clear_since.copy(),
-            NetworkEvidence(view, now, seen),
+            health(len(self._since), suspect=seen.awaited, firing=firing),
+            self._since,
+            self._clear_since,
+            NetworkEvidence(view, now),
         )
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
@@ -108,17 +113,16 @@ class NetworkDetector:
         Their work runs out within minutes, on sites that are polled seldom before the silence is long enough to fire.
         """
         rows = missing.rows
-        with np.errstate(invalid="ignore"):
-            full = missing.draw_w >= self._t.draw_share * view.work_w(rows)
-            full &= missing.drawn_at >= view.missing_since[rows]
+        full = missing.draw_w >= self._t.draw_share * view.work_w(rows)
+        full &= missing.drawn_at >= view.missing_since[rows]
         worked = self._worked[rows] | full
         self._worked.fill(False)
         self._worked[rows] = worked
 
-    def _clear(self, view: SiteView, now: float) -> None:
+    def _clear(self, view: SiteView, now: float, firing: Rows) -> None:
         """End verdicts whose miner has answered for the whole clear window, and counted hashes within it or sleeps."""
         asleep = view.asleep()
-        for row in np.flatnonzero(~np.isnan(self._since)).tolist():
+        for row in firing.tolist():
             if view.misses[row] or view.goods[row] < min(3, self._t.clear_polls):
                 self._clear_since[row] = np.nan
                 continue
@@ -140,14 +144,10 @@ class _Missing:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one look says of every row; arrays have shape (n,).
+    """What one look says: the rows cut off by the network, and those of which readings that will tell are to come."""
 
-    Attributes:
-        cut_off: cut off by the network. awaited: readings that will tell are still to come.
-    """
-
-    cut_off: Bools
-    awaited: Bools
+    cut_off: Rows
+    awaited: Rows
 
 
 def _missing(view: SiteView) -> _Missing:
@@ -156,42 +156,36 @@ def _missing(view: SiteView) -> _Missing:
 
 
 def _look(view: SiteView, now: float, t: NetworkThresholds, missing: _Missing, worked: Bools | None = None) -> _Seen:
-    """Weigh what is known of every missing row at this moment; `worked`: who drew in full since it fell silent."""
-    seen = _Seen(*np.zeros((2, len(view.misses)), dtype=np.bool_))
-    silent = view.watched()[missing.rows] & (view.misses[missing.rows] >= t.misses)
-    silent &= view.reach[missing.rows] == _SILENT
-    rows = missing.rows[silent]
+    """Weigh what is known of the missing rows at this moment; `worked`: who drew in full since it fell silent.
+
+    Only of one that was at work, and that has a port, it can be known.
+    """
+    rows, wires = missing.rows, wiring(view)
+    work_w = view.work_w(rows)
+    drew = missing.draw_w >= t.draw_share * work_w
+    if worked is not None:
+        drew |= worked[rows]
+    # Nobody saw it fall silent: an agent that has only come up cannot know what it drew then.
+    unseen = np.isnan(view.answered_at[rows]) & (missing.draw_w >= t.idle_share * work_w)
+    silent = (drew | unseen) & (wires.port[rows] >= 0) & (view.reach[rows] == _SILENT)
+    silent &= view.watched()[rows] & (view.misses[rows] >= t.misses)
+    rows = rows[silent]
     if not rows.size:
-        return seen
-    wires, since = wiring(view), view.missing_since[rows]
-    draw_w, drawn_at = missing.draw_w[silent], missing.drawn_at[silent]
-    port = wires.port[rows]
-    with np.errstate(invalid="ignore"):
-        drew = draw_w >= t.draw_share * view.work_w(rows)
-        if worked is not None:
-            drew |= worked[rows]
-        drawn_lately = (drawn_at >= since) & (now - drawn_at <= t.fresh_s)
-        draws = drew & drawn_lately
-        # Nobody saw it fall silent: an agent that has only come up cannot know what it drew then.
-        unseen = np.isnan(view.answered_at[rows]) & (draw_w >= t.idle_share * view.work_w(rows))
-
-        def of_port(column: Floats) -> Floats:
-            return np.where(port >= 0, column[port] if column.size else np.nan, np.nan)
-
-        read_at = of_port(view.port_up.at)
-        fresh = (read_at >= since) & (now - read_at <= t.fresh_s)
-        no_link = of_port(view.port_up.value) == 0.0
-        receives = (of_port(view.port_before) >= since) & (of_port(view.port_octets.grew_at) >= read_at)
-        damaged = of_port(view.port_errors.grew_at) >= since
-        dark = draws & (read_at < since) & _together(wires, rows, drew & (read_at < since), t.together)
-        cut: Bools = (
-            (draws & fresh & (no_link | receives | damaged)) | dark | (unseen & drawn_lately & fresh & receives)
-        )
-        decided = (drawn_at >= since) & (of_port(view.port_before) >= since)
-        is_read = read_at >= since - t.fresh_s
-        awaited: Bools = (drew | unseen) & ~cut & ~decided & is_read & (now - since <= t.await_s)
-    seen.cut_off[rows], seen.awaited[rows] = cut, awaited
-    return seen
+        return _Seen(rows, rows)
+    port, since = wires.port[rows], view.missing_since[rows]
+    drew, unseen, drawn_at = drew[silent], unseen[silent], missing.drawn_at[silent]
+    drawn_lately = (drawn_at >= since) & (now - drawn_at <= t.fresh_s)
+    draws = drew & drawn_lately
+    read_at, before = view.port_up.at[port], view.port_before[port]
+    fresh = (read_at >= since) & (now - read_at <= t.fresh_s)
+    no_link = view.port_up.value[port] == 0.0
+    receives = (before >= since) & (view.port_octets.grew_at[port] >= read_at)
+    damaged = view.port_errors.grew_at[port] >= since
+    dark = draws & (read_at < since) & _together(wires, rows, drew & (read_at < since), t.together)
+    cut: Bools = (draws & fresh & (no_link | receives | damaged)) | dark | (unseen & drawn_lately & fresh & receives)
+    decided = (drawn_at >= since) & (before >= since)
+    awaited: Bools = ~cut & ~decided & (read_at >= since - t.fresh_s) & (now - since <= t.await_s)
+    return _Seen(rows[cut], rows[awaited])
 
 
 def _together(wires: Wiring, rows: Rows, silent: Bools, least: int) -> Bools:
@@ -205,14 +199,13 @@ def _together(wires: Wiring, rows: Rows, silent: Bools, least: int) -> Bools:
 class NetworkEvidence:
     """Explains a verdict, for the few rows that need it."""
 
-    __slots__ = ("_now", "_seen", "_view")
+    __slots__ = ("_now", "_view")
 
     reasons = frozenset({Reason.CUT_OFF})
 
-    def __init__(self, view: SiteView, now: float, seen: _Seen) -> None:
+    def __init__(self, view: SiteView, now: float) -> None:
         self._view = view
         self._now = now
-        self._seen = seen
 
     def reason(self, row: int) -> Reason:
         """Return why that row fires."""

@@ -222,9 +222,9 @@ class PoolDetector:
         return Verdicts(
             self.category,
             health(len(self._since), suspect=suspect, firing=firing),
-            self._since.copy(),
-            self._clear_since.copy(),
-            PoolEvidence(view, now, self._home.copy(), firing, self._due.copy()),
+            self._since,
+            self._clear_since,
+            PoolEvidence(view, now, self._home, firing, self._due),
         )
 
     def _fled(self, view: SiteView, now: float) -> Bools:
@@ -253,15 +253,9 @@ class PoolDetector:
         settled = paid | (news & (view.rejected.grew_at >= view.answered_at))
 
         moved = (news & (view.pool != self._pool) & (view.pool != POOL_UNKNOWN)).nonzero()[0]
-        # Only one change a time that it earned is excused.
-        excused = moved[(self._pool[moved] != POOL_UNKNOWN) & self._paid[moved]]
-        self._changed_at[excused] = now
-        self._left[moved] = self._pool[moved]
-        self._left_at[moved] = now
-        self._pool[moved] = view.pool[moved]
-        self._paid[excused] = False
+        if moved.size:
+            settled[self._move(view, moved, now)] = True
         self._paid |= paid
-        settled[excused] = True
 
         self._owe(view, (told & ~settled).nonzero()[0])
         np.copyto(self._due, 0.0, where=settled)
@@ -272,6 +266,16 @@ class PoolDetector:
         well = paid & (view.pool >= 0) & (view.pool_alive.value != 0.0) & np.isnan(self._since)
         np.copyto(self._home, view.pool, where=well)
 
+    def _move(self, view: SiteView, moved: Rows, now: float) -> Rows:
+        """Note that these rows have changed pools; return who is excused: only one change a time that it earned is."""
+        excused: Rows = moved[(self._pool[moved] != POOL_UNKNOWN) & self._paid[moved]]
+        self._changed_at[excused] = now
+        self._left[moved] = self._pool[moved]
+        self._left_at[moved] = now
+        self._pool[moved] = view.pool[moved]
+        self._paid[excused] = False
+        return excused
+
     def _owe(self, view: SiteView, rows: Rows) -> None:
         """Add up the shares that the work of these rows, which has brought none, was expected to bring."""
         if not rows.size:
@@ -279,7 +283,7 @@ class PoolDetector:
         target_gh_s = view.target_th(rows) * 1e3
         with np.errstate(invalid="ignore"):
             most_gh = MOST_WORK * target_gh_s * np.maximum(view.answered_at[rows] - self._read_at[rows], 0.0)
-            done_gh = np.clip(view.work_gh.total[rows] - self._work_gh[rows], 0.0, most_gh)
+            done_gh = np.minimum(np.maximum(view.work_gh.total[rows] - self._work_gh[rows], 0.0), most_gh)
             hashing = view.hashrate_th.value[rows] * 1e3 >= self._t.hashing_ratio * target_gh_s
             due = np.where(hashing, done_gh / share_gh(view, rows), 0.0)
         self._due[rows] += np.where(np.isfinite(due), due, 0.0)

@@ -128,13 +128,13 @@ class RejectDetector:
         return Verdicts(
             self.category,
             health(len(firing), suspect=warned.nonzero()[0], firing=firing.nonzero()[0]),
-            self._since.copy(),
-            self._clear_since.copy(),
+            self._since,
+            self._clear_since,
             RejectEvidence(
                 view,
-                pool=self._pool.copy(),
+                pool=self._pool,
                 warned=warned,
-                kind=self._kind.copy(),
+                kind=self._kind,
                 sums=self._sums,
                 thresholds=self._t,
             ),

@@ -30,6 +30,9 @@ time that is a whole number of poll periods would hang on their chance."""
 
 _UNRESPONSIVE, _NOT_HASHING = 1, 2
 
+_ANSWERED = int(Reach.ANSWERED)
+"""As a plain number: numpy takes five times as long to compare with a member of an enumeration."""
+
 
 @dataclass(frozen=True, slots=True)
 class StuckThresholds:
@@ -90,10 +93,12 @@ class StuckDetector:
             view: the columns.
             now: UTC s.
         """
-        rows = self._screen(view)
+        target_th = view.target_th()
+        slow = view.hashrate_th.value < self._t.not_hashing_ratio * target_th
+        rows = self._screen(view, slow)
         if not rows.size:
             return self._verdicts(view, now, rows, rows)
-        watched = view.watched()[rows]
+        target_th, watched = target_th[rows], view.watched()[rows]
         claimed = np.zeros_like(watched) if self._network is None else self._network.claims[rows]
         if self._firmware is not None:
             claimed = claimed | self._firmware.claims[rows]
@@ -105,12 +110,12 @@ class StuckDetector:
         idle_until = self._idle_until[rows]
         worked_at = np.fmax(view.accepted.grew_at[rows], idle_until)
         silent_shares_s = np.where(np.isnan(worked_at), np.inf, now - worked_at)
-        low = self._low(view, rows)
+        low = slow[rows] & _is_measured(view, rows)
         low_since = np.where(low & watched & ~poolless, np.fmin(self._low_since[rows], now), np.nan)
         self._low_since[rows] = low_since
         long_s = self._t.not_hashing_s - JITTER_S
         dark = (now - low_since >= long_s) & (silent_shares_s >= long_s)
-        starved = self._starved(view, rows, silent_shares_s, idle_until)
+        starved = self._starved(view, rows, target_th, silent_shares_s, idle_until)
         not_hashing = (view.misses[rows] == 0) & (dark | starved) & ~poolless
         if self._heat is not None:
             not_hashing &= ~self._heat.cut_out[rows]
@@ -124,7 +129,7 @@ class StuckDetector:
         self._reason[rows[firing & not_hashing]] = _NOT_HASHING
         self._reason[rows[firing & unresponsive]] = _UNRESPONSIVE
 
-        self._clear(view, now, rows[firing])
+        self._clear(view, now, rows[firing], target_th[firing])
         firing = ~np.isnan(self._since[rows])
         suspect = ~firing & watched & ((view.misses[rows] > 0) | low)
         return self._verdicts(view, now, rows[suspect], rows[firing])
@@ -134,38 +139,30 @@ class StuckDetector:
         self._since[row] = since
         self._reason[row] = _UNRESPONSIVE if reason is Reason.UNRESPONSIVE else _NOT_HASHING
 
-    def _screen(self, view: SiteView) -> Rows:
-        """Return the rows that may be anything but healthy: see `screen`."""
-        with np.errstate(invalid="ignore"):
-            low = view.hashrate_th.value < self._t.not_hashing_ratio * view.target_th()
-            # Who never worked, as far as is known, may stand still as well.
-            still = ~(view.work_gh.at - view.work_gh.grew_at < self._t.not_hashing_s - JITTER_S)
+    def _screen(self, view: SiteView, slow: Bools) -> Rows:
+        """Return the rows that may be anything but healthy: see `screen`; `slow`: whose rate is below the floor."""
+        # Who never worked, as far as is known, may stand still as well.
+        still = ~(view.work_gh.at - view.work_gh.grew_at < self._t.not_hashing_s - JITTER_S)
         followed = ~(np.isnan(self._since) & np.isnan(self._low_since))
-        return let_through(view.misses > 0, view.pool_alive.value == 0.0, low, still, followed)
+        return let_through(still, view.misses > 0, view.pool_alive.value == 0.0, slow, followed)
 
     def _verdicts(self, view: SiteView, now: float, suspect: Rows, firing: Rows) -> Verdicts:
         return Verdicts(
             self.category,
             health(len(self._since), suspect=suspect, firing=firing),
-            self._since.copy(),
-            self._clear_since.copy(),
-            StuckEvidence(view, now, self._reason.copy()),
+            self._since,
+            self._clear_since,
+            StuckEvidence(view, now, self._reason),
         )
 
-    def _low(self, view: SiteView, rows: Rows) -> Bools:
-        """Tell which rows' last answer shows a rate below the floor. A rate that was not measured is not low."""
-        with np.errstate(invalid="ignore"):
-            below = view.hashrate_th.value[rows] < self._t.not_hashing_ratio * view.target_th(rows)
-            measured = view.hashrate_th.at[rows] >= view.polled_at[rows]
-        low: Bools = below & measured & (view.reach[rows] == Reach.ANSWERED)
-        return low
-
-    def _starved(self, view: SiteView, rows: Rows, silent_shares_s: Floats, idle_until: Floats) -> Bools:
+    def _starved(
+        self, view: SiteView, rows: Rows, target_th: Floats, silent_shares_s: Floats, idle_until: Floats
+    ) -> Bools:
         """Tell which rows' hashes stand still although the rate looks alive: a frozen field, or a hung work queue.
 
         The share gap alone is a pool's failure as often as the miner's, so the work counter must stand still too.
         """
-        rate_hs = view.target_th(rows) * 1e12
+        rate_hs = target_th * 1e12
         with np.errstate(invalid="ignore"):
             interval_s = view.share_diff.value[rows] * HASHES_PER_DIFFICULTY / rate_hs
             gap_s = np.fmax(self._t.share_gap * interval_s, self._t.not_hashing_s) - JITTER_S
@@ -173,9 +170,9 @@ class StuckDetector:
             starved: Bools = (silent_shares_s >= gap_s) & (still_s >= self._t.not_hashing_s - JITTER_S)
         return starved
 
-    def _clear(self, view: SiteView, now: float, firing: Rows) -> None:
+    def _clear(self, view: SiteView, now: float, firing: Rows, targets_th: Floats) -> None:
         """End verdicts whose clear condition has held for the clear window; note when it began to hold."""
-        for row, target_th in zip(firing.tolist(), view.target_th(firing).tolist(), strict=True):
+        for row, target_th in zip(firing.tolist(), targets_th.tolist(), strict=True):
             answering = view.misses[row] == 0 and view.goods[row] >= min(3, self._t.clear_polls)
             if not answering or not self._hashing(view, row, target_th):
                 self._clear_since[row] = np.nan
@@ -201,6 +198,13 @@ class StuckDetector:
             return False
         work_gh, over_s = worked
         return work_gh / over_s >= self._t.clear_ratio * target_th * 1e3 and shared[0] > 0
+
+
+def _is_measured(view: SiteView, rows: Rows) -> Bools:
+    """Tell which rows' last poll was answered and told a rate. One that was not measured is not low."""
+    measured: Bools = view.hashrate_th.at[rows] >= view.polled_at[rows]
+    measured &= view.reach[rows] == _ANSWERED
+    return measured
 
 
 class StuckEvidence:

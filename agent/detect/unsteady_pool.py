@@ -150,7 +150,7 @@ class UnsteadyPoolDetector:
             firing = firing[~np.isnan(self._since[firing])]
         evidence = UnsteadyPoolEvidence(view, now, self._at, self._drops)
         verdict = health(len(self._since), suspect=firing[:0], firing=firing)
-        return Verdicts(self.category, verdict, self._since.copy(), self._clear_since.copy(), evidence)
+        return Verdicts(self.category, verdict, self._since, self._clear_since, evidence)
 
     def restore(self, row: int, since: float, reason: Reason) -> None:
         """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""

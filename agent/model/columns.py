@@ -51,7 +51,7 @@ class Signal:
 
     def fresh(self, row: int, now: float, max_age_s: float) -> float | None:
         """Return the value if it was measured within `max_age_s`, else None."""
-        return float(self.value[row]) if now - self.at[row] <= max_age_s else None
+        return float(self._value[row]) if now - self._at[row] <= max_age_s else None
 
 
 def side_by_side(n: int, signals: int) -> list[Signal]:

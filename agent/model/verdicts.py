@@ -49,7 +49,7 @@ class Ailing:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """One tick's verdicts of one detector; arrays have shape (n,).
+    """One tick's verdicts of one detector; arrays have shape (n,), and stand until it judges again.
 
     Attributes:
         health: `Health` per row.

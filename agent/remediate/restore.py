@@ -89,7 +89,7 @@ def stands(memory: Memory, incident: IncidentId) -> bool:
 def _may(memory: Memory, incident_id: IncidentId) -> bool:
     """Whether an incident's run is over, and nothing of it is in flight."""
     incident = memory.incidents[incident_id]
-    return incident.in_flight is None and incident.phase in (Phase.ESCALATED, Phase.CLOSED)
+    return incident.phase in (Phase.ESCALATED, Phase.CLOSED) and incident.in_flight is None
 
 
 def _is_free(memory: Memory, unit: CoolingUnit, incident_id: IncidentId) -> bool:

@@ -64,24 +64,11 @@ def about_miners(view: SiteView, memory: Memory) -> Standing:
 
 def mitigated(shown: Shown, standing: Standing) -> list[AnyEvent]:
     """Return the incidents whose clear condition holds now for every member that fires, and did not before."""
-    events: list[AnyEvent] = []
-    for incident, rows in standing:
-        if incident.mitigated_at is not None:
-            continue
-        telling = rows
-        if not _is_each_ones_own(incident):
-            if explains_silence(incident) or incident.cause is Reason.CURTAILED:
-                if sum(_shows(shown, incident, row) for row in rows) <= max(1, (1 - MOSTLY) * len(rows)):
-                    events.append(Mitigated(incident=incident.id))
-                continue
-            telling = _telling(shown, incident, rows)
-        fires = [(row, v) for row in telling if (v := shown.firing.get((incident.category, row))) is not None]
-        if not fires:
-            continue
-        ill = sum([math.isnan(verdict.clear_since[row]) for row, verdict in fires])
-        if ill <= stragglers(incident, len(telling)):
-            events.append(Mitigated(incident=incident.id))
-    return events
+    return [
+        Mitigated(incident=incident.id)
+        for incident, rows in standing
+        if incident.mitigated_at is None and _has_no_effect(shown, incident, rows)
+    ]
 
 
 def recovered(shown: Shown, standing: Standing) -> frozenset[IncidentId]:
@@ -114,6 +101,18 @@ def stragglers(incident: Incident, telling: int) -> int:
         return 0
     few = math.ceil(max(BRAKE_AT, SHARED_SHARE * telling)) - 1
     return min(telling - math.ceil(MOSTLY * telling), few)
+
+
+def _has_no_effect(shown: Shown, incident: Incident, rows: list[int]) -> bool:
+    """Whether the clear condition holds now for whoever of these members still fires."""
+    if not _is_each_ones_own(incident):
+        if explains_silence(incident) or incident.cause is Reason.CURTAILED:
+            return sum(_shows(shown, incident, row) for row in rows) <= max(1, (1 - MOSTLY) * len(rows))
+        rows = _telling(shown, incident, rows)
+    firing, category = shown.firing, incident.category
+    clear_since = [firing[category, row].clear_since[row] for row in rows if (category, row) in firing]
+    ill = sum(map(math.isnan, clear_since))
+    return bool(clear_since) and (not ill or (ill < len(rows) and ill <= stragglers(incident, len(rows))))
 
 
 def _is_over(shown: Shown, incident: Incident, rows: list[int]) -> bool:

@@ -59,6 +59,8 @@ _WORSE = frozenset(
 )
 """Causes that may turn into another one though miners share them and a person was asked: of this he was not told."""
 
+_MAY_WORSEN = frozenset({cause for cause, _ in _WORSE})
+
 TOGETHER_S = 20.0
 """Who loses a pool together with others shows it within two polls of them."""
 
@@ -160,11 +162,13 @@ def triage(
     tick = _Tick(view, memory, limits, now)
     firing = [(verdict, (verdict.health == _FIRING).nonzero()[0]) for verdict in verdicts]
     for verdict, fired in firing:
+        category = verdict.category
         for row in fired.tolist():
             owns = tick.claims.setdefault(row, verdict)
-            tick.firing.setdefault((verdict.category, row), verdict)
-            silent = verdict.category in _OF_SILENCE and view.reach[row] == _SILENT
-            if owns.category in BY_REPLIES and (silent or verdict.category is Category.THERMAL):
+            tick.firing.setdefault((category, row), verdict)
+            if owns.category in BY_REPLIES and (
+                category is Category.THERMAL or (category in _OF_SILENCE and view.reach[row] == _SILENT)
+            ):
                 tick.claims[row] = verdict
                 tick.mute.add(row)
     events: list[AnyEvent] = []
@@ -179,7 +183,7 @@ def triage(
     for shared in seen.shared:
         events.extend(_share(tick, shared))
     for row, verdict in tick.claims.items():
-        if row not in tick.taken:
+        if row not in tick.taken and not _stays(memory.owner(tick.miner(row)), verdict):
             events.extend(_claim(tick, row, verdict, correlator))
     for (category, domain), rows in tick.groups.items():
         events.extend(_gather(tick, category, domain, rows, correlator))
@@ -261,8 +265,7 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
     """Return what a firing row changes; rows that share something are put aside."""
     if tick.shows and (late := _absorbed(tick, row, correlator)):
         return late
-    miner = tick.miner(row)
-    owner = tick.memory.owner(miner)
+    owner = tick.memory.owner(tick.miner(row))
     if owner is not None and not _is_done_with(tick, owner, row):
         return _taken_in(tick, owner, row, verdict) or _update(tick, owner, row, verdict)
     if tick.waits is not None and tick.waits[row]:
@@ -274,6 +277,13 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
         tick.groups.setdefault((verdict.category, domain), []).append(row)
         return []
     return [_open(tick, verdict, [row], "", correlator)]
+
+
+def _stays(owner: Incident | None, verdict: Verdicts) -> bool:
+    """Whether what one of its miners shows changes nothing about an incident: a person has it, and it gets no worse."""
+    if owner is None or _is_undecided(owner) or owner.cause in _MAY_WORSEN:
+        return False
+    return not owner.domain or (len(owner.members) == 1 and verdict.category is owner.category)
 
 
 def _taken_in(tick: _Tick, owner: Incident, row: int, verdict: Verdicts) -> list[AnyEvent]:
