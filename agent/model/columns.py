@@ -18,7 +18,7 @@ HISTORY_SPACING_S = 4.0
 """A counter's history reaches back samples x spacing = 384 s or more, whatever the poll interval."""
 
 
-def _cells(array: NDArray[Any]) -> "memoryview[Any]":
+def cells(array: NDArray[Any]) -> "memoryview[Any]":
     """Return the same memory for access to single elements, at half of what numpy takes for one."""
     return memoryview(array)  # type: ignore[arg-type] # its element type is known at run time only
 
@@ -32,7 +32,7 @@ class Signal:
         """Begin with nothing measured; `value`, `at`: memory to use, of NaN."""
         self.value: Floats = np.full(n, np.nan) if value is None else value
         self.at: Floats = np.full(n, np.nan) if at is None else at
-        self._value, self._at = _cells(self.value), _cells(self.at)
+        self._value, self._at = cells(self.value), cells(self.at)
 
     def put(self, row: int, value: float | None, now: float) -> None:
         """Store a measurement; `None` and NaN change nothing."""
@@ -96,11 +96,11 @@ class Counter:
         self.total, self.at, self.grew_at, self.raw, self._base = of
         self._times: Floats = np.full((HISTORY_SAMPLES if history else 0, n), np.nan)
         self._totals: Floats = np.full_like(self._times, np.nan)
-        self._ring = _cells(self._times)
+        self._ring = cells(self._times)
         self._uncopied: Bools = np.zeros(n, dtype=np.bool_)
         self._copied_at = -math.inf if history else math.inf
         self._next = 0
-        self._cells = tuple(map(_cells, (self.total, self.at, self.grew_at, self.raw, self._base, self._uncopied)))
+        self._cells = tuple(map(cells, (self.total, self.at, self.grew_at, self.raw, self._base, self._uncopied)))
 
     def put(self, row: int, raw: float | None, now: float, *, restarted: bool) -> None:
         """Store a counter reading. `restarted`: the device's process is younger than at the reading before."""

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from agent.model.columns import Bools, Floats, Signal
+from agent.model.columns import Bools, Floats, Signal, cells
 from agent.model.telemetry import BoardReading, Telemetry
 from agent.model.topology import Site
 
@@ -43,6 +43,7 @@ class HardwareColumns:
     """
 
     __slots__ = (
+        "_most",
         "boards",
         "boards_most",
         "boards_up",
@@ -59,6 +60,7 @@ class HardwareColumns:
         self.boards_up, self.chips_up = boards_up, chips_up
         self.boards_most: Floats = np.array([miner.boards or 0.0 for miner in site.miners], dtype=np.float64)
         self.chips_most: Floats = np.zeros(n)
+        self._most = cells(self.boards_most), cells(self.chips_most)
         self.boards: list[tuple[BoardReading, ...]] = [()] * n
         self.fans_rpm: list[tuple[float, ...]] = [()] * n
         self.codes: list[tuple[str, ...]] = [()] * n
@@ -90,5 +92,6 @@ class HardwareColumns:
                 chips_up += board.chips
         self.boards_up.put(row, float(up), now)
         self.chips_up.put(row, float(chips_up), now)
-        self.boards_most[row] = max(self.boards_most[row], up)
-        self.chips_most[row] = max(self.chips_most[row], chips_up)
+        boards_most, chips_most = self._most
+        boards_most[row] = max(boards_most[row], up)
+        chips_most[row] = max(chips_most[row], chips_up)

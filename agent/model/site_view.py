@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.model.columns import Bools, Counter, Floats, Ints, Signal, side_by_side
+from agent.model.columns import Bools, Counter, Floats, Ints, Signal, cells, side_by_side
 from agent.model.cooling import CoolingColumns
 from agent.model.domains import Domains
 from agent.model.hardware import HardwareColumns
@@ -58,11 +58,6 @@ class Expected(IntEnum):
 _ANSWERED, _ERRORED, _REFUSED = int(Reach.ANSWERED), int(Reach.ERRORED), int(Reach.REFUSED)
 _DERATED, _SUSPENDED, _CURTAILED = int(Expected.DERATED), int(Expected.SUSPENDED), int(Expected.CURTAILED)
 """As plain numbers: numpy takes five times as long to compare with a member of an enumeration."""
-
-
-def _cells(array: NDArray[Any]) -> "memoryview[Any]":
-    """Return the same memory for access to single elements, at half of what numpy takes for one."""
-    return memoryview(array)  # type: ignore[arg-type] # its element type is known at run time only
 
 
 class SiteView:
@@ -129,7 +124,7 @@ class SiteView:
     def _single_cells(self) -> "tuple[memoryview[Any], ...]":
         """Return the columns that `put_answer` writes itself, for access to single elements."""
         stamps = self.polled_at, self.answered_at, self.misses, self.goods, self.missing_since, self.mute_since
-        return tuple([_cells(column) for column in (*stamps, self.elapsed_s.value)])
+        return tuple([cells(column) for column in (self.reach, *stamps, self.elapsed_s.value, self.pool, self.pool_at)])
 
     @cached_property
     def domains(self) -> Domains:
@@ -140,9 +135,9 @@ class SiteView:
 
     def put_answer(self, row: int, now: float, t: Telemetry) -> None:
         """Store a decoded reply. Counters are joined over restarts, which a younger process age gives away."""
-        polled_at, answered_at, misses, goods, missing_since, mute_since, elapsed_s = self._cells
+        reach, polled_at, answered_at, misses, goods, missing_since, mute_since, elapsed_s, pool, pool_at = self._cells
         restarted = t.elapsed_s is not None and t.elapsed_s + 1.0 < elapsed_s[row]
-        self.reach[row] = _ANSWERED
+        reach[row] = _ANSWERED
         polled_at[row] = answered_at[row] = now
         misses[row] = 0
         goods[row] += 1
@@ -163,10 +158,10 @@ class SiteView:
         self.suspended.put(row, t.suspended, now)
         self.tuned.put(row, t.tuned, now)
         if t.pool_url is not None:
-            self.pool[row], worker_ok = self.named_pool(row, t.pool_url, t.pool_user)
-            self.pool_at[row] = now
+            pool[row], worker_ok = self.named_pool(row, t.pool_url, t.pool_user)
+            pool_at[row] = now
             self.worker_ok.put(row, worker_ok, now)
-            if self.pool[row] == POOL_FOREIGN or worker_ok == 0.0:
+            if pool[row] == POOL_FOREIGN or worker_ok == 0.0:
                 self.foreign_work[row] = (t.pool_url, t.pool_user)
         self.work_gh.put(row, t.work_gh, now, restarted=restarted)
         self.accepted.put(row, t.accepted, now, restarted=restarted)
