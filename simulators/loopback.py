@@ -7,12 +7,14 @@ machine without privileges. Nothing here opens a socket.
 import hashlib
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from agent.model.errors import PolicyError
 
 PRIVILEGED_PORTS = 1024
 PORT_SHIFT = 10_000
 """Added to a privileged port: 80 becomes 10080, 161 becomes 10161."""
+HOSTS_REMEMBERED = 65_536
 
 
 def loopback_endpoint(host: str, port: int) -> tuple[str, int]:
@@ -50,6 +52,7 @@ class LoopbackDialer:
         return loopback_endpoint(host, port)
 
 
+@lru_cache(HOSTS_REMEMBERED)
 def _address(host: str) -> str:
     try:
         octets = ipaddress.IPv4Address(host).packed
