@@ -170,8 +170,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     Raises WallTimeoutError out of `run_until_complete` once `timeout_wall_s` of real time have gone by; every await on
     the way is then cancelled by `run`.
+
+    Attributes:
+        turns_unseen: so many turns are taken without a look at what comes in, while something is ready.
     """
 
+    turns_unseen = 1
     _ready: deque[asyncio.Handle]
     _stopping: bool
     _selector: selectors.BaseSelector
@@ -248,25 +252,22 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             heapify(self._timers)
 
     def _run_once(self) -> None:
-        """Call what is ready and what is due; where nothing is, let the clock jump first."""
+        """Look at what comes in, and call what is ready and due; where nothing is, let the clock jump first."""
         timers, ready = self._timers, self._ready
         while timers and timers[0][2]._cancelled:  # noqa: SLF001
             heappop(timers)
-        if ready or self._stopping:
-            self._look(0.0)
-        else:
-            self._look(max(0.0, timers[0][0] - self._virtual_s) if timers else None)
-        due_s = self._virtual_s + RESOLUTION_S
-        while timers and timers[0][0] < due_s:
-            ready.append(heappop(timers)[-1])
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle._cancelled:  # noqa: SLF001 - nobody but the loop asks, or calls it
-                handle._run()  # noqa: SLF001
-
-    def _look(self, timeout: float | None) -> None:
-        """Take what comes in, for so long as the selector gives it."""
-        self._process_events(self._selector.select(timeout))
+        idle_s = max(0.0, timers[0][0] - self._virtual_s) if timers else None
+        self._process_events(self._selector.select(0.0 if ready or self._stopping else idle_s))
+        for _ in range(self.turns_unseen):
+            due_s = self._virtual_s + RESOLUTION_S
+            while timers and timers[0][0] < due_s:
+                ready.append(heappop(timers)[-1])
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if not handle._cancelled:  # noqa: SLF001 - nobody but the loop asks, or calls it
+                    handle._run()  # noqa: SLF001
+            if not ready or self._stopping:
+                break
 
     # -- time passes ---------------------------------------------------------------------------------------------------
 
