@@ -206,12 +206,14 @@ class FirmwareDetector:
         since = np.fmin(self._refused_since[rows], view.polled_at[rows])
         self._refused_since[self._refusing] = np.nan
         self._refused_since[rows], self._refusing = since, rows
+        # What may never have happened is no proof of anything.
+        rows, since = rows[view.own_sure[rows]], since[view.own_sure[rows]]
+        if not rows.size:
+            return rows
         restart_at, boot_at = view.own_restart_at[rows], view.own_boot_at[rows]
         up_at = np.fmax(restart_at, boot_at + self._grace_s[rows])
         recent = now - up_at <= self._t.clear_s
-        long = now - np.fmax(up_at, since) >= self._t.held_s
-        # What may never have happened is no proof of anything.
-        return rows[view.own_sure[rows] & recent & long]
+        return rows[recent & (now - np.fmax(up_at, since) >= self._t.held_s)]
 
     # -- the end of it -------------------------------------------------------------------------------------------------
 

@@ -87,16 +87,14 @@ class HiccupDetector:
         missing = view.misses > 0
         rows = let_through(missing, self._gone)
         if rows.size:
-            self._follow(view, rows[missing[rows] & ~self._gone[rows]])
-            self._forget(view, rows[missing[rows]], now)
-            back = rows[~missing[rows]]
-            fell = back[self._dark_at[back] >= 0.0]
-            is_new = view.elapsed_s.value[fell] < view.answered_at[fell] - self._dark_at[fell]
-            self._fell_at[fell[~is_new]] = -np.inf  # polls that were lost: on a large site some are at any time
-            for row in fell[is_new].tolist():
-                self._return(view, row, now)
-            self._dark_at[back] = np.nan
-            self._gone[rows] = missing[rows]
+            is_missing = missing[rows]
+            lost, back = rows[is_missing & ~self._gone[rows]], rows[~is_missing]
+            if lost.size:
+                self._follow(view, lost)
+            self._forget(view, rows[is_missing], now)
+            if back.size:
+                self._take_back(view, back, now)
+            self._gone[rows] = is_missing
         np.copyto(self._was_watched, view.watched())
         firing = (self._since >= 0.0).nonzero()[0]
         if firing.size:
@@ -138,6 +136,15 @@ class HiccupDetector:
             outlets = view.site.miners[row].outlets
             if any(view.outlet(outlet).state is OutletState.OFF for outlet in outlets):
                 self._dark_at[row] = np.nan
+
+    def _take_back(self, view: SiteView, back: Rows, now: float) -> None:
+        """Take in that these rows answer again."""
+        fell = back[self._dark_at[back] >= 0.0]
+        is_new = view.elapsed_s.value[fell] < view.answered_at[fell] - self._dark_at[fell]
+        self._fell_at[fell[~is_new]] = -np.inf  # polls that were lost: on a large site some are at any time
+        for row in fell[is_new].tolist():
+            self._return(view, row, now)
+        self._dark_at[back] = np.nan
 
     def _return(self, view: SiteView, row: int, now: float) -> None:
         """Count a silence that a new process has just ended, if it was a hiccup: short, and its own."""

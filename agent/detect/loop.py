@@ -83,10 +83,12 @@ class LoopDetector:
 
     def judge(self, view: SiteView, now: float) -> Verdicts:
         """Return this tick's verdict for every row; `now` is UTC s."""
+        units = len(view.site.cooling_units)
+        if not units:
+            return self._quiet
         self._witness.look(view, now)
         self._heat.look(view, now)
         self._witness.flow.look(view, now)
-        units = len(view.site.cooling_units)
         if len(self._loops) != units:
             self._loops = [_Loop() for _ in range(units)]
             self._supplies = [deque(maxlen=self._t.runaway_reads) for _ in range(units)]

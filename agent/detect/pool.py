@@ -184,14 +184,30 @@ class PoolDetector:
         )
         if not rows.size:
             return self._verdicts(view, now, rows, rows)
-        fled, watched = fled[rows], view.watched()[rows]
-        gone = no_pool(view, rows)
-        dead_since = np.where(
+        self._dead_since[rows] = np.where(
             (view.pool_alive.value[rows] == 0.0) & ~asleep[rows],
             np.fmin(self._dead_since[rows], view.pool_alive.at[rows]),
             np.nan,
         )
-        self._dead_since[rows] = dead_since
+        others = rows[np.isnan(self._since[rows])]
+        suspect = self._begin(view, now, others, fled[others]) if others.size else others
+        firing = rows[~np.isnan(self._since[rows])]
+        if firing.size:
+            self._clear(view, now, firing)
+            firing = firing[~np.isnan(self._since[firing])]
+        return self._verdicts(view, now, suspect, firing)
+
+    def restore(self, row: int, since: float, reason: Reason) -> None:
+        """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
+        if reason is Reason.NO_POOL:
+            self._since[row] = since
+
+    def _begin(self, view: SiteView, now: float, rows: Rows, fled: Bools) -> Rows:
+        """Begin the verdicts of those of these rows that have lost their pool; return who may be about to.
+
+        None of them fires yet. `fled`: who has gone to another pool by itself, shape as of `rows`.
+        """
+        watched, gone, dead_since = view.watched()[rows], no_pool(view, rows), self._dead_since[rows]
         with np.errstate(invalid="ignore"):
             again = view.pool_alive.at[rows] > dead_since
             dead = gone & again & (now - dead_since >= self._t.dead_s - JITTER_S)
@@ -200,23 +216,12 @@ class PoolDetector:
             gap = (self._due[rows] >= self._t.share_gap) & (silent_s >= self._t.gap_floor_s - JITTER_S)
         changing = now - self._changed_at[rows] < self._t.change_s - JITTER_S
         fires = watched & (view.misses[rows] == 0) & (((dead | gap) & ~changing) | fled)
-
-        is_new = fires & np.isnan(self._since[rows])
-        new, new_fled = rows[is_new], rows[is_new & fled]
+        new, new_fled = rows[fires], rows[fires & fled]
         self._since[new] = now
         self._home[new_fled] = self._left[new_fled]
         self._clear_from[new] = view.accepted.total[new]
-        firing = ~np.isnan(self._since[rows])
-        if firing.any():
-            self._clear(view, now, rows[firing])
-            firing = ~np.isnan(self._since[rows])
-        suspect = ~firing & watched & (gone | (self._due[rows] >= self._t.share_gap / 2.0))
-        return self._verdicts(view, now, rows[suspect], rows[firing])
-
-    def restore(self, row: int, since: float, reason: Reason) -> None:
-        """Take up a verdict that was firing before a restart of the agent, so that only its clear condition ends it."""
-        if reason is Reason.NO_POOL:
-            self._since[row] = since
+        suspect: Rows = rows[~fires & watched & (gone | (self._due[rows] >= self._t.share_gap / 2.0))]
+        return suspect
 
     def _verdicts(self, view: SiteView, now: float, suspect: Rows, firing: Rows) -> Verdicts:
         return Verdicts(
