@@ -184,6 +184,8 @@ class Cover:
             symptom: what they show.
             recent: which miners began to show it within the window.
         """
+        if np.count_nonzero(recent) < BRAKE_AT:
+            return np.zeros_like(recent)
         full = self._domains.count(recent) >= BRAKE_AT
         return self._domains.under(full & self._allowed[symptom] & ~self._site)
 
