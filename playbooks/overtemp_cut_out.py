@@ -12,7 +12,15 @@ Times: facts "detection", section 5; facts "failures", row 16.
 from agent.model.action import Verb
 from agent.model.incident import Category, Reason
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition
-from agent.model.thermal import DerateMiner, has_cooled, has_stopped, hashes, is_cool_at_work, is_still_hot
+from agent.model.thermal import (
+    DerateMiner,
+    has_cooled,
+    has_stopped,
+    hashes,
+    is_close_to_limit,
+    is_cool_at_work,
+    is_still_hot,
+)
 from agent.model.topology import FAMILY_TRAITS, Miner
 
 COOL_DOWN_S = 1800.0
@@ -23,6 +31,10 @@ PROOF_S = 1200.0
 
 SETTLED_S = 300.0
 """What stopped for so long while it was to hash has not just lost a reading."""
+
+LOOK_S = 120.0
+"""Who is warm and not close to his limit is looked at for so long before he is derated further: what made him hot may
+have passed just now, and he cools with a time constant of 75 s and shows it a poll later."""
 
 STANDS_S = 360.0
 """Firmware that begins again by itself has done so by then, five minutes after it stopped: an estimate."""
@@ -65,9 +77,20 @@ for _round in range(1, ROUNDS + 1):
         f"starts_{_round}": Check((Arm(hashes, "hashes"), Arm(stands_still, "idle")), starts_within_s, "idle"),
         f"restart_{_round}": Act(Verb.RESTART, "told", "refused"),
         f"restarts_{_round}": Check((Arm(hashes, "hashes"),), starts_within_s, "idle"),
-        f"proof_{_round}": Check((Arm(stopped_again, "stopped"), Arm(is_still_hot, "still_hot")), PROOF_S, "still_hot"),
+        f"proof_{_round}": Check((Arm(stopped_again, "stopped"), Arm(is_still_hot, "warm")), PROOF_S, "still_hot"),
+        f"look_{_round}": Check(
+            (Arm(has_stopped, "stopped"), Arm(is_close_to_limit, "still_hot"), Arm(is_cool_at_work, "cool")),
+            LOOK_S,
+            "still_hot",
+        ),
+        f"cooler_{_round}": Check(
+            (Arm(stopped_again, "stopped"), Arm(is_close_to_limit, "still_hot"), Arm(is_still_hot, "still_hot")),
+            PROOF_S,
+            "still_hot",
+        ),
     }
     _more = f"derate_{_round + 1}" if _round < ROUNDS else "ask_share"
+    _again = f"cool_{_round + 1}" if _round < ROUNDS else "ask_share"
     _TRANSITIONS += [
         Transition("cooled", f"cool_{_round}", f"derate_{_round}"),
         Transition("hashes", f"cool_{_round}", f"derate_{_round}"),
@@ -80,15 +103,17 @@ for _round in range(1, ROUNDS + 1):
         Transition("refused", f"restart_{_round}", "ask_idle"),
         Transition("hashes", f"restarts_{_round}", f"proof_{_round}"),
         Transition("idle", f"restarts_{_round}", "ask_idle"),
-        Transition("stopped", f"proof_{_round}", f"cool_{_round + 1}" if _round < ROUNDS else "ask_share"),
-        Transition("still_hot", f"proof_{_round}", _more),
+        Transition("warm", f"proof_{_round}", f"look_{_round}"),
+        Transition("cool", f"look_{_round}", f"cooler_{_round}"),
+        *(Transition("stopped", f"{_state}_{_round}", _again) for _state in ("proof", "look", "cooler")),
+        *(Transition("still_hot", f"{_state}_{_round}", _more) for _state in ("proof", "look", "cooler")),
         *(
             Transition("recovered", f"{_state}_{_round}", "resolved" if _round == 1 else "resolved_derated")
             for _state in ("cool", "derate")
         ),
         *(
             Transition("recovered", f"{_state}_{_round}", "resolved_derated")
-            for _state in ("starts", "restarts", "proof")
+            for _state in ("starts", "restarts", "proof", "look", "cooler")
         ),
     ]
 

@@ -44,6 +44,9 @@ STOPPED_SHARE = 0.05
 NEAR_K = 10.0
 """A miner of a hot loop that is closer to its limit is derated."""
 
+CLOSE_K = 5.0
+"""A miner that is closer to its limit may be throttled (facts "detection", section 7, D3)."""
+
 AIM_K = 11.0
 """A share is chosen so that the miner would be so far below its limit."""
 
@@ -119,6 +122,11 @@ def hashes(s: Situation) -> bool:
 def is_still_hot(s: Situation) -> bool:
     """It hashes, has had the time to cool, and is not well below its limits."""
     return hashes(s) and s.in_state_s >= STEADY_S and room_k(s) < FAMILY_TRAITS[s.miner.family].cool_k
+
+
+def is_close_to_limit(s: Situation) -> bool:
+    """It hashes, and is so close to its limits that its firmware may stop it: nothing is waited for."""
+    return not has_stopped(s) and room_k(s) < CLOSE_K
 
 
 def has_cooled(s: Situation) -> bool:

@@ -121,6 +121,26 @@ expect:
   - {at_end: {harm.actions_on_healthy: 0, harm.miner_minutes_lost: 0, harm.useless_power_cycles: 0}}
 """
 
+FREED = """\
+name: intakes-are-free-again-after-ten-minutes
+seed: 6
+duration: 150m
+site: {generate: {miners: 40, miners_per_pdu: 10, families: {antminer_stock: 1}}}
+agent: {tick_s: 30, poll: {interval_s: 30}}
+history: {weather: summer}
+faults:
+  - {at: 10m, kind: miner.overtemp_cut_out, target: "miner:*", count: 3}
+  - {at: 1207s, kind: miner.overtemp_cut_out, target: "miner:*", count: 3}
+  - {at: 1815s, kind: miner.overtemp_cut_out, target: "miner:*", count: 3}
+  - {at: 2422s, kind: miner.overtemp_cut_out, target: "miner:*", count: 3}
+  - {at: 90m, kind: miner.overtemp_cut_out, target: "miner:*", count: 1, stays: true}
+expect:
+  - {by: 110m, action: derate, count: 10}
+  - {at_end: {faults: {at_least: 9}, remediation.rate_fixable: 1}}
+  - {at_end: {harm.actions_on_healthy: 0, harm.miner_minutes_lost: 0}}
+"""
+"""They hash again by then, hot; each at another time of the poll. Whose intake stays blocked is derated further."""
+
 
 def failed(path: Path, folder: Path) -> Any:
     scenario = read_scenario(path, tier=TierName.FAST_FORWARD)
@@ -172,6 +192,13 @@ def test_every_family_s_heat_is_mended_and_who_is_cool_again_is_left_alone(
     """From `month`: eight clogs were hot at every share that was tried, and most cut-outs were derated twice."""
     path = tmp_path / "passing.yaml"
     path.write_text(PASSING.replace("KIND", kind).replace("COOLING", cooling))
+    assert failed(path, tmp_path) == []
+
+
+def test_who_cools_just_when_he_is_judged_is_looked_at_again_before_he_is_derated_further(tmp_path: Path) -> None:
+    """From `month`: eleven second deratings of miners whose intake had come to be free a minute before."""
+    path = tmp_path / "freed.yaml"
+    path.write_text(FREED)
     assert failed(path, tmp_path) == []
 
 
