@@ -46,8 +46,8 @@ class Signal:
         None stands for what each of them measured last.
         """
         if value is not None:
-            np.copyto(self.value, value, where=where)
-        np.copyto(self.at, at, where=where)
+            np.putmask(self.value, where, value)
+        np.putmask(self.at, where, at)
 
     def fresh(self, row: int, now: float, max_age_s: float) -> float | None:
         """Return the value if it was measured within `max_age_s`, else None."""
@@ -127,10 +127,10 @@ class Counter:
         raw = self.raw if raw is None else raw
         self.remember(where, at)
         total = self._base + raw
-        np.copyto(self.raw, raw, where=where)
-        np.copyto(self.grew_at, at, where=where & ~(total <= self.total))
-        np.copyto(self.total, total, where=where)
-        np.copyto(self.at, at, where=where)
+        np.putmask(self.raw, where, raw)
+        np.putmask(self.grew_at, where & ~(total <= self.total), at)
+        np.putmask(self.total, where, total)
+        np.putmask(self.at, where, at)
 
     def remember(self, where: Bools, at: Floats) -> None:
         """Copy the column into the history, if need be, before the rows `where` are read at those times."""

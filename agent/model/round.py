@@ -86,6 +86,6 @@ class Round:
         self._new[:, others] = kept_total
         np.less_equal(self._new, self._total, out=self._same)
         self._same[:, others] = True
-        np.copyto(self._grew_at, at, where=np.logical_not(self._same, out=self._same))
+        np.putmask(self._grew_at, np.logical_not(self._same, out=self._same), at)
         np.copyto(self._total, self._new)
         return others

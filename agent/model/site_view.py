@@ -207,9 +207,9 @@ class SiteView:
         """
         cut = [(getattr(self, name), rows) for name, rows in (lost or {}).items()]
         kept = [(signal, rows, signal.value[rows], signal.at[rows]) for signal, rows in cut]
-        np.copyto(self.reach, _ANSWERED, where=where)
-        np.copyto(self.polled_at, at, where=where)
-        np.copyto(self.answered_at, at, where=where)
+        np.putmask(self.reach, where, _ANSWERED)
+        np.putmask(self.polled_at, where, at)
+        np.putmask(self.answered_at, where, at)
         np.add(self.goods, polls, out=self.goods, where=where)
         back = (where & (self.misses > 0)).nonzero()[0]
         self.misses[back] = 0
@@ -249,8 +249,8 @@ class SiteView:
 
     def put_pools(self, where: Bools, at: Floats, pool: NDArray[np.int16], worker_ok: Floats) -> None:
         """Store which pool the rows `where` work for, by its place in the site's list, and whether under their name."""
-        np.copyto(self.pool, pool, where=where)
-        np.copyto(self.pool_at, at, where=where)
+        np.putmask(self.pool, where, pool)
+        np.putmask(self.pool_at, where, at)
         self.worker_ok.put_rows(where & ~np.isnan(worker_ok), worker_ok, at)
 
     def named_pool(self, row: int, url: str, user: str | None) -> tuple[int, float]:
@@ -294,7 +294,7 @@ class SiteView:
         Of one that the agent has derated no more than its share of the nominal.
         """
         target = self.expected_th.value[rows].copy()
-        np.copyto(target, self.nominal_th[rows], where=np.isnan(target))
+        np.putmask(target, np.isnan(target), self.nominal_th[rows])
         if self.any_derated:
             np.minimum(target, self.nominal_th[rows] * self.derated[rows], out=target)
         return target

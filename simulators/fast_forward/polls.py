@@ -170,7 +170,7 @@ class MinerPolls:
             np.maximum(at_s, self.steady.at, out=at_s)
             at_s += self._latencies_s(len(at_s))
             np.minimum(at_s, now, out=at_s)
-            np.copyto(self._slot, slot, where=steady)
+            np.putmask(self._slot, steady, slot)
             lost = self._lost(steady, now)
             heard = steady
             if lost.size:
@@ -237,7 +237,7 @@ class MinerPolls:
         flicker = self._noise.random(len(at_s))
         flicker *= 2.0 * FLICKER
         flicker += 1.0 - FLICKER
-        np.copyto(self.power_w, self._full_w * flicker, where=hashed)
+        np.putmask(self.power_w, hashed, self._full_w * flicker)
         flicker *= self._turn
         flicker *= self._warmth.fan_rpm
         elapsed_s = at_s - rows.started_at

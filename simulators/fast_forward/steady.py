@@ -109,7 +109,7 @@ class SteadyRows:
         self.rate_gh = np.multiply(rate_gh, self._full_gh, out=rate_gh)
         self._follow_difficulty(now)
         self._find_shares(until, dt)
-        np.copyto(self.at, until, where=where)
+        np.putmask(self.at, where, until)
 
     def hw_errors(self, share: Floats, spared: Floats) -> Floats:
         """Return how many hardware errors each process has counted: that share of its nonces but for those spared."""

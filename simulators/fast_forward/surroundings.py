@@ -61,7 +61,7 @@ class _Rounds:
         wait_s = np.where(self._focus, self._focus_s, self._period_s)
         # From its turn on, not from now: who is looked at late is not put off. Turns that have passed are left out.
         turn = self._due_s + wait_s * np.ceil(np.maximum(now - self._due_s, 1e-9) / wait_s)
-        np.copyto(self._due_s, np.where(turn > now, turn, turn + wait_s), where=due)
+        np.putmask(self._due_s, due, np.where(turn > now, turn, turn + wait_s))
         return due
 
 
@@ -229,7 +229,7 @@ class Surroundings:
     def _read_as_before(self, ports: Bools, at: Floats) -> None:
         """Write ports of miners that stand still, and did so at the read before: all but octets is as it was."""
         view = self._view
-        np.copyto(view.port_before, view.port_octets.at, where=ports)
+        np.putmask(view.port_before, ports, view.port_octets.at)
         view.port_octets.put_rows(ports, np.floor(self._octets), at)
         for column in (view.port_up, view.port_admin, view.port_errors, view.port_pvid):
             column.put_rows(ports, None, at)
@@ -252,7 +252,7 @@ class Surroundings:
         sent = now - self._counted_at
         sent *= self._polls.octets_per_s[self._behind]
         np.add(self._octets, sent, out=self._octets, where=even)
-        np.copyto(self._counted_at, now, where=due)
+        np.putmask(self._counted_at, due, now)
         if as_before.any():
             self._read_as_before(as_before, at)
         self._view.port_up.put_rows(steady, self._one, at)
