@@ -124,12 +124,12 @@ class Counter:
 
         None stands for what each of them read last.
         """
-        raw = self.raw if raw is None else raw
         self.remember(where, at)
-        total = self._base + raw
-        np.putmask(self.raw, where, raw)
-        np.putmask(self.grew_at, where & ~(total <= self.total), at)
-        np.putmask(self.total, where, total)
+        if raw is not None:
+            total = self._base + raw
+            np.putmask(self.raw, where, raw)
+            np.putmask(self.grew_at, where & ~(total <= self.total), at)
+            np.putmask(self.total, where, total)
         np.putmask(self.at, where, at)
 
     def remember(self, where: Bools, at: Floats) -> None:

@@ -28,7 +28,8 @@ from simulators.plant.site import SitePlant
 NEWLY_MISSED = 2
 NEWLY_SILENT_MISSES = 12
 BACK_OFF_S = 60.0
-"""When a silent miner is polled less often, and how seldom at most: as the agent's poller has it."""
+MOST_DOUBLINGS = 16
+"""When a silent miner is polled less often, how seldom at most, and in so many steps: as the agent's poller has it."""
 
 LATENCY_S = (0.005, 0.060)
 """Least and most time a device takes for its reply: as the simulated devices have it."""
@@ -94,6 +95,7 @@ class MinerPolls:
         self._dim = np.random.Generator(np.random.PCG64(plant.rng("fast-forward/still").getrandbits(64)))
         self._reach: Ints = np.zeros(n, dtype=np.int8)
         self._longest = max(1, int(BACK_OFF_S // period_s))
+        self._left_out: Floats = np.minimum(2.0 ** np.arange(MOST_DOUBLINGS + 1), self._longest)
         self._singles: list[tuple[float, int]] = []
         self._unanswered: list[tuple[float, int]] = []
         self._spoilt = [0] * n
@@ -189,7 +191,7 @@ class MinerPolls:
     def _poll_dark(self, rows: NDArray[np.int64], now: float) -> None:
         """Write the polls that fell due of these rows, which do not answer and will not by themselves."""
         reach = self._reach[rows]
-        ended_s = now - np.where(reach == _SILENT, self._deadline_s, 0.0)
+        ended_s = now - (reach == _SILENT) * self._deadline_s
         slot = self._slots_of(self._origin_s[rows], ended_s)
         due = (slot > self._slot[rows]) & (slot >= self._next[rows])
         if not due.any():
@@ -346,7 +348,7 @@ class MinerPolls:
         """Plan the next poll of a single row: in its next slot, or later if it has been silent for long."""
         over = int(self._view.misses[row]) - NEWLY_SILENT_MISSES
         waits = over >= 0 and self._view.reach[row] == Reach.SILENT and not self._focus[row]
-        slot = self._slot_of(row, now) + (min(2 ** min(over + 1, 16), self._longest) if waits else 1)
+        slot = self._slot_of(row, now) + (min(2 ** min(over + 1, MOST_DOUBLINGS), self._longest) if waits else 1)
         due = float(self._origin_s[row] + slot * self._period_s), row
         heapq.heappush(self._singles, due)
         if self.on_earlier and self._singles[0] is due:
@@ -380,7 +382,6 @@ class MinerPolls:
 
     def _back_off(self, dark: NDArray[np.int64]) -> None:
         """Let rows that have been silent for long leave slots out, twice as many each time up to the longest."""
-        over = self._view.misses[dark] - NEWLY_SILENT_MISSES
-        silent = (over >= 0) & (self._view.reach[dark] == _SILENT) & ~self._focus[dark]
-        left_out = np.minimum(2.0 ** np.minimum(over + 1, 16), self._longest)
-        self._next[dark] = self._slot[dark] + np.where(silent, left_out, 1.0)
+        over = self._view.misses[dark] - (NEWLY_SILENT_MISSES - 1)
+        over *= (self._view.reach[dark] == _SILENT) & ~self._focus[dark]
+        self._next[dark] = self._slot[dark] + self._left_out[np.minimum(np.maximum(over, 0), MOST_DOUBLINGS)]

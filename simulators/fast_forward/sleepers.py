@@ -39,10 +39,11 @@ class SleepQuestions:
         view = self._view
         sleeps = (view.suspended.value == 1.0).nonzero()[0]
         stands = (view.hashrate_th.value < IDLE_SHARE * view.target_th()).nonzero()[0]
-        awake, due = self._silent_on_it(sleeps), self._silent_on_it(stands)
-        hashes = view.hashrate_th.value[awake] >= IDLE_SHARE * view.target_th(awake)
-        view.suspended.value[awake[hashes]] = 0.0
-        due = due[now - self._asked_at[due] >= ASK_AGAIN_S]
+        due = self._silent_on_it(stands[now - self._asked_at[stands] >= ASK_AGAIN_S])
+        if sleeps.size:
+            awake = self._silent_on_it(sleeps)
+            hashes = view.hashrate_th.value[awake] >= IDLE_SHARE * view.target_th(awake)
+            view.suspended.value[awake[hashes]] = 0.0
         if due.size:
             view.suspended.value[due] = [self._miners[row].suspended for row in due.tolist()]
             view.suspended.at[due] = self._epoch_s + now

@@ -42,12 +42,14 @@ class _Rounds:
         self._period_s = period_s
         self._focus_s = focus_s
         self._focus: Bools = np.zeros(n, dtype=np.bool_)
+        self._wait_s: Floats = np.full(n, period_s)
 
     def focus(self, places: Collection[int], now: float) -> None:
         new = np.zeros_like(self._focus)
         new[list(places)] = True
         self._due_s[new & ~self._focus] = now
         self._focus = new
+        self._wait_s = np.where(new, self._focus_s, self._period_s)
 
     def hurry(self, places: Collection[int], now: float) -> None:
         """Let these be due within the focus interval of their last turn."""
@@ -57,8 +59,8 @@ class _Rounds:
     def take(self, now: float) -> Bools:
         """Return which are due by `now`, and plan their next turn."""
         due: Bools = self._due_s <= now
-        self._taken_s[due] = now
-        wait_s = np.where(self._focus, self._focus_s, self._period_s)
+        np.putmask(self._taken_s, due, now)
+        wait_s = self._wait_s
         # From its turn on, not from now: who is looked at late is not put off. Turns that have passed are left out.
         turn = self._due_s + wait_s * np.ceil(np.maximum(now - self._due_s, 1e-9) / wait_s)
         np.putmask(self._due_s, due, np.where(turn > now, turn, turn + wait_s))
@@ -228,11 +230,11 @@ class Surroundings:
 
     def _read_as_before(self, ports: Bools, at: Floats) -> None:
         """Write ports of miners that stand still, and did so at the read before: all but octets is as it was."""
-        view = self._view
-        np.putmask(view.port_before, ports, view.port_octets.at)
-        view.port_octets.put_rows(ports, np.floor(self._octets), at)
-        for column in (view.port_up, view.port_admin, view.port_errors, view.port_pvid):
-            column.put_rows(ports, None, at)
+        view, rows = self._view, ports.nonzero()[0]
+        view.port_before[rows] = view.port_octets.at[rows]
+        view.port_errors.put_rows(ports, None, at)
+        for column in (view.port_up, view.port_admin, view.port_pvid):
+            column.at[rows] = at[rows]
 
     def _read_ports(self, due: Bools, now: float) -> None:
         """Write the ports `due` of living switches: who is steady or stands still sends evenly, others what they do."""
@@ -251,15 +253,16 @@ class Surroundings:
         at = np.full(len(due), self._epoch_s + now)
         sent = now - self._counted_at
         sent *= self._polls.octets_per_s[self._behind]
-        np.add(self._octets, sent, out=self._octets, where=even)
+        sent *= even
+        self._octets += sent
         np.putmask(self._counted_at, due, now)
         if as_before.any():
             self._read_as_before(as_before, at)
         self._view.port_up.put_rows(steady, self._one, at)
-        self._view.port_octets.put_rows(steady, np.floor(self._octets), at)
+        self._view.port_octets.put_rows(even, np.floor(self._octets), at)
         self._view.port_admin.put_rows(steady, self._one, at)
         self._view.port_pvid.put_rows(steady, self._usual_pvid, at)
-        self._own_octets[even] = np.nan
+        np.putmask(self._own_octets, even, np.nan)
         single = due & ~even
         self._looked |= single & still
         for place in np.flatnonzero(single).tolist():
