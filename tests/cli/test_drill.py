@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from agent.cli.main import cli
 from agent.ledger.database import claim
 from agent.ledger.reader import read
 from agent.model.events import IncidentOpened
@@ -20,9 +22,8 @@ pytestmark = pytest.mark.timeout(120)
 READY_S = 60.0
 
 
-def terrahash(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "agent.cli.main", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def terrahash(*words: str) -> Result:
+    return CliRunner().invoke(cli, words)
 
 
 def configured(folder: Path, network: str) -> Path:
@@ -48,12 +49,12 @@ class DryRun:
 
     def drill(self, *words: str) -> Any:
         done = terrahash("drill", *words, "-c", str(self.site), "--json")
-        assert done.returncode == 0, done.stderr
+        assert done.exit_code == 0, done.stderr
         return json.loads(done.stdout)
 
     def refused(self, *words: str) -> str:
         done = terrahash("drill", *words, "-c", str(self.site))
-        assert done.returncode == 2, done.stdout
+        assert done.exit_code == 2, done.stdout
         return done.stderr
 
     def stop(self) -> None:
@@ -74,7 +75,7 @@ def dry_run(tmp_path: Path) -> Iterator[DryRun]:
 
 def test_a_drill_is_begun_seen_by_the_agent_and_ended(dry_run: DryRun) -> None:
     told = terrahash("status", "--ledger", str(dry_run.ledger), "--json")
-    assert (told.returncode, json.loads(told.stdout)["running"]) == (0, True), told.stderr
+    assert (told.exit_code, json.loads(told.stdout)["running"]) == (0, True), told.stderr
     begun = dry_run.drill("miner.control_board_hung", "miner:r1-01", "--param", "draw=full")
     assert (begun["number"], begun["miners"], begun["fixable"], begun["over"]) == (1, ["r1-01"], True, False)
     assert dry_run.drill("miner.board_lost", "miner:r1-02", "--param", "board=2", "--for", "30m")["number"] == 2
@@ -105,7 +106,7 @@ def test_a_drill_is_begun_seen_by_the_agent_and_ended(dry_run: DryRun) -> None:
     assert "no dry run is running" in dry_run.refused("list")
     assert not (dry_run.ledger.with_suffix(".sock")).exists()
     told = terrahash("status", "--ledger", str(dry_run.ledger))
-    assert told.returncode == 1
+    assert told.exit_code == 1
     assert "does not answer" in told.stdout
     assert "no agent is running on it: start it with terrahash run" in told.stdout
 
@@ -114,6 +115,6 @@ def test_a_real_agent_is_never_drilled(tmp_path: Path) -> None:
     site = configured(tmp_path, "10.216.")
     with claim(tmp_path / "ledger.sqlite3"):
         done = terrahash("drill", "miner.psu_dead", "miner:r1-01", "-c", str(site))
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "works on the real site, and nothing is broken on purpose there" in done.stderr
     assert "give --config or --ledger" in terrahash("drill", "list").stderr
