@@ -167,7 +167,7 @@ def test_every_intent_is_settled_and_precedes_its_outcome(played: Played) -> Non
 
 
 def test_no_secret_is_in_anything_the_demo_wrote(played: Played) -> None:
-    names = set(_credentials(yaml.safe_load(example_path().read_text())))
+    names = set(credentials_of(yaml.safe_load(example_path().read_text())))
     assert names
     secrets = [SimulatedSecrets(read_scenario(shipped()["demo"]).seed).get(name).encode() for name in names]
     written = [path for path in played.folder.iterdir() if path.is_file()]
@@ -177,8 +177,8 @@ def test_no_secret_is_in_anything_the_demo_wrote(played: Played) -> None:
         assert not [s for s in secrets if s in content], path.name
 
 
-def _credentials(node: object) -> list[str]:
+def credentials_of(node: object) -> list[str]:
     if isinstance(node, dict):
         own = [node["credential"]] if isinstance(node.get("credential"), str) else []
-        return own + [name for value in node.values() for name in _credentials(value)]
-    return [name for value in node for name in _credentials(value)] if isinstance(node, list) else []
+        return own + [name for value in node.values() for name in credentials_of(value)]
+    return [name for value in node for name in credentials_of(value)] if isinstance(node, list) else []
