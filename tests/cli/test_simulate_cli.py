@@ -161,12 +161,13 @@ def test_an_action_is_forbidden_only_while_the_fault_lasts(tmp_path: Path) -> No
     assert "restart r1-01" in failed["got"]
 
 
-def test_the_same_seed_gives_the_same_json_in_another_process_with_other_hashes(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_json_and_ledger_in_another_process_with_other_hashes(tmp_path: Path) -> None:
     text = STORY.replace("duration: 25m", "duration: 12m").partition("expect:")[0]
     text += "  - {rate: 150/miner/day, kind: mix}\n  - {rate: 12/pdu/day, kind: pdu.slow, for: 2m}\n"
     path = written(tmp_path, text)
-    boards = []
+    boards, ledgers = [], []
     for hash_seed in ("1", "2"):
+        ledger = tmp_path / f"ledger-{hash_seed}.sqlite3"
         command = [
             sys.executable,
             "-m",
@@ -176,12 +177,16 @@ def test_the_same_seed_gives_the_same_json_in_another_process_with_other_hashes(
             "--json",
             "--seed=5",
             "--tier=memory",
+            f"--ledger={ledger}",
         ]
         environment = os.environ | {"PYTHONHASHSEED": hash_seed}
         done = subprocess.run(command, capture_output=True, env=environment, timeout=100, check=False)
         assert done.returncode == 0, done.stderr.decode()
         boards.append(without_cost(json.loads(done.stdout)))
+        ledgers.append([record.hash for record in read(ledger)])
     assert boards[0] == boards[1]
+    assert ledgers[0] == ledgers[1]
+    assert len(ledgers[0]) > 20
     assert boards[0]["truth"]["faults"] > 1
     other = json.loads(call("simulate", path, "--json", "--seed", 4).stdout)
     assert other["seed"] == 4
