@@ -101,7 +101,7 @@ class World:
         if not found:
             return ()
         ((incident, action),) = found
-        assert action.pool == PRIMARY.id
+        assert (action.verb, action.pool) == (Verb.SWITCH_POOL, PRIMARY.id)
         self.move(action.targets, PRIMARY.id, at, incident.id)
         return action.targets
 

@@ -28,6 +28,7 @@ SOUND = playbook(
 def test_a_sound_table_loads_and_leads() -> None:
     table = Table(SOUND)
     assert table.leads_to("b", "ok") == "c"
+    assert table.fingerprint == fingerprint(SOUND)
     assert table.has("a", "go")
     assert not table.has("a", "ok")
     assert sorted(path[-1][0] for path in table.paths()) == ["c", "d"]

@@ -1,5 +1,6 @@
 """What a power cycle shows of the outlet map: who fell, who went on, who began anew, and what shows nothing."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -121,6 +122,19 @@ def test_a_miner_that_goes_on_answering_is_not_on_that_outlet() -> None:
     cycle.view.put_answer(0, OFF + 10.0, healthy(5000.0))
     assert cycle.fell(11.0) is None, "a reply may have been on its way"
     cycle.view.put_answer(0, OFF + 18.0, healthy(5008.0))
+    evidence = {"outlets_off": str(OUTLET), "answers_while_off": True}
+    assert cycle.shows(19.0) == [
+        OutletsDoubted(incident=INCIDENT, miner=MINER, outlets=(OUTLET,), fell=(), evidence=evidence)
+    ]
+
+
+def test_a_cycle_that_shows_nothing_yet_hides_no_other() -> None:
+    cycle = Cycle()
+    for other in (MinerId("gone"), MinerId("m6")):
+        cycle.told.state.cycles[other] = replace(cycle.told.state.cycles[MINER], off_at=math.nan)
+    cycle.told.state.cycles[MINER] = cycle.told.state.cycles.pop(MINER)
+    assert list(cycle.told.state.cycles)[-1] == MINER
+    cycle.view.put_answer(0, OFF + 18.0, healthy(5008.0))
     assert cycle.fell(19.0) == ()
 
 
@@ -201,7 +215,7 @@ def test_what_flows_is_the_sum_of_both_cords_once_the_meter_has_had_time() -> No
         cycle.view.put_outlet(outlet, OFF + 20.0, each)
     (doubted,) = cycle.shows(21.0)
     assert isinstance(doubted, OutletsDoubted)
-    assert (doubted.outlets, doubted.evidence["draw_while_off_w"]) == (OUTLETS, 0.06 * NOMINAL_W)
+    assert (doubted.miner, doubted.outlets, doubted.evidence["draw_while_off_w"]) == (MINER, OUTLETS, 0.06 * NOMINAL_W)
 
 
 def test_a_process_that_began_between_the_relay_and_its_outcome_proves_the_map_too() -> None:
