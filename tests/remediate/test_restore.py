@@ -127,9 +127,8 @@ def test_a_flow_goes_back_once_the_pumps_bring_too_much(world: World, share: flo
     moved(world, Verb.SET_FLOW, base=DESIGN_LPM)
     world.read(flow_lpm=share * DESIGN_LPM, flow_setpoint_lpm=59.0)
     action = world.due().get(FIRST)
-    assert (None if action is None else (action.verb, action.was, action.flow_lpm, action.supply_c)) == (
-        (Verb.SET_FLOW, 59.0, DESIGN_LPM, None) if is_due else None
-    )
+    wanted = Action(verb=Verb.SET_FLOW, miner=M1, unit=UNIT, flow_lpm=DESIGN_LPM, was=59.0)
+    assert action == (wanted if is_due else None)
 
 
 def hot(world: World) -> None:
@@ -326,3 +325,10 @@ def test_one_incident_does_one_thing_at_a_time_the_loop_first_then_who_sleeps(wo
     moved(world)
     world.memory.setpoints.pop((OTHER_UNIT, Verb.SET_SUPPLY))
     assert world.due()[FIRST].verb is Verb.SET_SUPPLY
+
+
+@pytest.mark.parametrize("change", [derated, asleep, moved])
+def test_what_stands_is_told_of_the_incident_that_changed_it(world: World, change: Callable[..., None]) -> None:
+    change(world, *(() if change is moved else (M1,)))
+    world.memory.setpoints.pop((OTHER_UNIT, Verb.SET_SUPPLY), None)
+    assert (stands(world.memory, FIRST), stands(world.memory, SECOND)) == (True, False)
