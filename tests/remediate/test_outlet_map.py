@@ -223,3 +223,10 @@ def test_a_process_that_began_between_the_relay_and_its_outcome_proves_the_map_t
     cycle.told.intended(Verb.POWER_ON, OFF + 60.0).settled(Verb.POWER_ON, OFF + 75.0)
     cycle.view.put_answer(0, OFF + 200.0, healthy(200.0 - 65.0))
     assert cycle.shows(200.0) == [OutletsProven(incident=INCIDENT, miner=MINER, outlets=(OUTLET,))]
+
+
+def test_the_miner_itself_falls_with_its_outlet_as_it_should() -> None:
+    cycle = Cycle(ports=False)
+    cycle.view.put_answer(0, OFF - 6.0, healthy(5000.0))
+    cycle.misses(0, 5.0, 13.0, 21.0)
+    assert cycle.shows(22.0) == []

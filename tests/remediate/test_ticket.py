@@ -7,12 +7,14 @@ import pytest
 
 from agent.ledger.fold import State
 from agent.model.action import Result, Verb
+from agent.model.events import OutletsDoubted
 from agent.model.ids import IncidentId, MinerId
 from agent.model.incident import Attempt, Category, Incident, Outcome, Phase, Reason, Severity
 from agent.model.site_view import SiteView
 from agent.model.telemetry import BoardReading
+from agent.model.topology import Outlet
 from agent.remediate.ticket import EARLIER, MAX_TEXT, ticket
-from tests.factory import EPOCH, healthy, miner, site
+from tests.factory import EPOCH, PDU, healthy, miner, site
 
 M1 = MinerId("m1")
 
@@ -123,3 +125,12 @@ def test_a_board_of_which_little_is_known_is_told_by_that() -> None:
     view.put_answer(0, EPOCH, msgspec.structs.replace(healthy(9e4), boards=(BoardReading(1, 63, None),)))
     view.hardware.chips_most[0] = 0
     assert ticket(view, memory_of(now), now, EPOCH)["board_1"] == "63 of ? chips"
+
+
+def test_what_a_power_cycle_has_shown_of_the_outlet_map_is_told_of_that_incident_alone() -> None:
+    mine, other = incident(1), incident(2)
+    memory = memory_of(mine, other)
+    doubt = OutletsDoubted(incident=mine.id, miner=M1, outlets=(Outlet(PDU, 1),), fell=(), evidence={"fell": "m2"})
+    memory.doubted[PDU] = doubt
+    told = [ticket(view_of(*LOST), memory, one, EPOCH).get("fell") for one in (mine, other)]
+    assert told == ["m2", None]
