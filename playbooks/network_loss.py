@@ -37,9 +37,10 @@ STOCK_GIVES_UP_S = 660.0
 ERRORS_PER_S = 0.1
 """A sound cable has none for days. An estimate."""
 
-PROOF_S = 780.0
-"""Twelve polls at 30 s each, twice over, as one that is lost on the way begins them anew; and what the slowest poll and
-the way back to the pool add to them."""
+PROOF_S = 1560.0
+"""Twelve polls at 30 s each, four times over, as one that is lost on the way begins them anew: where one in fifty is, the
+proof of a miner that is well takes longer with odds of 1 in 10,000, and of 2 in 100 where they are taken twice over.
+What the slowest poll and the way back to the pool add to them is in it."""
 
 
 def evidence_is_fresh(s: Situation) -> bool:
