@@ -2,7 +2,8 @@
 
 Rejects of many miners of one pool are the pool's, and show whether they are on whom else works for it; rejects of the
 miners behind one switch are the path's; rejects of one miner, wherever it works, are its own: its settings, which a new
-process reads again, or its hardware, which a person has to see. Some hardware is good at less power: the miner is
+process reads again, or its hardware, which a person has to see. One that has left the pool by whose answers it was
+judged is looked at where it works now, before anything is done to it. Some hardware is good at less power: the miner is
 derated, and where that helps it stays so until the person has seen to it. Nothing harder than that is done.
 
 What the lifetime ratios say is never looked at: after a change only shares count that were sent after it. Figures:
@@ -15,8 +16,10 @@ import numpy as np
 
 from agent.model.action import Action, Verb
 from agent.model.gather import gathering, probes_are_fresh
+from agent.model.ids import PoolId
 from agent.model.incident import Category
 from agent.model.playbook import Act, Arm, Check, Escalate, Playbook, Resolve, Situation, Step, Transition
+from agent.model.pool_book import POOL_UNKNOWN
 from agent.model.pools import (
     DOMAIN,
     PLACES,
@@ -28,6 +31,7 @@ from agent.model.pools import (
     is_on,
     keeps_returning,
     members,
+    place_in_site,
     works_elsewhere,
 )
 from agent.model.topology import FAMILY_TRAITS, Miner
@@ -104,6 +108,15 @@ def second_is_best(s: Situation) -> bool:
     return _wants_waves(s) and best_place(s) == 2
 
 
+def has_left_it(s: Situation) -> bool:
+    """It is this miner's alone, and was named for the answers of a pool that it works for no more."""
+    view, named = s.row.view, s.incident.evidence.get("pool")
+    if not is_its_own(s) or not isinstance(named, str) or PoolId(named) not in view.site.pool:
+        return False
+    works_at = int(view.pool[s.row.index])
+    return works_at not in (POOL_UNKNOWN, place_in_site(view, PoolId(named)))
+
+
 def is_its_own(s: Situation) -> bool:
     """It is this miner's alone."""
     return not _is_shared(s)
@@ -149,10 +162,18 @@ _BEGIN = gathering(HOLD_S, is_looked_at)
 _STEPS: dict[str, Step] = {
     **_BEGIN[0],
     "judge": Check(
-        (Arm(is_behind_one_switch, "path"), Arm(is_its_own, "restart"), Arm(keeps_returning, "returns"), *_BEST),
+        (
+            Arm(is_behind_one_switch, "path"),
+            Arm(has_left_it, "left"),
+            Arm(is_its_own, "restart"),
+            Arm(keeps_returning, "returns"),
+            *_BEST,
+        ),
         WAIT_S,
         "undecided",
     ),
+    "elsewhere": Check((Arm(is_clean, "clean"),), CLEAN_S, "not_clean"),
+    "proof_elsewhere": Check((), ONE_PROOF_S, "not_recovered"),
     "name": Check((Arm(has_nowhere_to_go, "none_good"),), 0.0, "undecided"),
     "restart": Act(Verb.RESTART, "accepted", "failed"),
     "after_restart": Check((Arm(is_clean, "clean"),), clean_s, "not_clean"),
@@ -176,6 +197,10 @@ _STEPS: dict[str, Step] = {
 _TRANSITIONS = (
     *_BEGIN[1],
     Transition("path", "judge", "ask_path"),
+    Transition("left", "judge", "elsewhere"),
+    Transition("clean", "elsewhere", "proof_elsewhere"),
+    Transition("not_clean", "elsewhere", "restart"),
+    Transition("not_recovered", "proof_elsewhere", "restart"),
     Transition("restart", "judge", "restart"),
     *(Transition(f"to_{place}", "judge", f"canary_{place}") for place in PLACES),
     Transition("returns", "judge", "ask_returns"),
@@ -195,7 +220,7 @@ _TRANSITIONS = (
     Transition("refused", "in_full", "ask_hardware"),
     *(
         Transition("recovered", state, "resolved")
-        for state in ("judge", "name", "restart", "after_restart", "proof_restart")
+        for state in ("judge", "name", "elsewhere", "proof_elsewhere", "restart", "after_restart", "proof_restart")
     ),
     *(row for _, rows in _WAVES for row in rows),
 )

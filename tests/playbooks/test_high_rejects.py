@@ -106,6 +106,28 @@ def test_one_miner_is_restarted_once_and_proved() -> None:
     assert incident.outcome is Outcome.AUTO_RESOLVED
 
 
+def gone_elsewhere(bad: float) -> PoolBench:
+    """One miner has bad shares, and goes to another pool before anything is done; so many of them are bad there."""
+    b = bench(20)
+    b.world.bad[3] = 0.1
+    b.run(3600.0, b.state_is("hold"))
+    b.world.pool[3], b.world.bad[3] = 1, bad
+    return b
+
+
+def test_one_miner_that_has_left_the_pool_that_refused_its_shares_is_let_be_where_it_has_good_ones() -> None:
+    """Three played months restarted one each: the last of a pool's hundreds, at another one for an hour."""
+    b = gone_elsewhere(WORN)
+    assert b.run_to_end().outcome is Outcome.SELF_RECOVERED
+    assert b.actions == []
+
+
+def test_one_miner_whose_shares_are_bad_at_another_pool_too_is_restarted() -> None:
+    b = gone_elsewhere(0.1)
+    b.run(3600.0, lambda: bool(b.actions))
+    assert [action.verb for action in b.actions] == [Verb.RESTART]
+
+
 def test_one_miner_whom_a_restart_does_not_help_has_a_hardware_fault() -> None:
     b = bench(20)
     b.world.bad[3] = 0.1
