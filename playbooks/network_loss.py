@@ -38,9 +38,9 @@ ERRORS_PER_S = 0.1
 """A sound cable has none for days. An estimate."""
 
 PROOF_S = 1560.0
-"""Twelve polls at 30 s each, four times over, as one that is lost on the way begins them anew: where one in fifty is, the
-proof of a miner that is well takes longer with odds of 1 in 10,000, and of 2 in 100 where they are taken twice over.
-What the slowest poll and the way back to the pool add to them is in it."""
+"""Twelve polls at 30 s each, four times over, as one that is lost on the way begins them anew: where one in fifty is,
+the proof of a miner that is well takes longer with odds of 1 in 10,000; taken twice over, of 2 in 100. What the slowest
+poll and the way back to the pool add to them is in it."""
 
 
 def evidence_is_fresh(s: Situation) -> bool:
