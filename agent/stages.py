@@ -30,7 +30,7 @@ from agent.model.events import (
     StormOver,
 )
 from agent.model.guard import Allow, Defer, GuardReason, Mode
-from agent.model.ids import RunId
+from agent.model.ids import MinerId, RunId
 from agent.model.incident import Category, Evidence, Incident, Outcome, Phase, Reason
 from agent.model.memory import Memory
 from agent.model.playbook import Resolve, Situation
@@ -173,8 +173,13 @@ class Stages:
             for detector in () if self._is_proven(incident) else self._detectors:
                 if detector.category is category:
                     for miner in incident.members:
-                        if miner in self._view.site.rows:
+                        if miner in self._view.site.rows and self._shows_it(miner, incident):
                             detector.restore(self._view.site.rows[miner], incident.detected_at, cause)
+
+    def _shows_it(self, miner: MinerId, incident: Incident) -> bool:
+        """Whether it may show still what that incident is about: who has another one since was well of it, or mute."""
+        owner = self._memory.owner(miner)
+        return incident.is_of_device or owner is None or owner.id == incident.id
 
     def _is_proven(self, incident: Incident) -> bool:
         """Whether its run has seen it mended, and nothing but its end is left to record."""
