@@ -54,9 +54,9 @@ def section(board: dict[str, Any], played: str) -> Iterator[str]:
     yield _table(("automated resolution", "of", "rate", "95 %", "target", ""), _rates(board["remediation"]))
     yield _table(("measure", "figure", "target", ""), _measures(board))
     harm = board["harm"]
-    bad = [f"{harm[key]:g} {words}" for key, words in NEVER.items() if harm[key]]
+    bad = [f"{words}: {harm[key]:g}" for key, words in NEVER.items() if harm[key]]
     good = [words for key, words in NEVER.items() if not harm[key]]
-    verdict = f"{MISSED}: {'; '.join(bad)}" if bad else MET
+    verdict = f"{MISSED}, {'; '.join(bad)}" if bad else MET
     yield f"Harm, all of which is to be 0: {verdict}. Not one: {', '.join(good)}."
     hot = duration(60.0 * harm["overheated_minutes"])
     yield (

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.detect.network import NetworkDetector
+from agent.detect.network import NetworkDetector, NetworkThresholds
 from agent.guard.limits import GuardLimits
 from agent.model.action import Action, Result, Risk, Verb
 from agent.model.events import Escalated, Intended
@@ -17,7 +17,7 @@ from agent.remediate.settle import settled
 from agent.remediate.tables import Tables
 from agent.stages import Stages
 from agent.triage.limits import TriageLimits
-from playbooks.network_loss import PLAYBOOK, STOCK_GIVES_UP_S
+from playbooks.network_loss import PLAYBOOK, PROOF_S, STOCK_GIVES_UP_S
 from tests.bench import Bench
 from tests.factory import NOMINAL_W, PDU, miner, site
 
@@ -344,3 +344,12 @@ def test_two_outlets_count_together() -> None:
     cut(b)
     b.run(LONG_S, lambda: closed(b))
     assert b.incident.escalation_reason == "works_unreached"
+
+
+def test_where_one_poll_in_fifty_is_lost_a_miner_that_is_well_is_proved_in_time() -> None:
+    """The odds that so many answers in a row do not come within the proof, counted out poll by poll."""
+    lost, wanted = 0.02, NetworkThresholds().clear_polls
+    in_a_row = [1.0] + [0.0] * (wanted - 1)
+    for _ in range(int(PROOF_S / 30.0)):
+        in_a_row = [lost * sum(in_a_row), *((1.0 - lost) * odds for odds in in_a_row[:-1])]
+    assert sum(in_a_row) < 1e-3
