@@ -22,7 +22,7 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --f
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs soak soak-kills crash mutants bench lock vendor clean
+.PHONY: help demo test check format docs soak soak-kills crash mutants coverage bench lock vendor clean
 
 help: ## what this file can do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -65,6 +65,15 @@ mutants: $(DEV) ## mutate guards and remediation, and list what their tests do n
 	@$(PY) -m mutmut run --max-children 2 $(ARGS)
 	@$(PY) -m mutmut results
 
+# As above.
+COVERAGE := coverage==7.17.3
+
+coverage: $(DEV) ## which branches of what decides the tests take, by package (ARGS="tests/ledger tests/model" narrows)
+	@$(PIP) "$(COVERAGE)"
+	@$(PY) -m coverage run -m pytest $(ARGS)
+	@$(PY) -m coverage json --quiet -o build/coverage.json
+	@$(PY) -m tests.branches build/coverage.json
+
 bench: $(DEV) ## CPU per poll, beside pyasic
 	@$(PY) -m benchmarks.poll $(ARGS)
 
@@ -93,7 +102,7 @@ vendor: ## fetch the HTML report's style and plot library anew (needs npm; after
 	@chmod 644 $(VENDOR)/*
 
 clean: ## remove the environment and every cache
-	rm -rf "$(VENV)" build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
+	rm -rf "$(VENV)" build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage mutants
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- the environment -------------------------------------------------------------------------------------------------

@@ -32,11 +32,13 @@ from agent.ledger.episode import episode
 from agent.ledger.zip_strict import MOST_BYTES, ArchiveError, zipped
 from agent.model.errors import PolicyError
 from agent.model.ids import IncidentId
+from agent.model.recording import End
 from agent.report.replay import replay
 from agent.report.replay_page import page
 from agent.report.replay_text import moment_lines, plots
 from agent.report.story import Guide
-from tests.ledger.examples import EPOCH_S, INC, LIFE
+from tests.ledger.examples import EPOCH_S, INC, LIFE, OPENED
+from tests.model.test_recording import HEAD, a_file
 from tests.report.test_story import chained
 
 ROWS = chained(LIFE)
@@ -135,6 +137,7 @@ def test_what_is_no_archive_or_not_all_of_one_is_refused(other: bytes) -> None:
 def test_data_before_behind_and_between_is_refused() -> None:
     refused(b"#!/bin/sh\n" + SOUND, "something else")
     refused(SOUND + b"x", "data behind it")
+    refused(SOUND[:20], "its beginning")
     refused(SOUND + SOUND, "members")
     directory = SOUND.index(b"PK\x01\x02")
     refused(SOUND[:directory] + b"hidden" + SOUND[directory:], "data there")
@@ -265,6 +268,24 @@ def told(archive: Archive) -> str:
     lines = [line for moment in played.story.moments for line in moment_lines(moment, 80)]
     assert lines + list(plots(played, 80))
     return page(played)
+
+
+def test_another_incidents_recording_in_an_archive_is_refused() -> None:
+    """Its bytes are as the manifest says: whoever packed it put in what is about something else."""
+    other = a_file(msgspec.structs.replace(HEAD, incident=IncidentId("inc-000009")), End(at=EPOCH_S))
+    refused(again(members() | {RECORDING: other}), "the recording of inc-000001", "inc-000009")
+    own = a_file(msgspec.structs.replace(HEAD, incident=INC), End(at=EPOCH_S))
+    found = unpack(again(members() | {RECORDING: own})).recording
+    assert found is not None
+    assert found.ended
+
+
+def test_a_detection_outside_the_calendar_is_refused() -> None:
+    rows = [
+        row._replace(body=row.body.replace(f'"detected_at":{OPENED.detected_at}', '"detected_at":1e18')) for row in ROWS
+    ]
+    assert rows != list(ROWS)
+    refused(of_rows(rechained(rows)), "detection", "calendar")
 
 
 def test_times_and_figures_beyond_all_measure_are_told() -> None:

@@ -4,10 +4,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.ledger.fold import State
-from agent.model.action import Result, Verb
-from agent.model.events import AgentStarted, AgentStopped, Closed, Escalated, IncidentRelapsed, Mitigated, Moved
+from agent.model.action import Action, Result, Verb
+from agent.model.events import (
+    AgentStarted,
+    AgentStopped,
+    AnyEvent,
+    Closed,
+    Escalated,
+    ImageReleased,
+    IncidentRelapsed,
+    Intended,
+    Judged,
+    Mitigated,
+    Moved,
+    NoticeDue,
+    NoticeSettled,
+    RunStarted,
+    Settled,
+    WindowEnded,
+)
+from agent.model.ids import ChannelId, ImageId, IncidentId, MinerId, NoticeId, RunId, WindowId
 from agent.model.incident import Category, Outcome, Phase, Reason
+from agent.model.notice import Topic
 from agent.model.topology import Outlet
+from agent.model.windows import EndReason
 from tests.factory import EPOCH, PDU
 from tests.ledger.builder import INCIDENT, MINER, RUN, Story
 from tests.ledger.examples import LIFE
@@ -130,3 +150,103 @@ def test_folding_in_two_parts_gives_the_same_memory(cut: int) -> None:
         state.apply(record)
     assert state.incidents == story.state.incidents
     assert state.duties == story.state.duties
+
+
+# -- flashes -----------------------------------------------------------------------------------------------------------
+
+IMAGE = ImageId("f" * 64)
+OTHER, OTHERS_MINER = IncidentId("inc-000002"), MinerId("m2")
+
+
+def flashed(story: Story, incident: IncidentId, at: float) -> Story:
+    """Have an incident's miner flashed with the image, and the image's version seen on it."""
+    run, miner = RunId(f"{incident}/run-1"), story.state.incidents[incident].members[0]
+    started = RunStarted(incident=incident, run=run, playbook="firmware_crash", fingerprint="f", state="flash")
+    story.tell(started, at)
+    for verb in (Verb.FLASH, Verb.VERIFY_FIRMWARE):
+        action = Action(verb=verb, miner=miner, image=IMAGE)
+        story.tell(Intended(incident=incident, run=run, state=verb, attempt=1, action=action), at)
+        story.tell(
+            Settled(
+                incident=incident,
+                run=run,
+                attempt=1,
+                action=action,
+                result=Result.OK,
+                detail="",
+                from_state=verb,
+                to_state=verb,
+                trigger="t",
+            ),
+            at,
+        )
+    return story
+
+
+def escalated(incident: IncidentId, reason: str = "flash_unproven") -> AnyEvent:
+    return Escalated(incident=incident, reason=reason, tried=(), evidence={})
+
+
+def closed(incident: IncidentId) -> AnyEvent:
+    return Closed(incident=incident, outcome=Outcome.AUTO_RESOLVED)
+
+
+def two() -> Story:
+    """Two miners flashed with one image; the second one's run is still watched."""
+    story = Story().opened(EPOCH).opened(EPOCH, OTHER, OTHERS_MINER)
+    return flashed(flashed(story, INCIDENT, EPOCH + 1.0), OTHER, EPOCH + 2.0)
+
+
+def test_an_image_that_is_frozen_by_one_miner_is_not_proven_by_another() -> None:
+    story = two().tell(escalated(INCIDENT), EPOCH + 3.0)
+    assert story.state.frozen[IMAGE].miner == MINER
+    story.tell(closed(OTHER), EPOCH + 4.0)
+    assert OTHERS_MINER not in story.state.flashes
+    assert story.state.proven == {}
+    assert two().tell(closed(OTHER), EPOCH + 4.0).state.proven == {IMAGE: {OTHERS_MINER: EPOCH + 4.0}}
+
+
+def test_a_release_ends_what_waits_for_a_person_and_not_a_proof_that_is_under_way() -> None:
+    waiting = IncidentId("inc-000003")
+    story = two().opened(EPOCH + 2.5, waiting, MinerId("m3")).tell(escalated(INCIDENT), EPOCH + 3.0)
+    story.tell(RunStarted(incident=waiting, run=RunId("r"), playbook="p", fingerprint="f", state="s"), EPOCH + 3.0)
+    flash = Action(verb=Verb.FLASH, miner=MinerId("m3"), image=IMAGE)
+    refused = Judged(
+        incident=waiting, run=None, state="flash", action=flash, gate="flash", verdict="refuse", reason="image_frozen"
+    )
+    story.tell(refused, EPOCH + 4.0).tell(escalated(waiting, "image_frozen"), EPOCH + 4.0)
+    story.tell(ImageReleased(image=IMAGE), EPOCH + 5.0)
+    assert (story.state.frozen, set(story.state.flashes)) == ({}, {OTHERS_MINER})
+    taken_up = story.state.incidents[waiting]
+    assert (taken_up.phase, taken_up.run, taken_up.answered_at) == (Phase.OPEN, None, EPOCH + 5.0)
+    assert story.state.incidents[INCIDENT].phase is Phase.ESCALATED, "its board is a person's all the same"
+    story.tell(closed(OTHER), EPOCH + 6.0)
+    assert story.state.proven == {IMAGE: {OTHERS_MINER: EPOCH + 6.0}}
+
+
+# -- notices and windows -----------------------------------------------------------------------------------------------
+
+
+def due(number: str, topic: Topic) -> NoticeDue:
+    return NoticeDue(notice=NoticeId(number), topic=topic, channels=(ChannelId("a"), ChannelId("b")), incident=INCIDENT)
+
+
+def taken(number: str, channel: str) -> NoticeSettled:
+    return NoticeSettled(notices=(NoticeId(number),), channel=ChannelId(channel), delivered=True, tries=1)
+
+
+def test_people_are_owed_word_of_the_end_until_they_were_told_it_and_each_channel_its_own() -> None:
+    story = Story().opened(EPOCH).tell(due("n-1", Topic.ESCALATION), EPOCH)
+    assert list(story.state.told_of) == [INCIDENT]
+    story.tell(taken("n-1", "a"), EPOCH + 1.0)
+    assert story.state.notices[NoticeId("n-1")].waiting == ("b",)
+    story.tell(taken("n-1", "b"), EPOCH + 2.0).tell(taken("n-1", "b"), EPOCH + 2.0)
+    assert story.state.notices == {}, "sent once more by who died in between, and settled once more"
+    story.tell(due("n-2", Topic.OVER), EPOCH + 3.0)
+    assert story.state.told_of == {}
+
+
+def test_a_slice_of_a_ledger_may_end_a_window_that_began_before_it() -> None:
+    story = Story().opened(EPOCH)
+    story.tell(WindowEnded(window=WindowId("w-000001"), reason=EndReason.RESUMED), EPOCH + 1.0)
+    assert (story.state.windows.open, story.state.windows.past) == ({}, [])

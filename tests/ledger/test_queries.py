@@ -9,7 +9,7 @@ import pytest
 from agent.ledger import queries
 from agent.ledger.reader import read
 from agent.ledger.store import Ledger, LedgerError
-from agent.model.events import AnyEvent, IncidentOpened, IncidentReclassified, IncidentRelapsed, Mitigated
+from agent.model.events import AgentStarted, AnyEvent, IncidentOpened, IncidentReclassified, IncidentRelapsed, Mitigated
 from agent.model.ids import IncidentId
 from agent.model.incident import Category, Outcome
 from tests.ledger.examples import EPOCH_S, INC, LIFE, OPENED, HandClock
@@ -74,3 +74,12 @@ async def test_an_event_of_an_incident_never_opened_is_told(tmp_path: Path) -> N
         queries.incidents(path)
     with pytest.raises(LedgerError, match="verify the ledger"):
         queries.history(path, OTHER)
+
+
+async def test_the_guards_are_those_of_the_agent_that_was_started_last(path: Path, tmp_path: Path) -> None:
+    (started,) = [event for event in LIFE[:1] if isinstance(event, AgentStarted)]
+    later = msgspec.structs.replace(started, gates=("hold", "mode"))
+    await write(path, later, other(OPENED))
+    assert queries.gates(path) == ("hold", "mode")
+    await write(tmp_path / "new.sqlite3", OPENED)
+    assert queries.gates(tmp_path / "new.sqlite3") == (), "nobody was started on it"

@@ -26,7 +26,7 @@ from agent.model.recording import (
     Stretch,
     Table,
 )
-from agent.model.recording_bytes import MAGIC, MOST_PART_BYTES, packed, unpacked
+from agent.model.recording_bytes import MAGIC, MOST_FILE_BYTES, MOST_PART_BYTES, MOST_PARTS, packed, unpacked
 from tests import factory
 
 HEAD = Head(
@@ -67,6 +67,10 @@ def stretch(*, tick: Array | None = None, row: Array | None = None, rate: Array 
         copies={},
         changes=(change,),
     )
+
+
+LATE = Change(2, "probes", Leaf(plain=b"\x80"))
+"""Of a tick that is not there."""
 
 
 def a_file(*parts: AnyPart) -> bytes:
@@ -144,6 +148,10 @@ def test_no_flipped_byte_goes_unnoticed() -> None:
             "rows of a site of 4 miners",
         ),
         (a_file(HEAD, stretch(), stretch()), "order of time"),
+        (a_file(HEAD, msgspec.structs.replace(stretch(), seqs=of(4, kind="i8"))), "place in the ledger for each tick"),
+        (a_file(HEAD, msgspec.structs.replace(stretch(), changes=(LATE,))), "changes within their ticks"),
+        (a_file(HEAD) + b"\0" * (2 * MOST_FILE_BYTES), "a recording of [0-9]+ bytes at most"),
+        (a_file(HEAD) + packed(Exchanges(exchanges=())) * MOST_PARTS, "parts at most"),
         (a_file(msgspec.structs.replace(HEAD, site=HUGE)), "outlets or ports at most"),
     ],
 )

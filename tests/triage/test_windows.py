@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.model.action import Verb
 from agent.model.errors import PolicyError
 from agent.model.events import AnyEvent, WindowEnded, WindowSet
-from agent.model.ids import MinerId, WindowId
+from agent.model.ids import IncidentId, MinerId, WindowId
 from agent.model.scope import miners_in
 from agent.model.site_view import Expected, SiteView
 from agent.model.telemetry import Telemetry
@@ -19,7 +20,7 @@ from agent.model.windows import EndReason, Purpose, Windows
 from agent.triage.announced import ended_by
 from agent.triage.expected import ExpectedState
 from agent.triage.limits import TriageLimits
-from agent.triage.orders import Order, begin, end
+from agent.triage.orders import MOST_OPEN, Order, begin, end
 from agent.triage.schedule import Schedule, Timetable
 from tests.factory import EPOCH, NOMINAL_TH, healthy, miner, site
 from tests.ledger.builder import Story
@@ -228,6 +229,16 @@ def test_a_maintenance_lasts_twelve_hours_at_the_most() -> None:
         begin(OF, asked(Purpose.CURTAILED, lasts_s=60.0, share=1.0))(memory, EPOCH)
 
 
+def test_windows_are_no_more_than_can_be_kept() -> None:
+    story = Story()
+    for number in range(1, MOST_OPEN + 1):
+        story.tell(window(name=f"w-{number:06d}"), EPOCH)
+    with pytest.raises(PolicyError, match=f"{MOST_OPEN} windows last already"):
+        begin(OF, asked(Purpose.MAINTENANCE, lasts_s=HOUR_S))(story.state, EPOCH)
+    story.tell(ended(), EPOCH)
+    begin(OF, asked(Purpose.MAINTENANCE, lasts_s=HOUR_S))(story.state, EPOCH)
+
+
 def test_windows_end_by_their_id_or_by_selectors_that_they_lie_within() -> None:
     story = Story().tell(window(("m1", "m2")), EPOCH).tell(window(("m3",), name="schedule:x"), EPOCH)
     assert end(OF, ("w-000001",))(story.state, EPOCH) == (ended(),)
@@ -327,6 +338,30 @@ def test_what_the_configuration_does_not_have_any_more_ends_and_what_it_changed_
     assert told(Timetable(()), story, at + 120.0) == [
         WindowEnded(window=WindowId("schedule:night"), reason=EndReason.REMOVED)
     ]
+
+
+def test_a_schedule_that_lost_the_present_span_ends_its_window_at_once() -> None:
+    """Somebody took this night out of the schedule while it lasts: who is asleep for it is woken, not left to dawn."""
+    story, at = Story(), utc(2026, 1, 9, 23)
+    told(Timetable((nightly(),)), story, at)
+    another_day = nightly(days="0")
+    assert told(Timetable((another_day,)), story, at + 60.0) == [
+        WindowEnded(window=WindowId("schedule:night"), reason=EndReason.REMOVED)
+    ]
+    assert told(Timetable((another_day,)), story, at + 120.0) == []
+
+
+def test_what_befell_a_miner_that_left_the_inventory_says_nothing_of_the_others(world: World) -> None:
+    """The ledger remembers miners for good; the inventory does not have them all any more."""
+    gone, story = MinerId("m9"), world.story
+    story.opened(EPOCH, IncidentId("inc-000002"), gone)
+    story.state.fell[gone] = story.state.fell[MinerId("m1")] = EPOCH
+    story.intended(Verb.RESTART, EPOCH, incident=IncidentId("inc-000002"))
+    state = ExpectedState(world.view)
+    state.update(world.view, story.state, EPOCH + 1.0)
+    assert list(world.view.expected) == [Expected.BOOTING, Expected.RUNNING, Expected.RUNNING, Expected.RUNNING]
+    state.update(world.view, story.state, EPOCH + GRACE_S)
+    assert list(world.view.expected) == [Expected.RUNNING] * 4, "for as long as a boot may take"
 
 
 def test_a_window_is_forgotten_once_nothing_needs_it() -> None:
