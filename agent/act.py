@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
 
 import structlog
@@ -12,6 +12,7 @@ from agent.model.errors import AgentError, DeviceError, PolicyError, RefusedErro
 from agent.model.ids import CoolingUnitId, MinerId, PduId, SwitchId
 from agent.model.incident import LOGS, Evidence
 from agent.model.topology import Bank, Family, Image, Miner, Outlet, Pool, Site
+from agent.model.words import one_line
 
 _log = structlog.get_logger(__name__)
 
@@ -113,6 +114,8 @@ Errand = Callable[[Miner], Awaitable[None]]
 VERIFIED = "verified at the outlet"
 LOG_CHARS = 16_000
 """What is kept of a miner's logs in the ledger."""
+DETAIL_CHARS = 1_000
+"""What is kept of how an action went: the devices have a say in it."""
 SURELY_NOT = (RefusedError, DeviceError, PolicyError)
 """Errors after which it is sure that nothing was done; after any other of them it may have been."""
 
@@ -143,6 +146,8 @@ class Actor:
         on_spacing_s: least time between two switch-ons of one bank within one action.
         firmware: by family; a family without one can be neither flashed nor asked for logs.
         finder: finds miners that have moved; without it none are.
+        scrub: returns a text without secrets. Whatever devices said becomes a fact here and nowhere else, so it passes
+            here, whole, before it is cut: a device may repeat what it was just sent.
     """
 
     def __init__(
@@ -156,8 +161,10 @@ class Actor:
         firmware: Mapping[Family, FirmwareControl] | None = None,
         cooling_drivers: Mapping[CoolingUnitId, CoolingControl] | None = None,
         finder: FindsMiners | None = None,
+        scrub: Callable[[str], str] = str,
     ) -> None:
         self._finder = finder
+        self._scrub = scrub
         self._firmware = firmware or {}
         self._site = site
         self._miners = miner_drivers
@@ -168,6 +175,9 @@ class Actor:
 
     async def perform(self, action: Action) -> Outcome:
         """Perform the action and say how it went. Never raises but on cancellation; a lost wire is `unknown`."""
+        return self._fit_to_keep(await self._perform(action))
+
+    async def _perform(self, action: Action) -> Outcome:
         limit_s = action.limit_s
         try:
             async with asyncio.timeout(limit_s):
@@ -184,6 +194,9 @@ class Actor:
 
     async def finish(self, action: Action) -> Outcome:
         """Bring to its end what an interruption may have left half done: a port that is being bounced ends up."""
+        return self._fit_to_keep(await self._finish(action))
+
+    async def _finish(self, action: Action) -> Outcome:
         miner = self._site.miner(action.miner)
         driver = self._switches.get(miner.port.switch) if miner.port is not None else None
         if driver is None or miner.port is None:
@@ -193,6 +206,14 @@ class Actor:
         except AgentError as error:
             return Outcome(Result.FAILED, str(error))
         return Outcome(Result.OK, "brought up after an interruption")
+
+    def _fit_to_keep(self, outcome: Outcome) -> Outcome:
+        """Return it without secrets, bounded; a log keeps its end, as what came last tells most."""
+        detail = one_line(self._scrub(outcome.detail), DETAIL_CHARS)
+        logs = outcome.evidence.get(LOGS)
+        if not isinstance(logs, str):
+            return replace(outcome, detail=detail)
+        return replace(outcome, detail=detail, evidence={LOGS: self._scrub(logs)[-LOG_CHARS:]})
 
     async def _do(self, action: Action) -> Outcome:  # noqa: PLR0912 - one arm for each verb
         """Do it and return what came of it."""
@@ -247,10 +268,9 @@ class Actor:
         return await self._finder.find(miner)
 
     async def _collect_logs(self, miner: Miner) -> Outcome:
-        """Return the end of the miner's logs as evidence: what came last tells most, and a ledger keeps all it gets."""
+        """Return the miner's logs as evidence."""
         logs = await self._firmware_of(miner).collect_logs(miner)
-        kept = logs[-LOG_CHARS:]
-        return Outcome(Result.OK, f"{len(kept)} of {len(logs)} characters kept", {LOGS: kept})
+        return Outcome(Result.OK, f"{min(len(logs), LOG_CHARS)} of {len(logs)} characters kept", {LOGS: logs})
 
     def _firmware_of(self, miner: Miner) -> FirmwareControl:
         control = self._firmware.get(miner.family)

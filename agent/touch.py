@@ -5,7 +5,7 @@ brings its own.
 """
 
 import ssl
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from agent.act import Actor
@@ -86,6 +86,7 @@ class Wired:
     Args:
         dialer: where each device is reached.
         credentials: the secrets that the settings name.
+        scrub: returns a text without them.
         nameservers: who tells the pools' addresses; the system's own where None.
         trust: what certificates of pools are checked against; the system's own authorities where None.
         host: the machine the agent runs on; the real one where None.
@@ -98,6 +99,7 @@ class Wired:
         *,
         dialer: Dialer,
         credentials: Credentials,
+        scrub: Callable[[str], str],
         nameservers: Sequence[str] | None = None,
         trust: ssl.SSLContext | None = None,
         host: OwnHost | None = None,
@@ -150,6 +152,7 @@ class Wired:
                 ).items()
             },
             finder=heard(finder, "api"),
+            scrub=scrub,
         )
 
     def rebind(self, miner: Miner, host: str) -> None:

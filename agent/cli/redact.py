@@ -3,11 +3,15 @@
 Pure text; the log pipeline that applies it is `agent.cli.logs`. The register is one for the process, as the log is.
 """
 
+import base64
+import contextlib
 import json
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from agent.model.errors import PolicyError
 
 if TYPE_CHECKING:
     from agent.drivers.net import Credentials
@@ -16,6 +20,8 @@ REDACTED = "[redacted]"
 
 _SENSITIVE_KEY = re.compile(r"passw(or)?d|passphrase|secret|token|community|api_?key|(auth|priv|private)_?key", re.I)
 _MAX_DEPTH = 6
+MOST_CHARS = 16_000
+"""Of one text in the log; a traceback has room."""
 _TEXT = str | bytes | bytearray | memoryview
 _PLAIN = int | float | None
 _WHOLE_WORD_BELOW = 5
@@ -41,10 +47,23 @@ class _Register:
 
 
 def _written_forms(secret: str) -> set[str]:
-    """The secret as it stands in plain text, in JSON, in a Python repr of text or bytes, and in a URL."""
+    """The secret as it stands in plain text, in JSON, in a Python repr of text or bytes, in a URL, and in a login.
+
+    A device that repeats a request repeats its login as that was encoded: in Base64, wherever the secret begins in
+    what is encoded, or in hexadecimal digits. What is so short then that it could be a word is no form.
+    """
     raw = secret.encode(errors="surrogatepass")
     as_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
-    return as_json | {secret, repr(secret)[1:-1], repr(raw)[2:-1], quote(raw, safe="")}
+    encoded = [raw.hex(), raw.hex().upper(), *(_in_base64(raw, before) for before in range(3))]
+    as_login = {form for form in encoded if len(form) >= _WHOLE_WORD_BELOW}
+    return as_json | as_login | {secret, repr(secret)[1:-1], repr(raw)[2:-1], quote(raw, safe="")}
+
+
+def _in_base64(raw: bytes, before: int) -> str:
+    """Return the characters that tell of these bytes alone, where so many of the three before them are another's."""
+    whole = base64.b64encode(bytes(before) + raw).decode()
+    first, last = -(-before * 4 // 3), (before + len(raw)) * 4 // 3
+    return whole[first:last]
 
 
 def _as_pattern(form: str) -> str:
@@ -66,7 +85,7 @@ def scrub(text: str) -> str:
 
 
 def scrub_value(value: object, depth: int = 0) -> object:
-    """Return a value fit for the log: secrets replaced, values under telling keys replaced, depth bounded.
+    """Return a value fit for the log: secrets and values under telling keys replaced, depth and length bounded.
 
     Mappings, sequences and sets are walked; numbers pass unless they spell a secret; anything else becomes its repr.
     """
@@ -76,8 +95,16 @@ def scrub_value(value: object, depth: int = 0) -> object:
         if isinstance(value, Sequence | Set) and not isinstance(value, _TEXT):
             return [scrub_value(item, depth + 1) for item in value]
     text = _text(value)
-    clean = scrub(text)
+    clean = _unsteering(scrub(text))
     return value if clean == text and isinstance(value, _PLAIN) else clean
+
+
+def _unsteering(text: str) -> str:
+    """Return the text, at most so long, with everything escaped that could steer a terminal: devices are quoted."""
+    text = text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 1]}…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _text(value: object) -> str:
@@ -106,6 +133,14 @@ class _Redacting:
         return value
 
 
-def redact(credentials: "Credentials") -> "Credentials":
-    """Return the same credentials, each value registered as a secret when it is handed out."""
-    return _Redacting(credentials)
+def redact(credentials: "Credentials", named: Iterable[str] = ()) -> "Credentials":
+    """Return the same credentials, each value registered as a secret when it is handed out.
+
+    Those that are `named` are registered at once: a device may repeat what it was sent before this process began. Of
+    one that is missing tells whoever needs it.
+    """
+    redacting = _Redacting(credentials)
+    for name in named:
+        with contextlib.suppress(PolicyError):
+            redacting.get(name)
+    return redacting

@@ -240,7 +240,8 @@ async def _touch(
 ) -> AsyncIterator[tuple[Touch, Sequence[Route]]]:
     """Yield the devices, where they are, or a simulated copy of each on loopback and what lets faults loose on it."""
     if not dry_run:
-        yield Wired(settings, clock, dialer=DirectDialer(), credentials=redact(SystemCredentials())), ()
+        credentials = redact(SystemCredentials(), settings.credentials)
+        yield Wired(settings, clock, dialer=DirectDialer(), credentials=credentials, scrub=scrub), ()
         return
     from agent.cli.drills import DrillMaster  # noqa: PLC0415 - only a dry run loads the simulators
     from agent.cli.simulated import (  # noqa: PLC0415 - as above
@@ -254,7 +255,8 @@ async def _touch(
             with_host_keys(settings, seed=0),
             clock,
             dialer=simulated.dialer,
-            credentials=redact(simulated.secrets),
+            credentials=redact(simulated.secrets, settings.credentials),
+            scrub=scrub,
             nameservers=simulated.nameservers,
             trust=simulated.trust(),
             host=simulated.host,

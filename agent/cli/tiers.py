@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from agent.cli.fast_forward import fast_forward_site
-from agent.cli.redact import redact
+from agent.cli.redact import redact, scrub
 from agent.cli.simulated import Staged, simulated_site, with_host_keys
 from agent.clock import Clock
 from agent.config import Settings
@@ -31,7 +31,8 @@ async def _byte_by_byte(
                 with_host_keys(settings, seed),
                 clock,
                 dialer=site.dialer,
-                credentials=redact(site.secrets),
+                credentials=redact(site.secrets, settings.credentials),
+                scrub=scrub,
                 nameservers=site.nameservers,
                 trust=site.trust(),
                 host=site.host,

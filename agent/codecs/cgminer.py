@@ -19,8 +19,6 @@ Row = dict[str, object]
 ERROR_STATES = frozenset({"E", "F"})
 """STATUS letters for "command failed" and "fatal"."""
 
-_MESSAGE_CHARS = 120
-
 
 class Framer:
     """Collects a reply of at most `limit_bytes`. However the bytes are split, the outcome is the same."""
@@ -65,7 +63,7 @@ class Section(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         status: the STATUS letter (S, I, W, E, F), empty where the device sent none.
-        message: the device's own words, bounded.
+        message: the device's own words, whole: whoever writes them down takes secrets out before he cuts them.
         rows: the payload's objects, in the device's order.
     """
 
@@ -129,7 +127,7 @@ def _section(body: Row) -> Section:
     message = body.get("Msg")
     return Section(
         head if isinstance(head, str) else "",
-        message[:_MESSAGE_CHARS] if isinstance(message, str) else "",
+        message if isinstance(message, str) else "",
         rows,
     )
 

@@ -80,3 +80,18 @@ class Settings:
     ledger: Path
     fingerprint: str
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def credentials(self) -> frozenset[str]:
+        """The names of all credentials that any part of it needs."""
+        snmp = (*self.pdu_access.values(), *self.switch_access.values())
+        named = [
+            *(login.credential for login in self.logins.values()),
+            *(way.credential for way in (*self.ssh.families.values(), *self.ssh.miners.values())),
+            *(name for way in snmp for name in (way.community, way.write_community)),
+            *(name for way in snmp for name in (way.auth_credential, way.priv_credential)),
+            *(name for channel in self.notify for name in (channel.apprise, channel.webhook, channel.key)),
+            *(topic.source.credential for topic in self.signals.mqtt),
+            *(hook.source.credential for hook in self.signals.webhooks),
+        ]
+        return frozenset(name for name in named if name is not None)

@@ -19,6 +19,11 @@ MARGIN_BYTES = 512
 MOST_BYTES = 4096 + MARGIN_BYTES
 """Of each side of an exchange."""
 
+FAILED_CHARS = 200
+"""What is kept in the end of how an exchange failed; the margin is handed over beyond it, as of a side."""
+
+_MOST_FAILED = FAILED_CHARS + MARGIN_BYTES
+
 Driver = TypeVar("Driver")
 
 
@@ -56,7 +61,7 @@ class Ear:
         if listener is not None and listener.wants(device):
             took_s = self.clock.now() - at
             sides = sent[:MOST_BYTES], got[:MOST_BYTES], len(sent), len(got)
-            listener.note(Exchange(at, took_s, device, port, "tcp", *sides, failed[:200]))
+            listener.note(Exchange(at, took_s, device, port, "tcp", *sides, failed[:_MOST_FAILED]))
 
     def tell(self, call: "_Call", at: float, result: object, failed: str) -> None:
         """Tell of one call of a driver that began at `at` (UTC s)."""
@@ -65,7 +70,7 @@ class Ear:
             got = b"" if result is None else repr(result).encode()
             sides = call.sent[:MOST_BYTES], got[:MOST_BYTES], len(call.sent), len(got)
             took_s = self.clock.now() - at
-            self.listener.note(Exchange(at, took_s, call.device, 0, call.protocol, *sides, failed[:200]))
+            self.listener.note(Exchange(at, took_s, call.device, 0, call.protocol, *sides, failed[:_MOST_FAILED]))
 
 
 class _Call:

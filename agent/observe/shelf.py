@@ -20,7 +20,8 @@ from agent.ledger.recordings import SUFFIX
 from agent.model.ids import IncidentId
 from agent.model.recording import AnyPart, Array, End, Exchange, Exchanges, Frame, Head, Leaf, Loss, Note, Stretch
 from agent.model.recording_bytes import MAGIC, MOST_FILE_BYTES, packed, unpacked_part, whole_length
-from agent.observe.overhear import MARGIN_BYTES
+from agent.model.words import one_line
+from agent.observe.overhear import FAILED_CHARS, MARGIN_BYTES
 from agent.observe.settings import RecordSettings
 from agent.observe.tape import Cut, Selection, selected
 
@@ -195,7 +196,9 @@ class Shelf:
             self._scrub(side.decode(errors="backslashreplace")).encode()[: -MARGIN_BYTES if size > len(side) else None]
             for side, size in sides
         )
-        return msgspec.structs.replace(exchange, sent=sent, got=got, failed=self._scrub(exchange.failed)[:200])
+        cut = len(exchange.failed) >= FAILED_CHARS + MARGIN_BYTES
+        failed = self._scrub(exchange.failed)[: -MARGIN_BYTES if cut else None]
+        return msgspec.structs.replace(exchange, sent=sent, got=got, failed=one_line(failed, FAILED_CHARS))
 
     def _add(self, incident: IncidentId, now: float, parts: Sequence[AnyPart]) -> None:
         """Add parts to a file, whole or not at all; what cannot be added is noted as soon as something can."""

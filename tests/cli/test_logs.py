@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.cli import logs
-from agent.cli.redact import REDACTED, redact, register_secret, scrub
+from agent.cli.redact import MOST_CHARS, REDACTED, redact, register_secret, scrub
 from agent.model.errors import PolicyError
 
 SECRET = 'Tr4ffic-"Jam"\\7 ü'
@@ -170,6 +170,24 @@ def test_an_exceptions_text_and_locals_hold_no_secret(stream: type[StringIO]) ->
     logging.getLogger("somelib").error("with %s", SECRET)
     assert "PolicyError" in out.getvalue()
     assert "Tr4ffic" not in out.getvalue()
+
+
+@pytest.mark.parametrize("stream", [StringIO, Terminal], ids=["json", "terminal"])
+def test_a_device_that_is_quoted_steers_no_terminal_and_fills_no_disk(stream: type[StringIO]) -> None:
+    out = stream()
+    logs.configure(stream=out)
+    log = structlog.get_logger()
+    for said in ("\x1b[2J\x1b]0;owned\x07", "\u202e\u2028", "\x9b31m"):
+        log.warning("device_lost", why=said)
+        log.warning("device_lost", why={said: [said]})
+    log.warning("device_lost", why="\x1b" * 10**6)
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 7
+    assert max(map(len, lines)) < 6 * MOST_CHARS
+    plain = "".join(lines).replace("\x1b[0m", "") if out.isatty() else "".join(lines)
+    assert "\\x1b[2J" in plain
+    assert not {"\x07", "\u202e", "\u2028", "\x9b"} & set(plain)
+    assert "\x1b[2J" not in plain
 
 
 def test_a_key_that_tells_of_a_secret_shows_no_value() -> None:

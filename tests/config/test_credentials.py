@@ -4,9 +4,15 @@ from pathlib import Path
 
 import pytest
 import structlog
+import yaml
 
+from agent.config import load
 from agent.config.credentials import MAX_SECRET_BYTES, SystemCredentials
+from agent.config.example import example_path
 from agent.model.errors import PolicyError
+from agent.model.ids import MinerId
+from simulators.devices.ssh_keys import HostKeys
+from tests.scenarios.test_demo import credentials_of
 
 
 def test_the_directory_goes_before_the_environment(tmp_path: Path) -> None:
@@ -78,3 +84,28 @@ def test_a_file_that_everyone_can_read_is_used_with_a_warning(tmp_path: Path) ->
     assert [entry["event"] for entry in logs] == ["credential_readable_by_everyone"]
     assert "s3cret" not in str(logs)
     assert "s3cret" not in repr(credentials)
+
+
+def test_the_settings_name_every_credential_that_is_in_their_file(tmp_path: Path) -> None:
+    """Whatever is named anywhere is registered as a secret before the first device is asked."""
+    tree = yaml.safe_load(example_path().read_text())
+    tree["notify"] = [
+        {"id": "chat", "apprise": {"credential": "n-chat"}},
+        {"id": "hook", "webhook": {"credential": "n-url"}, "key": {"credential": "n-key"}},
+    ]
+    said = {"scope": ["miner:*"]}
+    tree["expected"] = {
+        "mqtt": [{**said, "name": "a", "host": "h", "user": "u", "topic": "t", "password": {"credential": "e-mqtt"}}],
+        "webhooks": [{**said, "name": "b", "port": 8787, "key": {"credential": "e-hook"}}],
+    }
+    keys = [HostKeys(0).public(MinerId("m"))]
+    tree["ssh"] = [
+        {"family": "luxos", "user": "u", "password": {"credential": "s-family"}, "host_keys": keys},
+        {"miner": "r1-03", "user": "u", "password": {"credential": "s-miner"}, "host_keys": keys},
+    ]
+    inventory = example_path().with_name(tree["inventory"])
+    (tmp_path / inventory.name).write_text(inventory.read_text())
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
+    named = set(credentials_of(tree))
+    assert len(named) > 12
+    assert load(tmp_path / "config.yaml").credentials == named

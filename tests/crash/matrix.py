@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from agent.app import Agent
-from agent.cli.redact import redact
+from agent.cli.redact import redact, scrub
 from agent.cli.scenario_run import EPOCH_S, read_scenario
 from agent.cli.service import Service
 from agent.cli.simulated import simulated_site, with_host_keys, with_logins
@@ -102,6 +102,7 @@ async def _run(scenario: Scenario, path: Path, deaths: Sequence[int]) -> Ran:
                 clock,
                 dialer=MortalDialer(reaper),
                 credentials=redact(site.secrets),
+                scrub=scrub,
                 nameservers=site.nameservers,
                 host=site.host,
             )

@@ -270,8 +270,8 @@ def _table(name: str) -> Table:
     return next(table for table in load_playbooks() if table.playbook.name == name)
 
 
-async def told_so_far(bench: Bench, *, hangs: bool = False) -> None:
-    """Write down that restart and reboot of the two were tried in vain, so that a flash comes next.
+async def told_so_far(bench: Bench, *, hangs: bool = False, state: str = "judge_flash") -> None:
+    """Write down that restart and reboot of the two were tried in vain, so that a flash comes next, from `state` on.
 
     And where the neighbour hangs, that it is known: its power is wanted cut in a while.
     """
@@ -294,7 +294,7 @@ async def told_so_far(bench: Bench, *, hangs: bool = False) -> None:
                 run=run,
                 playbook=table.playbook.name,
                 fingerprint=table.fingerprint,
-                state="judge_flash",
+                state=state,
             ),
         ]
         for attempt, verb in enumerate((Verb.RESTART, Verb.REBOOT), start=1):

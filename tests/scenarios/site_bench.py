@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from agent.app import Agent
+from agent.cli.redact import redact, scrub
 from agent.cli.simulated import simulated_site, with_host_keys
 from agent.clock import Clock
 from agent.config import Settings, load
@@ -160,6 +161,7 @@ class Bench:
         settings: what the next agent is started with.
         prepare: called with every agent before it starts.
         notifier: what the next agent tells people with.
+        record: makes the next agent's flight recorder.
         path: the ledger's file.
     """
 
@@ -170,6 +172,7 @@ class Bench:
         self.prepare: Callable[[Agent], None] = lambda _: None
         self.credentials: Any = simulated.secrets
         self.notifier: Notifier | None = None
+        self.record: Any = None
         self._is_simulated = is_simulated
         self._loop = asyncio.get_running_loop()
         self._entries = _Watched()
@@ -194,7 +197,8 @@ class Bench:
             with_host_keys(self.settings, SEED),
             clock,
             dialer=self.simulated.dialer,
-            credentials=self.credentials,
+            credentials=redact(self.credentials, self.settings.credentials),
+            scrub=scrub,
             nameservers=self.simulated.nameservers,
             host=self.simulated.host,
         )
@@ -205,6 +209,7 @@ class Bench:
             touch=touch,
             simulated=self._is_simulated,
             notifier=self.notifier,
+            record=self.record,
         )
         self.prepare(self._agent)
         await self._agent.start()

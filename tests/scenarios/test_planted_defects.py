@@ -16,7 +16,7 @@ from rich.console import Console
 
 from agent.act import Actor, OutletControl
 from agent.app import Agent
-from agent.cli.redact import redact
+from agent.cli.redact import redact, scrub
 from agent.cli.scenario_run import play_scenario, read_scenario
 from agent.cli.simulated import simulated_site, with_logins
 from agent.clock import Clock
@@ -179,6 +179,7 @@ def lied_to(made: Scenario, folder: Path, lie: Callable[[OutletControl], OutletC
                 lie,
                 dialer=site.dialer,
                 credentials=redact(site.secrets),
+                scrub=scrub,
                 nameservers=site.nameservers,
                 host=site.host,
             )

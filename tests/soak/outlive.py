@@ -17,7 +17,7 @@ from typing import Any
 
 from agent.api.routes import Route
 from agent.cli import logs
-from agent.cli.redact import redact
+from agent.cli.redact import redact, scrub
 from agent.cli.run import serve
 from agent.cli.simulated import simulated_site, with_host_keys, with_logins
 from agent.clock import Clock
@@ -74,6 +74,7 @@ async def _reaching(settings: Settings, seed: int, clock: Clock) -> AsyncIterato
             clock,
             dialer=LoopbackDialer(),
             credentials=redact(SimulatedSecrets(seed)),
+            scrub=scrub,
             nameservers=(names,),
             host=SimulatedHost(AgentHostPlant()),
         ),

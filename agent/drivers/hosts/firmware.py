@@ -49,7 +49,7 @@ class _Api:
         """Return that the version it tells is the image's; raises DeviceError where it is another."""
         version = await self.field(miner, command, key)
         if version != image.version:
-            raise DeviceError(f"{miner.id}: expected it to run {image.version}, it runs {version[:64]}")
+            raise DeviceError(f"{miner.id}: expected it to run {image.version}, it runs {version}")
         return f"it runs {version}"
 
 
@@ -57,7 +57,7 @@ def _fits(miner: Miner, image: Image, model: str, board: str) -> None:
     if not image.is_for(miner.family, model, board):
         raise DeviceError(
             f"{miner.id}: expected a {' or '.join(image.models)} with {' or '.join(image.control_boards)}, it says "
-            f"{model[:64]!r} with {board[:64]!r}; this image is not for it, nothing was flashed"
+            f"{model!r} with {board!r}; this image is not for it, nothing was flashed"
         )
 
 

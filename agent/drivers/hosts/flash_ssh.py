@@ -159,7 +159,7 @@ async def _is_written(host: SshHost) -> bool:
         return False
     if said.text != "0":
         raise CodecError(
-            f"{host.name}: expected the image to be written, it ended with {said.text[:20]!r}; the board may "
+            f"{host.name}: expected the image to be written, it ended with {said.text!r}; the board may "
             "hold anything: leave its power on and look"
         )
     return True

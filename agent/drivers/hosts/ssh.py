@@ -187,11 +187,11 @@ class SshHost:
             ) from None
         except asyncssh.KeyExchangeFailed as error:
             raise DeviceError(
-                f"{self.name}: expected an algorithm in common, there is none ({error.reason[:200]}); if its firmware "
+                f"{self.name}: expected an algorithm in common, there is none ({error.reason}); if its firmware "
                 "has nothing better, allow it under legacy of its entry under ssh"
             ) from None
         except asyncssh.ChannelOpenError as error:
-            raise DeviceError(f"{self.name}: expected a session, it was refused ({error.reason[:100]})") from None
+            raise DeviceError(f"{self.name}: expected a session, it was refused ({error.reason})") from None
         except (asyncssh.Error, EOFError) as error:
             raise TransportError(f"{self.name}: the connection broke ({type(error).__name__})") from None
         except (ConnectionRefusedError, ConnectionResetError) as error:

@@ -15,7 +15,6 @@ NO_PASSWORD = "x"  # noqa: S105 - what everybody writes where pools do not look 
 """The password of a worker for whom the miner knows none."""
 
 _TLS_SCHEMES = frozenset({"ssl", "tls", "stratum+ssl", "stratum+tls", "stratums"})
-_NAME_CHARS = 80
 _NAMED_LINES = 4
 
 
@@ -100,6 +99,6 @@ def once_written() -> Iterator[None]:
 
 
 def _named(lines: Sequence[PoolLine]) -> str:
-    told = [f"{line.url[:_NAME_CHARS]!r} as {line.user[:_NAME_CHARS]!r}" for line in lines[:_NAMED_LINES]]
+    told = [f"{line.url!r} as {line.user!r}" for line in lines[:_NAMED_LINES]]
     more = f" and {len(lines) - _NAMED_LINES} more" if len(lines) > _NAMED_LINES else ""
     return (", ".join(told) or "none") + more

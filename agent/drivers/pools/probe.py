@@ -42,6 +42,7 @@ from agent.model.errors import (
 )
 from agent.model.probe import NameFault, ProbeResult, Stage, Step, Verdict
 from agent.model.topology import Pool
+from agent.model.words import one_line
 
 DEADLINE_S: Final = 10.0
 WORK_WAIT_S: Final = 2.0
@@ -148,8 +149,7 @@ def _presentable(text: str, password: str) -> str:
     if password not in ("", NO_PASSWORD):
         for form in (password, msgspec.json.encode(password).decode()[1:-1]):  # as it is, and as we sent it
             text = text.replace(form, "***")
-    text = "".join(char if char.isprintable() else " " for char in text)
-    return text if len(text) <= DETAIL_CHARS else text[: DETAIL_CHARS - 1] + "…"
+    return one_line(text, DETAIL_CHARS)
 
 
 class _Look:
