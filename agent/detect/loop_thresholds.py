@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from agent.model.loops import RUNAWAY_K
+
 
 @dataclass(frozen=True, slots=True)
 class LoopThresholds:
@@ -31,7 +33,7 @@ class LoopThresholds:
     hot_share: float = 0.13
     still_share: float = 0.10
     still_reads: int = 2
-    runaway_k: float = 6.0
+    runaway_k: float = RUNAWAY_K
     runaway_k_per_min: float = 1.0
     runaway_reads: int = 3
     clear_s: float = 600.0

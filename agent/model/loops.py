@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.model.columns import Floats
+from agent.model.cooling import CALM_FLOW
 from agent.model.ids import CoolingUnitId
 from agent.model.site_view import SiteView
 from agent.model.topology import Cooling, CoolingUnit
@@ -48,6 +49,9 @@ LOW_FLOW = 0.95
 
 SAFE_K = 8.0
 """Chips so far below their limit are well."""
+
+RUNAWAY_K = 6.0
+"""A supply so far above what is wanted may be one that nothing cools any more (facts "detection", section 7, D8)."""
 
 EXACT = 1e-6
 """Of a unit's step: what rounding leaves."""
@@ -92,6 +96,21 @@ def reading(view: SiteView, unit: CoolingUnitId, name: str, now: float) -> float
     """Return one of a unit's readings, by its column's name; None where it is not fresh."""
     value: float | None = getattr(view.cooling, name).fresh(view.cooling.rows[unit], now, FRESH_S)
     return value
+
+
+def is_cooled(view: SiteView, unit: CoolingUnitId, now: float) -> bool:
+    """Whether a unit shows that heat is carried away: pumps, nearly its design flow, a supply that has not run away.
+
+    It may be far from calm: a loop whose miners all begin again at once is some K warmer than wanted for a while.
+    """
+    columns = view.cooling
+    row = columns.rows[unit]
+    supply_c, setpoint_c = reading(view, unit, "supply_c", now), reading(view, unit, "setpoint_c", now)
+    flow_lpm, pumps = reading(view, unit, "flow_lpm", now), reading(view, unit, "pumps_ok", now)
+    if supply_c is None or setpoint_c is None or flow_lpm is None or pumps == 0.0:
+        return False
+    flows = flow_lpm >= CALM_FLOW * view.site.cooling_units[row].design_flow_lpm
+    return bool(flows and supply_c <= max(setpoint_c, columns.base_c[row]) + RUNAWAY_K)
 
 
 def lower_c(view: SiteView, unit: CoolingUnit, now: float) -> float | None:

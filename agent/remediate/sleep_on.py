@@ -3,13 +3,16 @@
 A miner that was booting, silent or busy with something else when its loop was put to sleep begins to hash minutes
 later, and some firmware begins again by itself once it is cool. By then a person has the incident, and nothing cools
 them. Like the duty to switch on it is worked out anew each tick from the ledger and the view.
+
+Cooling that is back carries heat away long before it is calm: miners that are woken warm their loop by a kelvin or two
+for minutes, and are not put to sleep for it, or they would be woken and put to sleep until their budget is spent.
 """
 
 import numpy as np
 
 from agent.model.action import Action, Verb
 from agent.model.incident import Incident, Phase, Reason
-from agent.model.loops import DOMAIN, members
+from agent.model.loops import DOMAIN, is_cooled, members
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.thermal import STOPPED_SHARE
@@ -34,7 +37,7 @@ def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Act
         told = [a.settled_at or a.at for a in incident.attempts if a.verb is Verb.SLEEP]
         if unit is None or len(told) >= MOST or now - max(told, default=-np.inf) < APART_S:
             continue
-        if not np.isnan(view.cooling.calm_since[view.cooling.rows[unit.id]]):
+        if not np.isnan(view.cooling.calm_since[view.cooling.rows[unit.id]]) or is_cooled(view, unit.id, now):
             continue
         rows = members(view, unit.id)
         with np.errstate(invalid="ignore"):

@@ -9,6 +9,7 @@ from agent.model.columns import Bools
 from agent.model.events import AnyEvent, Mitigated
 from agent.model.ids import IncidentId
 from agent.model.incident import Category, Incident, Reason
+from agent.model.loops import DOMAIN as LOOP
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
 from agent.model.verdicts import Verdicts
@@ -109,8 +110,8 @@ def _has_no_effect(shown: Shown, incident: Incident, rows: list[int]) -> bool:
         if explains_silence(incident) or incident.cause is Reason.CURTAILED:
             return sum(_shows(shown, incident, row) for row in rows) <= max(1, (1 - MOSTLY) * len(rows))
         rows = _telling(shown, incident, rows)
-    firing, category = shown.firing, incident.category
-    clear_since = [firing[category, row].clear_since[row] for row in rows if (category, row) in firing]
+    found = [(row, _shown_of_it(shown, incident, row)) for row in rows]
+    clear_since = [verdict.clear_since[row] for row, verdict in found if verdict is not None]
     ill = sum(map(math.isnan, clear_since))
     return bool(clear_since) and (not ill or (ill < len(rows) and ill <= stragglers(incident, len(rows))))
 
@@ -141,7 +142,18 @@ def _is_none_of_it(shown: Shown, incident: Incident, row: int) -> bool:
 def _ails(shown: Shown, incident: Incident, row: int) -> bool:
     if explains_silence(incident) or incident.cause is Reason.CURTAILED:
         return _shows(shown, incident, row) and not lingers(incident, shown.now)
-    return (incident.category, row) in shown.firing if incident.domain else row in shown.claims
+    return _shown_of_it(shown, incident, row) is not None if incident.domain else row in shown.claims
+
+
+def _shown_of_it(shown: Shown, incident: Incident, row: int) -> Verdicts | None:
+    """Return what a member shows of what the incident is about; None for nothing.
+
+    A loop that is well is over though one of its miners is hot by itself, which could not be looked after otherwise.
+    """
+    verdict = shown.firing.get((incident.category, row))
+    if verdict is not None and incident.domain.startswith(LOOP) and verdict.evidence.domain(row) != incident.domain:
+        return None
+    return verdict
 
 
 def _may_leave_some(shown: Shown, incident: Incident) -> bool:

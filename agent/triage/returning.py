@@ -4,7 +4,8 @@ What others have put to sleep they wake in batches, and each family takes its ti
 section 6): until both have passed, or it is well, a miner that was away is booting. How long the batches of a large
 site take nobody says, but it shows: as long as others of the same window go on waking, those that sleep are still to
 come. One that sleeps on after that was forgotten, or does not wake: it is expected to run, and what it shows is its
-own.
+own. People at work on miners do not put them to sleep: who sleeps when a maintenance is over was told by somebody
+else, and does not come back from it.
 """
 
 from collections.abc import Iterable
@@ -51,6 +52,8 @@ class Returning:
         self._batch: Ints = np.zeros(n, dtype=np.int64)
         """Who comes back from the same window; 0 for who comes back from none."""
         self._batches = 0
+        self._was_to_sleep: Bools = np.zeros(n, dtype=np.bool_)
+        """Who comes back from a curtailment, and may sleep still for that."""
         self._overslept: Bools = np.zeros(n, dtype=np.bool_)
         self._idle = True
 
@@ -93,11 +96,12 @@ class Returning:
             well &= (view.misses == 0) & ~sleeps
             late = now >= self._back_by
             ours = self._rows(memory.asleep)
-            self._overslept |= returning & late & sleeps
+            self._overslept |= returning & late & sleeps & self._was_to_sleep
             self._overslept[ours] = False
-            back = returning & (well | late)
+            back = returning & (well | late | (sleeps & ~self._was_to_sleep))
             self._back_by[back] = np.nan
             self._batch[back] = 0
+            self._was_to_sleep[back] = False
         if self._overslept.any():
             self._overslept &= view.suspended.value == 1.0
 
@@ -110,6 +114,8 @@ class Returning:
                 self._back_by[rows] = np.where(by > now, np.fmax(self._back_by[rows], by), self._back_by[rows])
                 self._batches += 1
                 self._batch[rows[by > now]] = self._batches
+                if window.purpose is Purpose.CURTAILED:
+                    self._was_to_sleep[rows[by > now]] = True
                 self._looked_at = window.ended_at
         self._state.fill(_RUNNING)
         self._share.fill(1.0)

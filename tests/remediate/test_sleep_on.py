@@ -8,8 +8,10 @@ import pytest
 
 from agent.ledger.fold import State
 from agent.model.action import Result, Verb
+from agent.model.cooling import CALM_FLOW
 from agent.model.ids import CoolingUnitId, IncidentId, MinerId
 from agent.model.incident import Attempt, Category, Incident, Phase, Reason, Severity
+from agent.model.loops import FRESH_S, RUNAWAY_K
 from agent.model.site_view import SiteView
 from agent.model.telemetry import CoolingReading, Reach
 from agent.model.topology import Cooling, Site
@@ -69,6 +71,11 @@ class World:
         well = CoolingReading(supply_c=BASE_C, setpoint_c=BASE_C, flow_lpm=DESIGN_LPM, pumps_ok=True, leak=False)
         self.view.put_cooling(UNIT, NOW - 3.0, well)
 
+    def reads(self, at: float = NOW - 3.0, **otherwise: Any) -> None:
+        """Let the first loop's unit be read a little too warm to be calm, or otherwise."""
+        warm = {"supply_c": BASE_C + 2.0, "setpoint_c": BASE_C, "flow_lpm": DESIGN_LPM, "pumps_ok": True}
+        self.view.put_cooling(UNIT, at, CoolingReading(**{**warm, **otherwise}))
+
     def due(self, now: float = NOW) -> dict[str, tuple[MinerId, ...]]:
         found = owed(self.memory, self.view, now)
         assert {action.verb for _, action in found} <= {Verb.SLEEP}
@@ -100,11 +107,33 @@ def test_all_that_hash_on_either_loop_are_put_to_sleep(world: World) -> None:
             id="that settled just now",
         ),
         pytest.param(World.calm, id="it is cooled again"),
+        pytest.param(World.reads, id="it is cooled again, and warm from those who were woken"),
+        pytest.param(lambda w: w.reads(supply_c=BASE_C + RUNAWAY_K), id="warmer still, and all of its flow"),
+        pytest.param(lambda w: w.reads(flow_lpm=CALM_FLOW * DESIGN_LPM), id="warm, and enough of its flow"),
+        pytest.param(lambda w: w.reads(pumps_ok=None), id="warm, and its unit tells no pumps"),
     ],
 )
 def test_one_loop_is_left_alone_and_the_other_is_not(world: World, otherwise: Callable[[World], None]) -> None:
     otherwise(world)
     assert world.due() == {"inc-000002": ("m4", "m5", "m6")}
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        pytest.param(lambda w: w.reads(supply_c=BASE_C + RUNAWAY_K + 0.1), id="a supply that runs away"),
+        pytest.param(lambda w: w.reads(flow_lpm=0.8 * DESIGN_LPM), id="too little flow"),
+        pytest.param(lambda w: w.reads(flow_lpm=None), id="nothing tells its flow"),
+        pytest.param(lambda w: w.reads(supply_c=None), id="nothing tells its supply"),
+        pytest.param(lambda w: w.reads(pumps_ok=False), id="no pump"),
+        pytest.param(lambda w: w.reads(at=NOW - FRESH_S - 1.0), id="a unit that has been silent since"),
+    ],
+)
+def test_a_loop_of_which_it_is_not_known_that_it_is_cooled_is_none(
+    world: World, otherwise: Callable[[World], None]
+) -> None:
+    otherwise(world)
+    assert world.due()["inc-000001"] == ("m1", "m2", "m3")
 
 
 @pytest.mark.parametrize(

@@ -35,19 +35,24 @@ DEEDS = {
 """What must not happen more often than it was intended, and what intends it."""
 
 
+JUST_S = 30.0
+"""A tick: an incident opened within it of the end of its run has been in nobody's hands yet."""
+
+
 def violations(ledger: Path, board: dict[str, Any]) -> list[str]:
     """Return what did not hold, in words; nothing where all did."""
     found = [f"harm.{name} is {board['harm'][name]}" for name in NEVER if board["harm"].get(name)]
     if not isinstance(audited := audit(ledger), chain.Sound):
         found.append(f"the chain does not hold: {audited}")
-    state = State()
+    state, ended_at = State(), 0.0
     for record in read(ledger):
         found += _of_act(record, state)
         state.apply(record)
+        ended_at = record.at
     found += [f"{outlet} is still owed a switch-on to {incident}" for outlet, incident in state.duties.items()]
     found += [f"an action of {incident} has no outcome" for incident in state.flying]
     for incident in state.open_incidents:
-        if incident.phase is not Phase.ESCALATED:
+        if incident.phase is not Phase.ESCALATED and ended_at - incident.alerted_at >= JUST_S:
             where = incident.run.state if incident.run else incident.phase
             found.append(f"{incident.id} ({incident.cause}) is still in {where}, and nobody was asked")
     return found

@@ -15,8 +15,9 @@ from simulators.faults.kind import FaultKind, Knob, On
 TROUBLE_S = (1800, 7200)
 """How long the first phase lasts, in s."""
 
-QUIET_S = 8 * 3600
-"""How long the second one lasts: longer than any run of a playbook on a site that has its senses again."""
+QUIET_S = 12 * 3600
+"""How long the second one lasts: longer than any run of a playbook on a site that has its senses again. A firmware's
+may prove a restart and a reboot for an hour and a half each, and then wait six hours for its turn to flash."""
 
 PEACE_S = 1800
 """It is over as soon as nothing has been in the agent's hands for so long, in s."""

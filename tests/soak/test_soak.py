@@ -6,7 +6,7 @@ import pytest
 
 from agent.ledger.fold import State
 from agent.model.action import Verb
-from agent.model.events import Actor, AgentStarted, Escalated, Intended, Record
+from agent.model.events import Actor, AgentStarted, AgentStopped, Escalated, Intended, Record
 from agent.model.site_view import SiteView
 from tests.cli.test_incidents_cli import write
 from tests.factory import site
@@ -39,6 +39,15 @@ def test_what_has_no_outcome_is_found(tmp_path: Path) -> None:
     assert any("still owed a switch-on" in line for line in found)
     assert any("has no outcome" in line for line in found)
     assert any("and nobody was asked" in line for line in found)
+
+
+def test_an_incident_that_opens_as_the_run_ends_is_in_nobodys_hands_yet(tmp_path: Path) -> None:
+    started = next(event for event in LIFE if isinstance(event, AgentStarted))
+    just, left = tmp_path / "just.sqlite3", tmp_path / "left.sqlite3"
+    write(just, started, OPENED)
+    assert violations(just, WELL) == []
+    write(left, started, OPENED, AgentStopped(reason="a tick later"))
+    assert ["nobody was asked" in line for line in violations(left, WELL)] == [True]
 
 
 def test_harm_and_a_broken_chain_are_found(tmp_path: Path) -> None:

@@ -276,6 +276,24 @@ def test_a_shared_incident_is_over_when_its_own_symptom_is_whatever_else_a_membe
     assert single.members == ("m2",)
 
 
+def test_a_loop_that_is_well_is_over_though_one_of_its_miners_is_hot_by_itself() -> None:
+    """From the soak: a clogged miner kept the incident of its tank open, and could not be looked after for that."""
+    story = Story()
+    lost = firing((0, 1, 2), 8, Reason.COOLING_LOST, category=Category.THERMAL, domain="loop:c1")
+    (opened,) = told(story, lost)
+    assert isinstance(opened, IncidentOpened)
+    clogged = firing((1,), 8, Reason.OVERTEMP_CUT_OUT, category=Category.THERMAL)
+    view = SiteView(site(8))
+    assert judged(view, story.state, [lost, clogged], TriageLimits(), EPOCH + 60.0).recovered == frozenset()
+    other = firing((1,), 8, Reason.LOOP_HOT, category=Category.THERMAL, domain="loop:c1")
+    assert judged(view, story.state, [other, clogged], TriageLimits(), EPOCH + 60.0).recovered == frozenset()
+    assert judged(view, story.state, [clogged], TriageLimits(), EPOCH + 60.0).recovered == {opened.incident}
+    story.tell(Closed(incident=opened.incident, outcome=Outcome.HUMAN_RESOLVED), EPOCH + 60.0)
+    (single,) = told(story, clogged, at=EPOCH + 62.0)
+    assert isinstance(single, IncidentOpened)
+    assert (single.cause, single.members) == (Reason.OVERTEMP_CUT_OUT, ("m2",))
+
+
 @pytest.mark.parametrize("replies", [Category.REJECTS, Category.POOL])
 def test_what_is_amiss_with_its_shares_does_not_keep_open_what_a_miner_is_well_of(replies: Category) -> None:
     """From `month`: a miner that was flashed and had bad shares half an hour later froze the image for all others."""

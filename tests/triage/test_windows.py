@@ -162,6 +162,33 @@ def test_who_wakes_from_a_sleep_that_nobody_announced_gets_its_familys_time(worl
     assert world.look(EPOCH + 600.0 + GRACE_S)[0] is Expected.RUNNING
 
 
+def test_who_sleeps_when_people_have_worked_on_it_was_told_by_somebody_else(world: World) -> None:
+    """From the soak: a loop was curtailed in the last seconds of a rack's maintenance, and four were restarted."""
+    world.story.tell(window(("m1", "m2"), purpose=Purpose.MAINTENANCE), EPOCH)
+    over = EPOCH + HOUR_S
+    world.sleeps(0, over - 9.0)
+    world.look(over - 5.0)
+    assert world.view.excused.tolist() == [True, True, False, False]
+    world.story.tell(ended(), over)
+    world.awake(1, over + 5.0, rate_th=10.0)
+    assert world.look(over + 10.0)[:2] == [Expected.SUSPENDED, Expected.BOOTING]
+    assert world.view.excused.tolist() == [False, True, False, False], "what it shows is nobody's announced doing"
+    assert world.look(over + RESTORE_S + GRACE_S + 60.0)[0] is Expected.SUSPENDED, "it is asked about, not called stuck"
+
+
+def test_who_was_curtailed_and_worked_on_is_still_to_be_woken(world: World) -> None:
+    world.story.tell(window(("m1",)), EPOCH)
+    world.sleeps(0, EPOCH + 5.0)
+    world.story.tell(window(("m1",), name="w-000002", purpose=Purpose.MAINTENANCE), EPOCH + 60.0)
+    over = EPOCH + HOUR_S
+    world.story.tell(ended(), over)
+    world.look(over + 1.0)
+    world.story.tell(ended("w-000002"), over + 60.0)
+    assert world.look(over + 61.0)[0] is Expected.SUSPENDED
+    assert world.view.excused[0]
+    assert world.look(over + 60.0 + RESTORE_S + GRACE_S)[0] is Expected.RUNNING, "nobody has woken it"
+
+
 def test_a_window_ends_by_itself() -> None:
     story = Story().tell(window(), EPOCH)
     assert ended_by(story.state.windows, EPOCH + HOUR_S - 1.0) == []
