@@ -4,72 +4,35 @@ The agent and its drivers are the real ones, on the memory tier; the devices spe
 repeat is plain, as a login writes it, in digits, far behind the bound of what is kept, and steers terminals.
 """
 
-import base64
 import io
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from agent.act import DETAIL_CHARS, LOG_CHARS
 from agent.cli import logs
-from agent.cli.redact import REDACTED, scrub
+from agent.cli.redact import REDACTED, redact, scrub
 from agent.cli.simulated import SSH_LOGIN
 from agent.ledger.recordings import load, recorded
 from agent.model.action import Result, Verb
-from agent.model.events import Settled
-from agent.model.ids import MinerId
+from agent.model.events import NoticeSettled, Settled
 from agent.model.incident import LOGS, Phase
 from agent.model.topology import Family
+from agent.notify.notifier import Notifier
 from agent.observe.recorder import recording_beside
-from simulators.devices.shell import Streams
+from tests.notify.bench import HOOK, KEY, QUICK, SECRET_PATH, listening
+from tests.scenarios.echo_bench import Site, names_itself_so
 from tests.scenarios.flash_bench import FIRST, site, told_so_far
 from tests.scenarios.site_bench import Bench, play
-from tests.scenarios.test_no_secret import Site
 
 LOGIN = {
     Family.LUXOS: SSH_LOGIN[1],
     Family.ANTMINER_STOCK: "antminer-password",
     Family.WHATSMINER: "whatsminer-password",
 }
-STEERS = "\x1b[2J\u202e"
-
-
-def repeated(secret: str) -> list[str]:
-    """Return a login in every way in which a device may repeat it."""
-    login = f"root:{secret}"
-    basic = base64.b64encode(login.encode()).decode()
-    return [login, f"Authorization: Basic {basic}", secret.encode().hex(), json.dumps({"pass": secret}), repr(login)]
-
-
-def make_hostile(bench: Bench, miner: str, secret: str) -> None:
-    """Have a miner repeat that secret where it names itself, and in its logs."""
-    servers: Any = bench.simulated._miners
-    (station,) = servers._stations[MinerId(miner)].values()
-    name = STEERS + " ".join(repeated(secret))
-    filler = "x" * (DETAIL_CHARS - 200)
-    far = f"{filler}{secret}{filler}{secret}"
-    if station.ssh is not None:
-        box: Any = station.ssh.box
-        box.files._fixed["/tmp/sysinfo/model"] = lambda: f"{STEERS}{secret}"
-
-        async def dmesg(_: object, _arguments: object, streams: Streams) -> int:
-            for line in repeated(secret):
-                await streams.say(line)
-            return 0
-
-        box._commands["dmesg"] = dmesg
-    system: Any = station.api
-    if hasattr(system, "_system"):
-        system._system["get_version"] = lambda _: {"platform": f"{name} {far}", "fw_ver": secret}
-    if station.web is not None:
-        pages: Any = station.web._pages
-        pages._reading["miner_type"] = lambda: {"miner_type": f"{name} {far}", "subtype": "AMLCtrl_BHB42601"}
-        pages._logs["log"] = lambda: f"{name}\n{'y' * (LOG_CHARS - len(secret) // 2)}{secret}"
 
 
 @dataclass(frozen=True)
@@ -78,6 +41,7 @@ class Told:
 
     bench: Bench
     site: Site
+    posts: list[bytes]
 
 
 @pytest.fixture(scope="module", params=list(Family), ids=str)
@@ -87,17 +51,22 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
     async def story(bench: Bench) -> None:
         bench.record = recording_beside(bench.path, scrub, threaded=False)
-        make_hostile(bench, FIRST, bench.simulated.secrets.get(LOGIN[family]))
+        bench.notifier = Notifier("bench", [HOOK], redact(desk.secrets, desk.secrets.known), scrub, QUICK)
+        secret = bench.simulated.secrets.get(LOGIN[family])
+        names_itself_so(bench.simulated, FIRST, secret, far=DETAIL_CHARS - 200, log=LOG_CHARS)
         bench.break_("miner.firmware_corrupt", FIRST, cured_by="flash")
         await told_so_far(bench, state="logs")
         await bench.start()
         await bench.until(lambda: bench.incident(FIRST).phase is Phase.ESCALATED, 7200.0, look_s=30.0)
         await bench.run(120.0)
 
-    bench = play(folder, site(folder, family), story)
+    with listening(503, 200) as desk:
+        bench = play(folder, site(folder, family), story)
+        assert len(desk.heard) >= 2, "told once more, as nobody took it at first"
     logs.configure()  # what comes later is not of the story
     secret = bench.simulated.secrets.get(LOGIN[family])
-    return Told(bench, Site(bench.path, log.getvalue(), {LOGIN[family]: secret}))
+    found = Site(bench.path, log.getvalue(), {LOGIN[family]: secret, "hook-url": SECRET_PATH, "hook-key": KEY})
+    return Told(bench, found, [heard.body for heard in desk.heard])
 
 
 def test_what_the_device_said_is_there_bounded_and_without_its_login(told: Told) -> None:
@@ -111,6 +80,13 @@ def test_what_the_device_said_is_there_bounded_and_without_its_login(told: Told)
         assert len(event.detail) <= DETAIL_CHARS
     (kept,) = [e.evidence[LOGS] for e in of_first if e.action.verb is Verb.COLLECT_LOGS]
     assert 0 < len(kept) <= LOG_CHARS
+
+
+def test_who_is_told_reads_what_the_device_said_without_any_login(told: Told) -> None:
+    assert any(REDACTED.encode() in post for post in told.posts)
+    for post in told.posts:
+        assert told.site.in_any_form(post) == []
+    assert {event.delivered for event in told.bench.events(NoticeSettled)} == {True}
 
 
 def test_nothing_that_is_kept_or_told_holds_the_login(told: Told, tmp_path: Path) -> None:
