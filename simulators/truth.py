@@ -104,7 +104,7 @@ class Harm:
         cooling_writes: writes that coolant units took; their memory wears out by them.
         actions_while_away: commands that reached miners which somebody else had asleep or under his hands, but for
             those that take load off them, and that undo what was done to sleepers before: an outlet that was off, or a
-            sleep of which nobody knew that somebody else had come to want it.
+            sleep of which nobody knew that somebody else wanted it; nor one on who hashes, and nobody said it.
     """
 
     actions_on_healthy: int = 0
@@ -347,7 +347,7 @@ class Truth:
             if entry.what in _COMMANDS
             and entry.asked_at >= injected.started_at
             and (injected.ended_at is None or entry.asked_at < injected.ended_at)
-            and not (injected.kind.asleep and _gives_back(entry, by_miner[miner], injected))
+            and not (injected.kind.asleep and _is_excused(entry, by_miner[miner], injected))
         }
         return len(reached)
 
@@ -392,11 +392,11 @@ _SLOWING = frozenset({What.SUSPEND, What.DERATE})
 _CUTS = frozenset({What.RELAY_OFF, What.REBOOT})
 
 
-def _gives_back(entry: Entry, entries: Sequence[Entry], curtailed: _Injected) -> bool:
-    """Whether it undoes what was done before: an outlet that is off, or a sleep that nobody else had asked for."""
-    undoes = _UNDOES.get(entry.what)
-    if undoes is None or (undoes is What.SUSPEND and not curtailed.kind.counts):
-        return False
+def _is_excused(entry: Entry, entries: Sequence[Entry], curtailed: _Injected) -> bool:
+    """Whether it undoes what was done before, or its miner hashed, as after a power loss, and nobody said it."""
+    unsaid, undoes = curtailed.kind.counts, _UNDOES.get(entry.what)
+    if undoes is None or (undoes is What.SUSPEND and not unsaid):
+        return unsaid and entry.healthy
     pair = (entry.what, undoes)
     before = [e for e in entries if e.asked_at < curtailed.started_at and e.outlet == entry.outlet and e.what in pair]
     return bool(before) and before[-1].what is undoes

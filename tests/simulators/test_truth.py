@@ -87,6 +87,28 @@ def test_restarts_and_reboots_of_healthy_miners_count_too() -> None:
     assert 3 * 2.0 < truth.harm().miner_minutes_lost < 3 * 4.0
 
 
+@pytest.mark.parametrize(
+    ("kind", "woken", "away"),
+    [
+        pytest.param("site.curtailed_unannounced", True, 0, id="it hashed, and nobody had said a word"),
+        pytest.param("site.curtailed_unannounced", False, 1, id="it slept"),
+        pytest.param("site.curtailed", True, 1, id="it hashed, and somebody had said so"),
+    ],
+)
+def test_who_hashes_shows_nobody_that_he_was_wanted_asleep(kind: str, woken: bool, away: int) -> None:
+    """Seed 104522 of the soak: people unplugged sleepers, who hashed again; one of them was moved home to his pool."""
+    plant, truth = world()
+    truth.inject(kind, "miner:m1" if kind == "site.curtailed" else "site:test", 100.0, for_s=5000.0)
+    plant.advance(300.0)
+    if woken:
+        plant.miners[M1].set_energised(False, 400.0)
+        plant.miners[M1].set_energised(True, 500.0)
+    plant.advance(2000.0)
+    plant.miners[M1].restart_process(2000.0)
+    plant.advance(6000.0)
+    assert truth.harm().actions_while_away == away
+
+
 def test_an_outlet_left_open_is_counted_and_the_loss_goes_on() -> None:
     plant, truth = world()
     switch(plant, 1, False, 100.0)
