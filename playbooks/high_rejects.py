@@ -80,6 +80,11 @@ class RunAt:
         return Action(verb=Verb.DERATE, miner=s.miner.id, share=self.share)
 
 
+def is_derated(s: Situation) -> bool:
+    """It runs at less than its full power already, for its heat: another share would not be for its shares alone."""
+    return float(s.row.view.derated[s.row.index]) < 1.0
+
+
 def is_looked_at(s: Situation) -> bool:
     """Every pool of the group was looked at since this state was entered, or it is no pool's incident."""
     return not _is_shared(s) or probes_are_fresh(s)
@@ -178,6 +183,7 @@ _STEPS: dict[str, Step] = {
     "restart": Act(Verb.RESTART, "accepted", "failed"),
     "after_restart": Check((Arm(is_clean, "clean"),), clean_s, "not_clean"),
     "proof_restart": Check((), ONE_PROOF_S, "not_recovered"),
+    "judge_share": Check((Arm(is_derated, "eased"),), 0.0, "full"),
     "derate": Act(Verb.DERATE, "told", "refused", RunAt(EASED_SHARE)),
     "after_derate": Check((Arm(is_clean, "clean"),), clean_s, "not_clean"),
     "in_full": Act(Verb.DERATE, "told", "refused", RunAt(1.0)),
@@ -210,7 +216,9 @@ _TRANSITIONS = (
     Transition("accepted", "restart", "after_restart"),
     Transition("failed", "restart", "ask_restart"),
     Transition("clean", "after_restart", "proof_restart"),
-    Transition("not_clean", "after_restart", "derate"),
+    Transition("not_clean", "after_restart", "judge_share"),
+    Transition("eased", "judge_share", "ask_hardware"),
+    Transition("full", "judge_share", "derate"),
     Transition("not_recovered", "proof_restart", "ask_hardware"),
     Transition("told", "derate", "after_derate"),
     Transition("refused", "derate", "ask_hardware"),
@@ -220,7 +228,10 @@ _TRANSITIONS = (
     Transition("refused", "in_full", "ask_hardware"),
     *(
         Transition("recovered", state, "resolved")
-        for state in ("judge", "name", "elsewhere", "proof_elsewhere", "restart", "after_restart", "proof_restart")
+        for state in (
+            *("judge", "name", "elsewhere", "proof_elsewhere"),
+            *("restart", "after_restart", "proof_restart", "judge_share"),
+        )
     ),
     *(row for _, rows in _WAVES for row in rows),
 )

@@ -53,6 +53,9 @@ AIM_K = 11.0
 COOLED_K = 20.0
 """A miner that stopped for its heat has cooled down when it is so far below its limit: an estimate."""
 
+SETTLED_S = 300.0
+"""What stopped for so long while it was to hash has not just lost a reading."""
+
 COLD_S = 600.0
 """Who has stood still for so long is cold though no sensor tells: eight time constants of an air-cooled miner."""
 
@@ -110,8 +113,14 @@ def is_cool(s: Situation) -> bool:
 
 
 def has_stopped(s: Situation) -> bool:
-    """The incident's miner answers and does not hash."""
-    return not s.row.missing_s and s.row.rate_share < STOPPED_SHARE
+    """The incident's miner answers and does not hash, and it is not for want of a pool."""
+    idle = not s.row.missing_s and s.row.rate_share < STOPPED_SHARE
+    return idle and bool(s.row.view.pool_alive.value[s.row.index] != 0.0)
+
+
+def stopped_again(s: Situation) -> bool:
+    """It hashed, and has stopped again."""
+    return s.in_state_s >= SETTLED_S and has_stopped(s)
 
 
 def hashes(s: Situation) -> bool:
@@ -119,9 +128,19 @@ def hashes(s: Situation) -> bool:
     return s.in_state_s >= FRESH_S and s.row.rate_share >= WORKS_SHARE
 
 
+def is_warm(s: Situation) -> bool:
+    """It works, and a reading of now shows it not well below its limits: what nobody could read shows nothing."""
+    return not has_stopped(s) and room_k(s) < FAMILY_TRAITS[s.miner.family].cool_k
+
+
 def is_still_hot(s: Situation) -> bool:
-    """It hashes, has had the time to cool, and is not well below its limits."""
-    return hashes(s) and s.in_state_s >= STEADY_S and room_k(s) < FAMILY_TRAITS[s.miner.family].cool_k
+    """It works, has had the time to cool, and is not well below its limits."""
+    return s.in_state_s >= STEADY_S and is_warm(s)
+
+
+def is_at_least(s: Situation) -> bool:
+    """It is derated as far as it can be: to derate it again would change nothing."""
+    return float(s.row.view.derated[s.row.index]) <= LEAST_SHARE
 
 
 def is_close_to_limit(s: Situation) -> bool:

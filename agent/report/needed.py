@@ -68,6 +68,7 @@ _HEAT: Mapping[str, str] = {
     "cooling_lost": "restore the cooling; the miners sleep, and are woken when it is back",
     "cooling_lost_miners_awake": "cut these miners' power or restore the cooling at once: they did not go to sleep",
     "hot_at_any_share": "clean the miner, check its fans or cold plate: it is hot even at the least power",
+    "heat_unproven": "see whether the miner is cool at work: too little could be read of it to tell",
     "pump_failed": "look at the unit's pumps: one has failed, and the loop is not cooled as it should be",
     "cooling_unit_silent": "see whether the cooling unit has power and network: nobody watches its loop meanwhile",
     "sensor_contradicted": "check the cooling unit's sensors: they do not fit what the miners on it show",

@@ -171,6 +171,17 @@ def test_a_miner_that_cannot_be_derated_has_a_hardware_fault() -> None:
     assert [a.verb for a in b.actions] == [Verb.RESTART, Verb.DERATE]
 
 
+def test_a_miner_that_is_derated_for_its_heat_is_not_set_to_more_power_for_its_shares() -> None:
+    b = bench(6)
+    b.world.bad[3] = 0.1
+    b.run(3600.0, b.state_is("after_restart"))
+    name = b.site.miners[3].id
+    b.state.derated[name] = (0.5, b.incident.id, b.now)
+    assert b.run_to_end().escalation_reason == "hardware_rejects"
+    assert [a.verb for a in b.actions] == [Verb.RESTART]
+    assert memory_of(b) == {name: 0.5}
+
+
 def memory_of(b: PoolBench) -> dict[str, float]:
     """Who is derated, and to what share, by the ledger."""
     return {miner: share for miner, (share, _, _) in b.state.derated.items()}
