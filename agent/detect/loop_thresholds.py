@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from agent.model.loops import RUNAWAY_K
+from agent.model.loops import HOT_SHARE, RUNAWAY_K
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class LoopThresholds:
     supply_s: float = 180.0
     flow_share: float = 0.85
     flow_s: float = 30.0
-    hot_share: float = 0.13
+    hot_share: float = HOT_SHARE
     still_share: float = 0.10
     still_reads: int = 2
     runaway_k: float = RUNAWAY_K

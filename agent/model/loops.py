@@ -50,6 +50,9 @@ LOW_FLOW = 0.95
 SAFE_K = 8.0
 """Chips so far below their limit are well."""
 
+HOT_SHARE = 0.13
+"""Hot miners of a loop, more than one, are the loop's doing from this share on (facts "detection", section 7, D8)."""
+
 RUNAWAY_K = 6.0
 """A supply so far above what is wanted may be one that nothing cools any more (facts "detection", section 7, D8)."""
 

@@ -13,6 +13,7 @@ from agent.model.ids import CoolingUnitId, IncidentId, MinerId
 from agent.model.incident import Category, Incident, Phase
 from agent.model.loops import (
     DOMAIN,
+    HOT_SHARE,
     RAISE_EVERY_S,
     RAISE_K,
     SAFE_K,
@@ -123,11 +124,14 @@ def _setpoint(view: SiteView, unit: CoolingUnit, verb: Verb, record: Setpoint, n
 
 
 def _has_recovered(view: SiteView, unit: CoolingUnitId, now: float) -> bool:
-    """Whether a loop has been well for a while, and all its miners are cool."""
+    """Whether a loop has been well for a while, and its miners are cool, but for what one may have by itself.
+
+    Else a single one, clogged and derated just below its limit, would keep all others asleep for good.
+    """
     columns = view.cooling
-    row = columns.rows[unit]
-    headroom = headroom_k(view, members(view, unit), now)
-    cool = not bool((headroom < SAFE_K).any())
+    row, rows = columns.rows[unit], members(view, unit)
+    warm = int((headroom_k(view, rows, now) < SAFE_K).sum())
+    cool = warm <= 1 or warm < HOT_SHARE * rows.size
     fresh = now - columns.read_at[row] <= SETTLE_S[view.site.cooling_unit[unit].kind]
     return bool(cool and fresh and now - columns.calm_since[row] >= CALM_S)
 
@@ -173,10 +177,12 @@ def _bears_it(memory: Memory, view: SiteView, miner: MinerId, now: float) -> boo
 
 
 def _is_warm(view: SiteView, row: int) -> bool:
-    """Whether a miner has hashed at its share for long enough to be as hot as that makes it.
+    """Whether a miner has hashed at its share for long enough to be as hot as that makes it, and does so still.
 
-    Where it did not, nothing is known of it: what has just started again is cool whatever ails it.
+    Where it did not, nothing is known of it: what has just started again is cool whatever ails it, and what has just
+    stopped is cool in a liquid within seconds, when the work of two minutes shows nothing of it yet.
     """
     wanted_gh = WARM_SHARE * view.target_of(row) * 1e3
     done = [view.work_gh.over(row, window_s) for window_s in WARM_S]
-    return all(work is not None and work[0] >= wanted_gh * work[1] for work in done)
+    hashes = bool(view.hashrate_th.value[row] * 1e3 >= wanted_gh)
+    return hashes and all(work is not None and work[0] >= wanted_gh * work[1] for work in done)

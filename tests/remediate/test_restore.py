@@ -16,7 +16,7 @@ from agent.model.memory import Done, Setpoint
 from agent.model.site_view import SiteView
 from agent.model.telemetry import CoolingReading, Reach
 from agent.remediate.restore import CALM_S, OVER_FLOW, SPARE_K, TRY_AGAIN_S, WARM_SHARE, owed, stands
-from tests.factory import EPOCH, healthy
+from tests.factory import EPOCH, NOMINAL_TH, healthy
 from tests.remediate.loop_bench import BASE_C, DESIGN_LPM, UNIT
 from tests.remediate.test_sleep_on import OTHER_UNIT, two_loops
 
@@ -131,8 +131,8 @@ def test_a_flow_goes_back_once_the_pumps_bring_too_much(world: World, share: flo
     assert action == (wanted if is_due else None)
 
 
-def hot(world: World) -> None:
-    for row in range(3):
+def hot(world: World, rows: int = 3) -> None:
+    for row in range(rows):
         reply = msgspec.structs.replace(healthy(9e4), chip_max_c=CHIP_C - SAFE_K + 0.5)
         world.view.put_answer(row, NOW, reply)
 
@@ -212,6 +212,14 @@ def test_a_few_are_woken_first_then_more_then_all_that_are_left(world: World) ->
     assert world.due()[FIRST].targets == (M2, M3)
 
 
+@pytest.mark.parametrize(("warm", "waits"), [(1, False), (2, True)])
+def test_one_that_is_warm_by_itself_keeps_no_others_asleep(world: World, warm: int, waits: bool) -> None:
+    """Seed 106384 of the soak: the first to be woken was clogged and derated just below its limit, for good."""
+    asleep(world, M3)
+    hot(world, warm)
+    assert (FIRST not in world.due()) is waits
+
+
 def test_others_on_the_loop_do_not_count_who_were_not_woken(world: World) -> None:
     asleep(world, M1, M2)
     world.memory.settled[M3] = Done(Action(verb=Verb.DERATE, miner=M3, share=0.8), NOW, Result.OK)
@@ -287,6 +295,12 @@ def stood_still(world: World) -> None:
     world.hash(still_s=200.0)
 
 
+def just_stopped(world: World) -> None:
+    """Its pool client hung seconds ago: in a liquid it is cool at once, and the work of minutes is nearly whole."""
+    reply = healthy(9e4, rate_th=0.2 * NOMINAL_TH, work_s=world.worked_s + 15.0)
+    world.view.put_answer(0, world.now + 20.0, msgspec.structs.replace(reply, chip_max_c=COOL_C))
+
+
 DERATING_WAITS = {
     "its run goes on": lambda w: w.change(phase=Phase.REMEDIATING),
     "it was told half an hour ago": lambda w: derated(w, M1, since_s=RAISE_EVERY_S - 1.0),
@@ -296,6 +310,7 @@ DERATING_WAITS = {
     "its boards would be hot": lambda w: w.hash(board_max_c=BOARD_C - 2.0),
     "nothing tells how hot it is": lambda w: w.view.chip_max_c.at.fill(NOW - 61.0),
     "it has just started again": stood_still,
+    "it has just stopped": just_stopped,
     "it hashes less than it was told": lambda w: w.hash(WARM_SHARE - 0.02),
     "it left the inventory": lambda w: w.memory.derated.update({MinerId("gone"): w.memory.derated.pop(M1)}),
 }

@@ -18,9 +18,12 @@ from tests.soak.generate import PEACE_S, Trial, trial
 WELL = {"harm": dict.fromkeys(NEVER, 0)}
 
 
-@pytest.mark.parametrize("seed", [3, 5, 60906])
+@pytest.mark.parametrize("seed", [3, 5, 60906, 106384])
 def test_whatever_goes_wrong_nothing_is_left_undone(seed: int) -> None:
-    """In 60906 the agent wakes whom it had put to sleep as somebody comes to want them asleep, and says nothing."""
+    """In 60906 the agent wakes whom it had put to sleep as somebody comes to want them asleep, and says nothing.
+
+    In 106384 the first of a loop to be woken is clogged, and derated just below its limit, and the others slept on.
+    """
     assert play(fitting(trial(seed), "fast-forward"), "fast-forward") == []
 
 
