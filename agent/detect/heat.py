@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.detect.screen import Rows, let_through
+from agent.detect.warming import Warming
 from agent.model.columns import Bools, Floats
 from agent.model.site_view import Expected, SiteView
 from agent.model.topology import FAMILY_TRAITS, Cooling
@@ -103,6 +104,7 @@ class HeatWatch:
         hot: the rows that are hot. cut_out: those of them that have stopped for it.
         cool_k: how far below its limits each row is cool.
         headroom_k: how far each row is below its limits, in K; NaN where nothing fresh tells.
+        named: the rows that have stopped for it and are named for it; whoever names them says so.
         disputed: the units whose readings nothing is to be learned from, shape (units,) or for all; a witness says so.
     """
 
@@ -110,9 +112,11 @@ class HeatWatch:
         self.t = thresholds or HeatThresholds()
         self.hot: Bools = np.zeros(rows, dtype=np.bool_)
         self.cut_out: Bools = np.zeros(rows, dtype=np.bool_)
+        self.named: Bools = np.zeros(rows, dtype=np.bool_)
         self.headroom_k: Floats = np.full(rows, np.nan)
         self.cool_k: Floats = np.full(rows, 10.0)
         self.disputed: Bools = np.zeros(1, dtype=np.bool_)
+        self._warming = Warming(rows)
         self._near_since: Floats = np.full(rows, np.nan)
         self._near_at: Floats = np.full(rows, np.nan)
         self._stopped_since: Floats = np.full(rows, np.nan)
@@ -150,7 +154,8 @@ class HeatWatch:
             self._learned_at = now
             self._learn(view, now)
         recent = (self._near_at >= now - CUT_OUT_S) | view.hardware.protects
-        self._weigh(view, now, let_through(self.headroom_k <= self._near_k, recent, self.hot))
+        rising = self._warming.hotter(self.headroom_k) | self._warming.followed
+        self._weigh(view, now, let_through(self.headroom_k <= self._near_k, recent, self.hot, rising))
 
     def rate_ratio(self, view: SiteView, row: int, window_s: float) -> float | None:
         """Return a row's work over a while, as a share of what it could do; None where that is not known yet.
@@ -243,6 +248,7 @@ class HeatWatch:
 
     def _learn(self, view: SiteView, now: float) -> None:
         """Take in what rows are like that are well."""
+        self._warming.settle(view, self.headroom_k)
         with np.errstate(invalid="ignore"):
             self._fastest_rpm = np.fmax(self._fastest_rpm, view.fan_min_rpm.value)
             self._best_th = np.fmax(self._best_th, view.expected_th.value)
@@ -293,7 +299,8 @@ class HeatWatch:
         near = headroom_k <= self._near_k[rows]
         watched = view.may_be_hot(rows)
         fans = (fan_rpm >= FULL_RPM) | ((fastest_rpm > 0.0) & (fan_rpm >= FULL_SHARE * fastest_rpm))
-        candidates = watched & near & (self._is_liquid[rows] | fans)
+        protects = self._is_liquid[rows] | fans
+        candidates = watched & near & protects
         slow = np.zeros_like(near)
         for place in candidates.nonzero()[0].tolist():
             ratio = self.rate_ratio(view, int(rows[place]), RATE_S)
@@ -302,9 +309,16 @@ class HeatWatch:
             slow[place] = ratio is not None and ratio <= least
         near_since = np.where(candidates, np.fmin(near_since, now), np.nan)
         over_since = np.where(watched & (headroom_k <= 0.0), np.fmin(over_since, now), np.nan)
-        recent = (self._near_at[rows] >= now - CUT_OUT_S) | view.hardware.protects[rows]
         # Who was told to stop, with or without saying so yet, stands still for that.
-        stopped = (expected <= _DERATED) & recent & self._stands_still(view, rows)
+        still = (expected <= _DERATED) & self._stands_still(view, rows)
+        # Hot still, and its fans at full speed: it has only just stopped.
+        works = view.hashrate_th.value[rows] >= RAMPED * view.nominal_th[rows]
+        at_limit = (headroom_k <= t.near_k) & (works | protects)
+        at_limit |= self._warming.stopped_for_it(view, rows, headroom_k, works=works, still=still, protects=protects)
+        self._near_at[rows[at_limit]] = now
+        self._note_resistance(view, now, rows[at_limit | self._warming.followed[rows]])
+        recent = (self._near_at[rows] >= now - CUT_OUT_S) | view.hardware.protects[rows]
+        stopped = still & recent
         stopped_since = np.where(stopped, np.fmin(stopped_since, now), np.nan)
         throttled = slow & (now - near_since >= t.throttled_s - JITTER_S)
         over_long = now - over_since >= t.over_s - JITTER_S
@@ -313,15 +327,14 @@ class HeatWatch:
         self.cut_out[rows[cut_out]] = True
         self._near_since[rows], self._over_since[rows] = near_since, over_since
         self._stopped_since[rows] = stopped_since
-        # Hot still, and its fans at full speed: it has only just stopped.
-        works = view.hashrate_th.value[rows] >= RAMPED * view.nominal_th[rows]
-        at_limit = rows[(headroom_k <= t.near_k) & (works | self._is_liquid[rows] | fans)]
-        self._near_at[at_limit] = now
-        if at_limit.size and self._on_unit[at_limit].any():
-            # What a rate that has just fallen makes of it is none.
-            enough_th = t.slow_ratio * USUAL * view.target_th(at_limit)
-            full = at_limit[view.hashrate_th.value[at_limit] >= enough_th]
-            self._near_resistance[full] = self.resistance_now(view, now)[full]
+
+    def _note_resistance(self, view: SiteView, now: float, rows: Rows) -> None:
+        """Note the thermal resistance of rows that are near their limit or on their way there, if they work in full."""
+        if not rows.size or not self._on_unit[rows].any():
+            return
+        # What a rate that has just fallen makes of it is none.
+        full = rows[view.hashrate_th.value[rows] >= self.t.slow_ratio * USUAL * view.target_th(rows)]
+        self._near_resistance[full] = self.resistance_now(view, now)[full]
 
     def _stands_still(self, view: SiteView, rows: Rows) -> Bools:
         """Tell which of these rows answer and do not hash, and whose pool is not the reason: a cliff, no slope."""

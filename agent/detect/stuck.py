@@ -63,7 +63,8 @@ class StuckDetector:
 
     Args:
         network, firmware: whose rows are left to them: they judge before, in the same tick. None where nobody looks.
-        heat: whoever has stopped for his heat is not stuck, though it may take a while until it is named.
+        heat: whoever has stopped for his heat is not stuck, though it may take a while until it is named; who was taken
+            for stuck before is not any more once it is.
     """
 
     category = Category.STUCK
@@ -117,12 +118,14 @@ class StuckDetector:
         dark = (now - low_since >= long_s) & (silent_shares_s >= long_s)
         starved = self._starved(view, rows, target_th, silent_shares_s, idle_until)
         not_hashing = (view.misses[rows] == 0) & (dark | starved) & ~poolless
+        named = np.zeros_like(watched)
         if self._heat is not None:
             not_hashing &= ~self._heat.cut_out[rows]
+            named = self._heat.named[rows]
         fires = watched & (unresponsive | not_hashing)
 
-        # Told to sleep, cut off, out of work: what looked like a fault of the miner is none, or another's.
-        self._since[rows[view.asleep()[rows] | claimed | poolless]] = np.nan
+        # Told to sleep, cut off, out of work, too hot: what looked like a fault of the miner is none, or another's.
+        self._since[rows[view.asleep()[rows] | claimed | poolless | named]] = np.nan
         new = rows[fires & np.isnan(self._since[rows])]
         self._since[new] = now
         firing = ~np.isnan(self._since[rows])

@@ -54,6 +54,7 @@ class ThermalDetector:
         firing = ~np.isnan(self._since)
         if not heat.hot.any() and not firing.any():
             self._hot_since.fill(np.nan)
+            heat.named = firing
             return self._quiet
         hot: Bools = heat.hot & ~self._loops.claims
         self._hot_since = np.where(hot, np.fmin(self._hot_since, now), np.nan)
@@ -66,6 +67,7 @@ class ThermalDetector:
             self._clear(view, row, now)
         firing = ~np.isnan(self._since)
         self._cut_out = firing & (self._cut_out | heat.cut_out)
+        heat.named = firing & heat.cut_out
         health = np.where(firing, Health.FIRING, np.where(hot, Health.SUSPECT, Health.HEALTHY)).astype(np.int8)
         evidence = HeatEvidence(view, heat, self._cut_out, now)
         return Verdicts(self.category, health, self._since, self._clear_since, evidence)

@@ -399,14 +399,19 @@ def _update(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) -> lis
     """Return what a member's symptom changes about its incident: nothing once something was done.
 
     A new symptom is then what the deed did: booting, not hashing yet. The first one stands. But a stuck miner that was
-    restarted in vain, or restarts by itself, was a firmware fault all along (docs/decisions/0014-flashing.md); a hot
-    loop that is not cooled any more cannot wait, nor can a hot miner that has stopped.
+    restarted in vain, or restarts by itself, was a firmware fault all along (docs/decisions/0014-flashing.md), and one
+    that stops for its heat once it hashes again was hot all along; a hot loop that is not cooled any more cannot wait,
+    nor can a hot miner that has stopped.
     """
     cause = verdict.evidence.reason(row)
     is_worse = (incident.cause, cause) in _WORSE
     if not (is_worse or _is_undecided(incident)):
         return []  # a person has it
-    waits = bool(incident.attempts) and not (is_worse and cause in _CRITICAL) and not _did_not_hold(incident, verdict)
+    waits = (
+        bool(incident.attempts)
+        and not (is_worse and cause in _CRITICAL)
+        and not _did_not_hold(incident, verdict, cause)
+    )
     if waits or incident.id in tick.worsened:
         return []
     if is_worse:
@@ -432,10 +437,11 @@ def _reclassified(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) 
     )
 
 
-def _did_not_hold(incident: Incident, verdict: Verdicts) -> bool:
-    """Whether what was done for a stuck miner, and settled, has shown that its firmware crashes."""
+def _did_not_hold(incident: Incident, verdict: Verdicts, cause: Reason) -> bool:
+    """Whether what was done for a stuck miner, and settled, has shown that its firmware crashes, or heat stops it."""
     settled = incident.in_flight is None and all(VERB_TRAITS[a.verb].risk <= Risk.REBOOT for a in incident.attempts)
-    return incident.category is Category.STUCK and verdict.category is Category.FIRMWARE and settled
+    shown = verdict.category is Category.FIRMWARE or cause is Reason.OVERTEMP_CUT_OUT
+    return incident.category is Category.STUCK and shown and settled
 
 
 def _is_undecided(incident: Incident) -> bool:

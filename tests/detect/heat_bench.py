@@ -39,10 +39,14 @@ class Loop:
     """Twenty miners on one loop, or in air, that all read alike; change what one shows to make something happen.
 
     Attributes:
+        poll_s: how often they are polled, and judged.
         chip_c, rate, rpm: what the next polls tell, by row. unit: what the next read of the unit tells; None for none.
     """
 
-    def __init__(self, miners: int = 20, *, liquid: bool = True, kind: Cooling = Cooling.HYDRO) -> None:
+    def __init__(
+        self, miners: int = 20, *, liquid: bool = True, kind: Cooling = Cooling.HYDRO, poll_s: float = POLL_S
+    ) -> None:
+        self.poll_s = poll_s
         self.kind = kind = kind if liquid else Cooling.AIR
         loop = "loop-1" if liquid else None
         all_miners = tuple(replace(miner(k, outlets=(1,)), loop=loop, cooling=kind) for k in range(1, miners + 1))
@@ -67,10 +71,10 @@ class Loop:
     def run(self, seconds: float) -> tuple[Verdicts, Verdicts]:
         """Poll and judge for that long; return the last verdicts of loops and of miners."""
         everyone = np.ones(self._n, dtype=np.bool_)
-        for _ in range(round(seconds / POLL_S)):
-            self.now += POLL_S
+        for _ in range(round(seconds / self.poll_s)):
+            self.now += self.poll_s
             at = np.full(self._n, self.now)
-            self._work += self.rate * NOMINAL_TH * 1e3 * POLL_S
+            self._work += self.rate * NOMINAL_TH * 1e3 * self.poll_s
             told = {
                 "hashrate_th": self.rate * NOMINAL_TH,
                 "expected_th": np.full(self._n, NOMINAL_TH),
@@ -97,7 +101,7 @@ class Loop:
         """Run until the loop or a miner fires; return how long that took, or infinity."""
         began = self.now
         while self.now - began < limit_s:
-            loops, miners = self.run(POLL_S)
+            loops, miners = self.run(self.poll_s)
             found = loops if firing == "loop" else miners
             if (found.health == Health.FIRING).any():
                 return self.now - began

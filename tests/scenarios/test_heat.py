@@ -121,6 +121,23 @@ expect:
   - {at_end: {harm.actions_on_healthy: 0, harm.miner_minutes_lost: 0, harm.useless_power_cycles: 0}}
 """
 
+QUICKLY = """\
+name: clogs-that-come-between-two-polls
+seed: 5
+duration: 150m
+site:
+  generate: {miners: 60, miners_per_pdu: 10, cooling: COOLING,
+             families: {antminer_stock: 0.34, luxos: 0.33, whatsminer: 0.33}}
+agent: {tick_s: 30, poll: {interval_s: PERIOD}}
+faults:
+  - {at: 5m, kind: miner.clogged, target: "miner:*", count: 9, within_s: 60}
+  - {at: 40m, kind: miner.clogged, target: "miner:*", count: 9, within_s: 60}
+expect:
+  - {at_end: {faults: 18, remediation.rate_fixable: 1, harm.useless_power_cycles: 0, detection.wrong_category: 0}}
+  - {never: {action: power_off}}
+"""
+"""Some stop before anybody has seen them warm up; they are restarted for stuck, and show it then."""
+
 FREED = """\
 name: intakes-are-free-again-after-ten-minutes
 seed: 6
@@ -192,6 +209,16 @@ def test_every_family_s_heat_is_mended_and_who_is_cool_again_is_left_alone(
     """From `month`: eight clogs were hot at every share that was tried, and most cut-outs were derated twice."""
     path = tmp_path / "passing.yaml"
     path.write_text(PASSING.replace("KIND", kind).replace("COOLING", cooling))
+    assert failed(path, tmp_path) == []
+
+
+@pytest.mark.parametrize(("cooling", "period_s"), [("air", 60), ("hydro", 30)])
+def test_a_clog_that_stops_its_miner_between_two_polls_is_not_power_cycled(
+    cooling: str, period_s: int, tmp_path: Path
+) -> None:
+    """From `month`: restarted, rebooted, power-cycled twice, and a person's."""
+    path = tmp_path / "quickly.yaml"
+    path.write_text(QUICKLY.replace("COOLING", cooling).replace("PERIOD", str(period_s)))
     assert failed(path, tmp_path) == []
 
 
