@@ -59,6 +59,12 @@ class FirmwareControl(Protocol):
             TransportError, CodecError: it may be under way, or over; never repeat it, never cut its power.
         """
 
+    async def not_begun(self, miner: Miner, image: Image, ago_s: float) -> str:
+        """Return in a line what shows that a flash wanted `ago_s` ago was never begun, and will not be.
+
+        It is of an agent that died. Raises an error of the agent's tree where nothing shows that for sure.
+        """
+
     async def verify(self, miner: Miner, image: Image) -> str:
         """Return in a line that the miner runs the image's version; raises DeviceError where it runs another.
 
@@ -116,6 +122,8 @@ LOG_CHARS = 16_000
 """What is kept of a miner's logs in the ledger."""
 DETAIL_CHARS = 1_000
 """What is kept of how an action went: the devices have a say in it."""
+LOOK_BACK_S = 240.0
+"""How long a miner may take to show that a flash was never begun: two looks, and the checksum of what was uploaded."""
 SURELY_NOT = (RefusedError, DeviceError, PolicyError)
 """Errors after which it is sure that nothing was done; after any other of them it may have been."""
 
@@ -195,6 +203,20 @@ class Actor:
     async def finish(self, action: Action) -> Outcome:
         """Bring to its end what an interruption may have left half done: a port that is being bounced ends up."""
         return self._fit_to_keep(await self._finish(action))
+
+    async def not_begun(self, action: Action, ago_s: float) -> Outcome | None:
+        """Return that a flash which a dead agent wanted `ago_s` ago was never begun; None where nobody knows."""
+        try:
+            async with asyncio.timeout(LOOK_BACK_S):
+                miner, image = self._site.miner(action.miner), self._image(action)
+                shown = await self._firmware_of(miner).not_begun(miner, image, ago_s)
+        except (AgentError, TimeoutError) as error:
+            _log.info("flash_may_have_begun", miner=action.miner, why=str(error))
+            return None
+        except Exception:  # as in perform
+            _log.exception("driver_bug", verb=action.verb, miner=action.miner)
+            return None
+        return self._fit_to_keep(Outcome(Result.FAILED, f"seen after a restart of the agent: {shown}"))
 
     async def _finish(self, action: Action) -> Outcome:
         miner = self._site.miner(action.miner)

@@ -149,7 +149,7 @@ class Agent:
         await self._touch.warm_up(acting=self._may_act())
         await self.observer.start()
         await self.observer.first_full_poll()
-        await self._commit([self._started()])
+        await self._commit([self._started(clock_ran_on=not behind_s)])
         self._stages.restore(self._clock.now())
         for intent in list(self.memory.flying.values()):
             self._resume(intent)
@@ -281,7 +281,12 @@ class Agent:
         exceptions = [mode for risks in settings.trust.values() for mode in risks.values()]
         return self._on_auto or any(mode is not Mode.OBSERVE for mode in (settings.mode, *exceptions))
 
-    def _started(self) -> AgentStarted:
+    def _started(self, *, clock_ran_on: bool) -> AgentStarted:
+        """Return the event of this start; a clock that was behind what is on record tells nothing of the time since."""
+        boot, before = self._touch.boot if clock_ran_on else "", self.memory.started
+        boot_since = self._clock.now() if boot else None
+        if before is not None and before[0].boot == boot:
+            boot_since = before[0].boot_since
         return AgentStarted(
             version=__version__,
             site=self._settings.site.name,
@@ -293,6 +298,8 @@ class Agent:
                 for playbook in (table.playbook for table in self.tables)
             },
             gates=tuple(gate.__name__ for gate in GATES),
+            boot=boot,
+            boot_since=boot_since,
         )
 
     async def _commit(self, events: Sequence[AnyEvent], actor: Actor = Actor.AGENT) -> Sequence[AnyEvent]:
@@ -356,10 +363,19 @@ class Agent:
     def _resume(self, intent: Intended) -> None:
         """Take up an intent that had no outcome when the agent went down: do it where that is right, else settle it."""
         outcome = self._past.look(intent, self._clock.now())
-        if outcome is not None and intent.action.verb is Verb.BOUNCE_PORT:
+        if outcome is None:
+            self._launch(self._carry_out(intent))
+        elif intent.action.verb is Verb.BOUNCE_PORT:
             self._launch(self._finish(intent))
-            return
-        self._launch(self._carry_out(intent) if outcome is None else self._settle(intent, outcome))
+        elif intent.action.verb is Verb.FLASH and self._past.is_of_this_boot(intent):
+            self._launch(self._look_back(intent, outcome))
+        else:
+            self._launch(self._settle(intent, outcome))
+
+    async def _look_back(self, intent: Intended, outcome: Outcome) -> None:
+        """Settle a flash as never begun where its miner shows that; else as it looks from here."""
+        ago_s = self._clock.now() - self._past.asked_at(intent)
+        await self._settle(intent, await self._touch.actor.not_begun(intent.action, ago_s) or outcome)
 
 
 def stages(

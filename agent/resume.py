@@ -47,6 +47,19 @@ class Resume:
         again = row is not None and self._is_current(intent) and not self._is_needless(intent, now)
         return None if again else Outcome(Result.UNKNOWN, NOT_WANTED)
 
+    def asked_at(self, intent: Intended) -> float:
+        """Return when an intent without an outcome was committed, UTC s."""
+        return self._memory.incidents[intent.incident].attempts[-1].at
+
+    def is_of_this_boot(self, intent: Intended) -> bool:
+        """Whether the agent's machine has been up since the intent, so that the time since is known.
+
+        A machine that keeps no time while it is off wakes in the past.
+        """
+        started = self._memory.started
+        since = None if started is None else started[0].boot_since
+        return since is not None and since <= self.asked_at(intent)
+
     def _is_needless(self, intent: Intended, now: float) -> bool:
         """Whether its playbook sees what makes it needless; where that names nothing, whether the miner answers."""
         incident = self._memory.incidents[intent.incident]
@@ -59,8 +72,7 @@ class Resume:
 
     def _look_at_process(self, intent: Intended, row: int | None) -> Outcome:
         """Tell from the age of the process that answers whether it was restarted; `row` None where none does."""
-        intended_at = self._memory.incidents[intent.incident].attempts[-1].at
-        elapsed_s = self._view.elapsed_s
+        intended_at, elapsed_s = self.asked_at(intent), self._view.elapsed_s
         if row is not None and float(elapsed_s.at[row] - elapsed_s.value[row]) >= intended_at:
             return Outcome(Result.OK, "seen after a restart of the agent: the process is younger than the intent")
         return Outcome(Result.UNKNOWN, "the agent was restarted in between, and nothing shows that it happened")

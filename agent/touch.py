@@ -66,6 +66,10 @@ class Touch(Protocol):
     def actor(self) -> Actor:
         """Return what acts."""
 
+    @property
+    def boot(self) -> str:
+        """Return what tells this start of the agent's machine from another; empty where nothing does."""
+
     def rebind(self, miner: Miner, host: str) -> None:
         """Look for a miner at another address than the inventory's from now on, whoever reads it or acts on it."""
 
@@ -124,6 +128,8 @@ class Wired:
             for s in site.switches
         }
         cooling = {unit.id: heard(cooling_driver(unit, dialer), "modbus", unit.host) for unit in site.cooling_units}
+        own = host or ThisHost(clock, site.hosts, settings.own.gateways)
+        self.boot = own.boot()
         self.observer = Observer(
             self.view,
             clock,
@@ -132,7 +138,7 @@ class Wired:
             pdu_drivers=pdus,
             switch_drivers=switches,
             settings=settings.poll,
-            host=host or ThisHost(clock, site.hosts, settings.own.gateways),
+            host=own,
             names=_names(settings, dialer, nameservers),
             cooling_drivers=cooling,
             pool_prober=heard(_prober(dialer, clock, nameservers, trust), "stratum") if site.pools else None,

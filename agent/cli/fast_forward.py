@@ -35,6 +35,7 @@ class PlantTouch:
             focus_s=poll.focus_interval_s,
             phase=phase,
         )
+        self.boot = "simulated"
         self._addresses = site.addresses
         self.ear = Ear(clock)
         hosts: dict[Any, str] = {pdu.id: pdu.host for pdu in settings.site.pdus}

@@ -32,6 +32,10 @@ _CONFIRMED = 0x2
 _UP, _BY_ROUTER = 0x1, 0x2
 
 
+MOST_BOOT_CHARS = 64
+"""A boot's id is a UUID."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Route:
     interface: str
@@ -64,6 +68,13 @@ class ThisHost:
     def wall_ahead_s(self) -> float:
         """Return by how much the wall clock is ahead of steady UTC, in s."""
         return self._clock.wall_ahead_s()
+
+    def boot(self) -> str:
+        """Return the kernel's id of this start of the machine; empty where it tells none."""
+        try:
+            return (self._root / "proc/sys/kernel/random/boot_id").read_text()[:MOST_BOOT_CHARS].strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
 
     async def look(self) -> Way:
         """Return what of the way out is there now, within two seconds."""

@@ -46,6 +46,8 @@ class AgentStarted(Event, frozen=True, kw_only=True, tag="agent_started"):
         playbooks: the fingerprint of each table, by its name.
         trust: how far it may go, by playbook and risk in lower case.
         gates: the guards in the order asked.
+        boot: tells one start of the machine that it runs on from another; empty where that is not known.
+        boot_since: UTC s of the first start of an agent since that machine was started; None where that is not known.
     """
 
     version: str
@@ -55,6 +57,8 @@ class AgentStarted(Event, frozen=True, kw_only=True, tag="agent_started"):
     simulated: bool
     trust: dict[str, dict[str, Mode]] = {}
     gates: tuple[str, ...] = ()
+    boot: str = ""
+    boot_since: float | None = None
 
 
 class AgentStopped(Event, frozen=True, kw_only=True, tag="agent_stopped"):

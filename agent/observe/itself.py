@@ -50,6 +50,10 @@ class OwnHost(Protocol):
         """Return by how much its wall clock is ahead of steady UTC, in s."""
         ...
 
+    def boot(self) -> str:
+        """Return what tells this start of it from any other; empty where nothing does."""
+        ...
+
 
 AnswersNames = Callable[[], Awaitable[bool | None]]
 """Asks for a name; tells whether any nameserver answered, whatever it said; None where it could not ask."""

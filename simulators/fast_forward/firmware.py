@@ -32,6 +32,9 @@ FOLLOW_S = 900.0
 LINGERS_S = 21.0
 """A board that was written over SSH is told to wait so long with its restart, so that the end can be seen."""
 
+SLACK_S = 30.0
+"""A board that came up so little before a moment may have come up since, for all anybody knows."""
+
 LOGIN_BYTES = 3000
 """What a client sends before the first byte of a file: key exchange, log-in, command."""
 
@@ -81,6 +84,18 @@ class PlantFirmware:
         if by_ssh:
             return await self._follow(plant, record)
         return await self._wait(plant, record) if miner.family is Family.ANTMINER_STOCK else "it took all of the image"
+
+    async def not_begun(self, miner: Miner, image: Image, ago_s: float) -> str:
+        """Return what shows it, on a board that can be looked into; raises as the agent's own drivers do."""
+        if not self._by_ssh(miner):
+            raise PolicyError(f"{miner.id}: expected a trace of what was uploaded; {miner.family} shows none")
+        plant = await self._control.reached(miner)
+        self._expect_way_in(plant)
+        now = self._now()
+        begun = any(f.miner == miner.id and f.began_at >= now - ago_s for f in self._plant.journal.flashes)
+        if begun or not plant.readings(now).uptime_s > ago_s + SLACK_S:
+            raise DeviceError(f"{miner.id}: expected a board that shows that no {image.version} was begun")
+        return "its board has been up all the time: no flash was begun"
 
     async def verify(self, miner: Miner, image: Image) -> str:
         """Compare the version that it tells."""

@@ -29,6 +29,8 @@ TOLD = (
     ("breaker", Place(Point.DECIDED, "escalated"), None),
     # A reboot proves that a firmware crashes, also where nobody knows if the process was restarted before.
     ("firmware corrupt", Place(Point.RETURNED, "restart"), None),
+    # A flash that an agent wanted which died before it began is no flash: the image is not frozen for it.
+    ("firmware corrupt", Place(Point.CALLING, "flash"), None),
     # What was known of one miner alone waits for its neighbours, which have to be found silent anew.
     ("breaker", Place(Point.COMMITTED, "incident_opened"), None),
 )

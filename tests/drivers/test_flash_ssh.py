@@ -18,6 +18,7 @@ from agent.act import Actor, Outcome
 from agent.drivers.hosts.access import SshAccess, SshBook
 from agent.drivers.hosts.firmware import LuxOsFirmware
 from agent.drivers.hosts.flash_ssh import LOCK
+from agent.drivers.hosts.images import name_of
 from agent.model.action import Action, Result, Verb
 from agent.model.ids import ImageId, MinerId
 from agent.model.topology import Family, Image
@@ -68,15 +69,27 @@ class Lab:
     async def flash(self, image: Image | None = None) -> Outcome:
         """Have the actor flash it, as an intent would."""
         chosen = image or self.image
+        actor = self.actor(chosen)
+        outcome = await actor.perform(Action(verb=Verb.FLASH, miner=M1, image=chosen.sha256))
+        self.verify = lambda: actor.perform(Action(verb=Verb.VERIFY_FIRMWARE, miner=M1, image=chosen.sha256))
+        return outcome
+
+    async def not_begun(self, ago_s: float) -> bool:
+        """Have the next agent's actor look whether a flash wanted so long ago was never begun."""
+        outcome = await self.actor(self.image).not_begun(
+            Action(verb=Verb.FLASH, miner=M1, image=self.image.sha256), ago_s
+        )
+        assert outcome is None or outcome.result is Result.FAILED
+        return outcome is not None
+
+    def actor(self, chosen: Image) -> Actor:
+        """Return what acts on that miner alone."""
         spec = self.site.host().spec
         key = HostKeys(self.site.plant.seed).public(M1)
         book = SshBook(miners={M1: SshAccess(SSH_LOGIN[0], SSH_LOGIN[1], (key,))})
         site = replace(self.site.plant.site, miners=(spec,), images=(chosen,))
         driver = LuxOsFirmware(self, self.site.secrets, book)
-        actor = Actor(site, {}, {}, {}, 5.0, firmware={Family.LUXOS: driver})
-        outcome = await actor.perform(Action(verb=Verb.FLASH, miner=M1, image=chosen.sha256))
-        self.verify = lambda: actor.perform(Action(verb=Verb.VERIFY_FIRMWARE, miner=M1, image=chosen.sha256))
-        return outcome
+        return Actor(site, {}, {}, {}, 5.0, firmware={Family.LUXOS: driver})
 
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         place = self.connections
@@ -240,3 +253,111 @@ def test_an_agent_that_dies_at_any_moment_leaves_one_flash_or_none(tmp_path: Pat
             await holds(bench, None)
 
         played(tmp_path, story)
+
+
+# -- an agent that died ------------------------------------------------------------------------------------------------
+
+
+async def died(bench: Lab, after_s: float) -> float:
+    """Have an agent want a flash and die so long after it; return when it wanted it."""
+    await asyncio.sleep(600.0)  # a board that has been up for a while
+    wanted = bench.now
+    flashing = asyncio.ensure_future(bench.flash())
+    await asyncio.sleep(after_s)
+    flashing.cancel()
+    await asyncio.gather(flashing, return_exceptions=True)
+    return wanted
+
+
+@pytest.mark.parametrize("later_s", [0.0, 15.0, 70.0, 600.0], ids=lambda s: f"{s:g}s")
+def test_only_a_flash_that_was_never_begun_is_shown_not_to_have_been(tmp_path: Path, later_s: float) -> None:
+    """Whenever the agent dies and whenever the next one looks: what it is shown holds, then and half an hour on."""
+    shown: dict[float, bool] = {}
+    begun: dict[float, bool] = {}
+
+    for after_s in [k / 20.0 for k in range(30)] + [3.0, 20.0, 50.0, 90.0]:
+
+        async def story(bench: Lab, after_s: float = after_s) -> None:
+            wanted = await died(bench, after_s)
+            await asyncio.sleep(later_s)
+            shown[after_s] = await bench.not_begun(bench.now - wanted)
+            await asyncio.sleep(1800.0)
+            begun[after_s] = bool(bench.flashes)
+
+        played(tmp_path, story)
+    assert {shown[s] for s in shown if begun[s]} <= {False}
+    never = [s for s in begun if not begun[s]]
+    assert never
+    assert len(begun) > len(never)
+    unseen = [s for s in never if not shown[s]]
+    assert len(unseen) <= 2, "but for the instants at which the whole image lies there"
+
+
+def test_a_connection_cut_at_any_byte_is_never_shown_as_a_flash_not_begun_that_was(tmp_path: Path) -> None:
+    chance, seen = random.Random(4), set()
+    for connection, least in [(k, 0) for k in range(6)] + [(5, 1500), (6, 1500)] * 6:
+        cut = (connection, least + chance.randrange(2500))
+
+        async def story(bench: Lab, cut: tuple[int, int] = cut) -> None:
+            bench.cut = cut
+            wanted = await died(bench, chance.uniform(0.5, 60.0))
+            bench.cut = None
+            shown = await bench.not_begun(bench.now - wanted)
+            await asyncio.sleep(1800.0)
+            assert not (shown and bench.flashes)
+            seen.add((shown, bool(bench.flashes)))
+
+        played(tmp_path, story)
+    assert seen >= {(True, False), (False, True)}, "both are seen, and never both at once"
+
+
+def up_s(bench: Lab) -> float:
+    return float(bench.site.servers.ssh[M1].box.files.read("/proc/uptime").split()[0])
+
+
+def test_a_board_that_may_have_restarted_since_shows_nothing(tmp_path: Path) -> None:
+    async def story(bench: Lab) -> None:
+        await asyncio.sleep(600.0)
+        bench.site.miner().reboot(bench.now)
+        await asyncio.sleep(400.0)
+        assert 100.0 < up_s(bench) < 500.0
+        assert not await bench.not_begun(600.0)
+        assert not await bench.not_begun(up_s(bench))
+        assert not await bench.not_begun(up_s(bench) - 25.0), "ages are whole seconds, clocks agree roughly"
+        assert await bench.not_begun(up_s(bench) - 60.0)
+
+    played(tmp_path, story)
+
+
+@pytest.mark.parametrize("said", ["", "1 2", "nan nan", "inf inf", "1e9 1", "-5 1", "up 3 days"])
+def test_what_is_no_uptime_shows_nothing(tmp_path: Path, said: str) -> None:
+    async def story(bench: Lab) -> None:
+        await asyncio.sleep(600.0)
+        assert await bench.not_begun(60.0)
+        bench.site.servers.ssh[M1].box.files._fixed["/proc/uptime"] = lambda: said  # type: ignore[index]
+        assert not await bench.not_begun(60.0)
+
+    played(tmp_path, story)
+
+
+def test_a_lock_a_whole_image_and_a_folder_that_is_no_memory_show_nothing(tmp_path: Path) -> None:
+    async def story(bench: Lab) -> None:
+        await asyncio.sleep(600.0)
+        files = bench.site.servers.ssh[M1].box.files
+        path = f"/tmp/{name_of(bench.image)}"
+        files.open(path)
+        files.write(path, BYTES[:-1])
+        assert await bench.not_begun(60.0), "its start is sent once all of it is there"
+        files.write(path, BYTES[-1:])
+        assert not await bench.not_begun(60.0)
+        files.remove(path)
+        assert await bench.not_begun(60.0)
+        files.make_dir(LOCK)
+        assert not await bench.not_begun(60.0)
+        files.remove_dir(LOCK)
+        assert await bench.not_begun(60.0)
+        files._fixed = {path: read for path, read in files._fixed.items() if not path.startswith("/tmp/")}
+        files._dirs.discard("/tmp/sysinfo")
+        assert not await bench.not_begun(60.0), "this may be another folder's listing"
+
+    played(tmp_path, story)

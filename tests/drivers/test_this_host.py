@@ -61,3 +61,16 @@ async def test_one_that_drops_what_it_is_asked_is_known_by_its_hardware_address(
             "IP address HW type Flags HW address Mask Device\n" + line.format(flags)
         )
         assert seen._is_confirmed("10.20.0.1") is confirmed
+
+
+def test_each_start_of_the_machine_has_a_name_of_its_own_where_the_kernel_gives_it_one(tmp_path: Path) -> None:
+    host = ThisHost(Clock.real(), (), root=tmp_path)
+    assert host.boot() == ""
+    file = tmp_path / "proc/sys/kernel/random/boot_id"
+    file.parent.mkdir(parents=True)
+    file.write_text("0d5e3b1c-6a8e-4d36-9f0b-1c2d3e4f5a6b\n")
+    assert host.boot() == "0d5e3b1c-6a8e-4d36-9f0b-1c2d3e4f5a6b"
+    file.write_text("x" * 10_000)
+    assert len(host.boot()) <= 64
+    file.write_bytes(b"\xff\xfe")
+    assert host.boot() == ""

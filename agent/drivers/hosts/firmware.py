@@ -96,6 +96,11 @@ class LuxOsFirmware:
         host, _ = self._host(miner)
         return await flash_ssh.flash(host, miner, image, read_image(image))
 
+    async def not_begun(self, miner: Miner, image: Image, ago_s: float) -> str:
+        """Tell it from what is in its memory."""
+        host, _ = self._host(miner)
+        return await flash_ssh.not_begun(host, image, ago_s)
+
     async def verify(self, miner: Miner, image: Image) -> str:
         """Compare what `version` tells."""
         return await self._api.expect(miner, image, "version", "Miner")
@@ -133,6 +138,10 @@ class AntminerFirmware:
         _fits(miner, image, model, board)
         await web.upgrade(name_of(image), data)
         return "its upgrade page says that it succeeded"
+
+    async def not_begun(self, miner: Miner, image: Image, ago_s: float) -> str:
+        """Raise PolicyError: its pages tell nothing of an upload."""
+        raise PolicyError(f"{miner.id}: expected a trace of what was uploaded; {miner.family} shows none")
 
     async def verify(self, miner: Miner, image: Image) -> str:
         """Compare what `version` tells."""
@@ -184,6 +193,10 @@ class WhatsminerFirmware:
             if miner.mac is None or (await self._api.field(miner, "get_miner_info", "mac")).lower() != miner.mac:
                 raise
         return miner.model
+
+    async def not_begun(self, miner: Miner, image: Image, ago_s: float) -> str:
+        """Raise PolicyError: its API tells nothing of an upload."""
+        raise PolicyError(f"{miner.id}: expected a trace of what was uploaded; {miner.family} shows none")
 
     async def verify(self, miner: Miner, image: Image) -> str:
         """Compare what `get_version` tells."""

@@ -6,6 +6,7 @@ start on, whatever is lost is lost for good: nothing is repeated, and the marker
 
 import asyncio
 import contextlib
+import math
 
 from agent.drivers.hosts.images import name_of
 from agent.drivers.hosts.ssh import SshHost
@@ -42,6 +43,10 @@ SPARE_KB = 4096
 BOARD, MODEL = "/tmp/sysinfo/board_name", "/tmp/sysinfo/model"  # noqa: S108 - where the device keeps them
 LOCK = "/tmp/terrahash-flash"  # noqa: S108 - on the device, and made atomically
 MAX_WORD_CHARS = 64
+SYSTEM_FOLDER = "sysinfo"
+"""Is in every board's `/tmp`."""
+SLACK_S = 30.0
+"""A board that has been up for no longer than that before a flash was wanted may have been started since."""
 
 
 async def flash(host: SshHost, miner: Miner, image: Image, data: bytes) -> str:
@@ -58,6 +63,38 @@ async def flash(host: SshHost, miner: Miner, image: Image, data: bytes) -> str:
         raise DeviceError(f"{error}; nothing was flashed") from error
     begun = await _start(host, path)
     return await _follow(host, begun=begun)
+
+
+async def not_begun(host: SshHost, image: Image, ago_s: float) -> str:
+    """Return in a line what shows that a flash wanted `ago_s` ago was never begun; DeviceError where nothing does.
+
+    The start line is sent by an agent that has just seen the whole image there, and takes the lock first. `/tmp` is
+    memory. So where the board has been up all that time, and has neither lock nor the whole image, it was not sent;
+    and the agent that would send it is dead.
+    """
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    listed = await host.run("ls /tmp", deadline_s=STEP_S)
+    names = listed.text.split()
+    if listed.status != 0 or SYSTEM_FOLDER not in names:
+        raise DeviceError(f"{host.name}: expected what is in /tmp, it does not tell")
+    if LOCK.removeprefix("/tmp/") in names:  # noqa: S108 - on the device
+        raise DeviceError(f"{host.name}: expected no lock {LOCK}, there is one: a flash was begun")
+    if name_of(image) in names:
+        said = await host.run(f"sha256sum /tmp/{name_of(image)}", deadline_s=CHECKSUM_S)
+        digest = said.text.partition(" ")[0]
+        if said.status != 0 or len(digest) != len(image.sha256) or digest == image.sha256:
+            raise DeviceError(f"{host.name}: expected no whole image in /tmp, it may be: its start may be on its way")
+    up_s = _seconds((await host.run("cat /proc/uptime", deadline_s=STEP_S)).text)
+    if not up_s > ago_s + loop.time() - began_s + SLACK_S:
+        raise DeviceError(f"{host.name}: expected a board that has been up since before, it may have restarted")
+    return "its board has been up all the time, without a lock and without the whole image: no flash was begun"
+
+
+def _seconds(uptime: str) -> float:
+    """Return the first figure of `/proc/uptime`; NaN where there is none."""
+    first = uptime.partition(" ")[0]
+    return float(first) if first.replace(".", "", 1).isdecimal() else math.nan
 
 
 def start_line(path: str) -> str:
