@@ -65,6 +65,10 @@ LEAST_SHARE, MOST_SHARE, SHARE_STEP = 0.50, 0.90, 0.05
 WORK_S = 120.0
 """A rate scatters by 1 % over so long (facts "detection", section 1.2)."""
 
+TAKES_S = 20.0
+"""Within this time firmware that is told to sleep stops hashing, and its rate of 5 s shows it: an estimate. A reading
+every 30 s finds who does not, or begins meanwhile, before it has hashed for a minute."""
+
 MITIGATION_S = {Severity.CRITICAL: 1800.0, Severity.HIGH: 3600.0, Severity.MEDIUM: 14_400.0, Severity.LOW: 86_400.0}
 """How soon the impact is to end, by severity (KPI reference)."""
 
@@ -343,6 +347,14 @@ def all_sleep(s: Situation) -> bool:
     idle = (view.hashrate_th.value[rows] < 0.05 * view.nominal_th[rows]) & (view.hashrate_th.at[rows] >= since)
     silent = view.misses[rows] > 0
     return bool((told | idle | silent).all())
+
+
+def one_hashes_on(s: Situation) -> bool:
+    """A miner of the loop hashes, by a reading before which it had the time to stop: it was starting as it was told."""
+    view, rows = s.row.view, loop_rows(s)
+    hashes = view.hashrate_th.value[rows] > STOPPED_SHARE * view.nominal_th[rows]
+    read = view.hashrate_th.at[rows] >= s.run.entered_at + TAKES_S
+    return bool((hashes & read & (view.misses[rows] == 0)).any())
 
 
 def _age_s(s: Situation, unit: CoolingUnit) -> float:

@@ -15,13 +15,10 @@ from agent.model.incident import Incident, Phase, Reason
 from agent.model.loops import DOMAIN, is_cooled, members
 from agent.model.memory import Memory
 from agent.model.site_view import SiteView
-from agent.model.thermal import STOPPED_SHARE
+from agent.model.thermal import STOPPED_SHARE, TAKES_S
 
 STATE = "sleep_on"
 """Stands where an attempt made outside any run would name its playbook state."""
-
-APART_S = 60.0
-"""Least time between two such orders: two polls show whether the one before was followed."""
 
 MOST = 20
 """Who does not sleep after so many orders does not sleep: a person was asked about that loop long ago."""
@@ -35,14 +32,15 @@ def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Act
             continue
         unit = view.site.unit_of_loop.get(incident.domain.removeprefix(DOMAIN))
         told = [a.settled_at or a.at for a in incident.attempts if a.verb is Verb.SLEEP]
-        if unit is None or len(told) >= MOST or now - max(told, default=-np.inf) < APART_S:
+        if unit is None or len(told) >= MOST:
             continue
         if not np.isnan(view.cooling.calm_since[view.cooling.rows[unit.id]]) or is_cooled(view, unit.id, now):
             continue
         rows = members(view, unit.id)
         with np.errstate(invalid="ignore"):
             hashes = view.hashrate_th.value[rows] > STOPPED_SHARE * view.nominal_th[rows]
-        since = view.answered_at[rows] > max(told, default=-np.inf)
+        # What it showed earlier, it showed before it could have followed the last order.
+        since = view.answered_at[rows] >= max(told, default=-np.inf) + TAKES_S
         named = [view.site.miners[row].id for row in rows[hashes & since & (view.misses[rows] == 0)].tolist()]
         if named:
             due.append((incident, Action(verb=Verb.SLEEP, miner=named[0], others=tuple(named[1:]))))

@@ -1,4 +1,4 @@
-"""Sleep on: who hashes on a loop whose cooling is lost is put to sleep, once a minute at most and not for ever."""
+"""Sleep on: who hashes on a loop whose cooling is lost is put to sleep, as often as he begins, and not for ever."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,12 +14,14 @@ from agent.model.incident import Attempt, Category, Incident, Phase, Reason, Sev
 from agent.model.loops import FRESH_S, RUNAWAY_K
 from agent.model.site_view import SiteView
 from agent.model.telemetry import CoolingReading, Reach
+from agent.model.thermal import TAKES_S
 from agent.model.topology import Cooling, Site
-from agent.remediate.sleep_on import APART_S, MOST, owed
+from agent.remediate.sleep_on import MOST, owed
 from tests.factory import EPOCH, NOMINAL_TH, healthy, miner
 from tests.remediate.loop_bench import BASE_C, DESIGN_LPM, UNIT, LoopBench, loop_site
 
 NOW = EPOCH + 3600.0
+READ_AT = NOW - 5.0
 OTHER_UNIT = CoolingUnitId("cdu-2")
 
 
@@ -43,7 +45,7 @@ class World:
         self.lost(1, "loop-1")
         self.lost(2, "loop-2")
         for row in range(6):
-            self.view.put_answer(row, NOW - 5.0, healthy(9e4))
+            self.view.put_answer(row, READ_AT, healthy(9e4))
 
     def lost(self, number: int, loop: str) -> None:
         incident = Incident(
@@ -101,9 +103,9 @@ def test_all_that_hash_on_either_loop_are_put_to_sleep(world: World) -> None:
         pytest.param(
             lambda w: w.change(attempts=tuple(ordered(k, EPOCH + k) for k in range(MOST))), id="told often enough"
         ),
-        pytest.param(lambda w: w.change(attempts=(ordered(1, NOW - APART_S + 1.0),)), id="told just now"),
+        pytest.param(lambda w: w.change(attempts=(ordered(1, READ_AT - TAKES_S + 1.0),)), id="told just now"),
         pytest.param(
-            lambda w: w.change(attempts=(ordered(1, NOW - 600.0, settled_at=NOW - APART_S + 1.0),)),
+            lambda w: w.change(attempts=(ordered(1, NOW - 600.0, settled_at=READ_AT - TAKES_S + 1.0),)),
             id="that settled just now",
         ),
         pytest.param(World.calm, id="it is cooled again"),
@@ -140,11 +142,11 @@ def test_a_loop_of_which_it_is_not_known_that_it_is_cooled_is_none(
     "attempts",
     [
         tuple(ordered(k, EPOCH + k) for k in range(MOST - 1)),
-        (ordered(1, NOW - 600.0, settled_at=NOW - APART_S),),
-        (ordered(1, NOW - APART_S),),
+        (ordered(1, NOW - 600.0, settled_at=READ_AT - TAKES_S),),
+        (ordered(1, READ_AT - TAKES_S),),
         tuple(ordered(k, NOW - 1.0, verb=Verb.DERATE) for k in range(MOST)),
     ],
-    ids=["not yet often enough", "settled a minute ago", "told a minute ago", "told something else"],
+    ids=["not yet often enough", "settled a while ago", "told a while ago", "told something else"],
 )
 def test_it_is_told_again_while_it_helps(world: World, attempts: tuple[Attempt, ...]) -> None:
     world.change(attempts=attempts)
@@ -159,9 +161,9 @@ def test_only_who_hashes_is_told(world: World) -> None:
 
 
 def test_who_has_not_answered_since_the_last_order_is_waited_for(world: World) -> None:
-    world.change(attempts=(ordered(1, NOW - APART_S - 20.0),))
+    world.change(attempts=(ordered(1, NOW - TAKES_S - 20.0),))
     for row in (0, 1):
-        world.view.answered_at[row] = NOW - APART_S - 30.0
+        world.view.answered_at[row] = NOW - TAKES_S - 30.0
     assert world.due()["inc-000001"] == ("m3",)
 
 
@@ -173,3 +175,39 @@ def test_one_that_begins_again_by_itself_on_a_lost_loop_sleeps_again_in_the_end(
     bench.world.asleep.discard(MinerId("m3"))
     bench.run(120.0)
     assert len(bench.world.asleep) == 4
+
+
+@pytest.mark.parametrize("starts_after_s", [40.0, 60.0, 80.0])
+def test_who_begins_to_hash_while_the_others_are_waited_for_is_told_again_as_soon_as_that_shows(
+    starts_after_s: float,
+) -> None:
+    """It hashed for 70 s on a cold plate in which nothing flowed: until a minute since the order to all was up."""
+    bench = LoopBench()
+    late, steps = bench.site.miners[0].id, 20.0
+    bench.world.wear = 1.0
+    while late not in bench.world.asleep:
+        bench.run(steps)
+    bench.run(starts_after_s)
+    bench.world.asleep.discard(late)
+    hashed_s = 0.0
+    while late not in bench.world.asleep:
+        bench.run(steps)
+        hashed_s += steps
+    assert hashed_s <= 40.0
+    (incident,) = bench.memory.incidents.values()
+    assert [a.verb for a in incident.attempts] == [Verb.SLEEP, Verb.SLEEP]
+    bench.run(300.0)
+    assert incident.cause is Reason.COOLING_LOST
+    assert bench.memory.incidents[incident.id].escalation_reason == "cooling_lost"
+
+
+def test_who_begins_to_hash_before_all_others_sleep_is_not_waited_for_until_their_time_is_up() -> None:
+    """One that never tells that it sleeps keeps the run where it is; nobody else looks to who wakes meanwhile."""
+    bench = LoopBench()
+    late, restless = bench.site.miners[0].id, bench.site.miners[1].id
+    bench.world.wear = 1.0
+    while late not in bench.world.asleep:
+        bench.run(20.0)
+    bench.world.asleep -= {late, restless}
+    bench.run(60.0)
+    assert {late, restless} <= bench.world.asleep
