@@ -25,8 +25,8 @@ RELAPSES = 2
 WAIT_S = 60.0
 """How long it is tried to tell a miner that does not answer anything."""
 
-PROOF_S = 300.0
-"""Twelve answers in a row that are as they should be, at the slowest poll interval, and some lost."""
+PROOF_S = 1560.0
+"""Twelve answers in a row that are as they should be, polled every half minute and one in fifty lost."""
 
 
 class Restore:

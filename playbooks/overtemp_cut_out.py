@@ -43,6 +43,10 @@ LOOK_S = 120.0
 """Who is warm and not close to his limit is looked at for so long before he is derated further: what made him hot may
 have passed just now, and he cools with a time constant of 75 s and shows it a poll later."""
 
+AGAIN_S = 60.0
+"""Who is close to his limit is derated further once he was seen so again: the first such reading may be a poll old,
+and what lay on his intake gone since. Should he reach the limit meanwhile, he stops by himself."""
+
 READ_S = 120.0
 """Some polls more for one that could not be read by then."""
 
@@ -55,6 +59,11 @@ ROUNDS = 3
 def starts_within_s(miner: Miner) -> float:
     """Return how long a start of the mining process may take, to nearly its full rate."""
     return FAMILY_TRAITS[miner.family].boot_grace_s
+
+
+def stays_close(s: Situation) -> bool:
+    """It has been looked at again since, and is close to its limit."""
+    return s.in_state_s >= AGAIN_S and is_close_to_limit(s)
 
 
 def stays_warm(s: Situation) -> bool:
@@ -111,7 +120,7 @@ for _round in range(1, ROUNDS + 1):
         f"look_{_round}": Check(
             (
                 Arm(has_stopped, "stopped"),
-                Arm(is_close_to_limit, "still_hot"),
+                Arm(stays_close, "still_hot"),
                 Arm(is_cool_at_work, "cool"),
                 Arm(stays_warm, "still_hot"),
             ),

@@ -4,8 +4,9 @@ What others have put to sleep they wake in batches, and each family takes its ti
 section 6): until both have passed, or it is well, a miner that was away is booting. How long the batches of a large
 site take nobody says, but it shows: as long as others of the same window go on waking, those that sleep are still to
 come. One that sleeps on after that was forgotten, or does not wake: it is expected to run, and what it shows is its
-own. People at work on miners do not put them to sleep: who sleeps when a maintenance is over was told by somebody
-else, and does not come back from it.
+own. Where many do, they are not to be woken yet, whatever was announced: then they are a curtailment that nobody has
+announced, and that is found out first (agent.triage.sleepers). People at work on miners do not put them to sleep: who
+sleeps when a maintenance is over was told by somebody else, and does not come back from it.
 """
 
 from collections.abc import Iterable
@@ -15,11 +16,16 @@ from numpy.typing import NDArray
 
 from agent.model.columns import Bools, Floats, Ints
 from agent.model.ids import MinerId
+from agent.model.incident import Reason
 from agent.model.memory import Memory
 from agent.model.site_view import Expected, SiteView
 from agent.model.topology import Site
 from agent.model.windows import Purpose, Window, Windows
 from agent.triage.limits import TriageLimits
+
+ASK_S = 120.0
+"""Whether those that sleep on are many is known so long after the first of them should have been back: it takes half of
+them to have slept for 75 s without leave."""
 
 WELL_SHARE = 0.95
 """Who hashes so much of its target is back (facts "detection", section 6)."""
@@ -55,12 +61,15 @@ class Returning:
         self._was_to_sleep: Bools = np.zeros(n, dtype=np.bool_)
         """Who comes back from a curtailment, and may sleep still for that."""
         self._overslept: Bools = np.zeros(n, dtype=np.bool_)
+        self._asked_at: Floats = np.full(n, np.nan)
+        """Since when it is being found out whether those that sleep on are many."""
         self._idle = True
 
     def woke(self, rows: NDArray[np.int64], now: float) -> None:
         """Take in that these rows have just said that they do not sleep any more."""
         self._back_by[rows] = now + self._grace_s[rows]
         self._overslept[rows] = False
+        self._asked_at[rows] = np.nan
         self._idle = False
         with_them = (self._batch > 0) & np.isin(self._batch, self._batch[rows])
         with_them[rows] = False
@@ -80,11 +89,11 @@ class Returning:
         expected[self._overslept & (expected == _SUSPENDED)] = _RUNNING
         expected[works & ~returning & (self._state == _DERATED)] = _DERATED
         np.copyto(expected, self._state, where=self._state >= _CURTAILED)
-        view.excused = self._covered | returning
+        view.excused = self._covered | (returning & np.isnan(self._asked_at))
         if (self._share < 1.0).any():
             view.derated = np.minimum(view.derated, self._share)
             view.any_derated = True
-        self._idle = not (view.excused.any() or self._overslept.any())
+        self._idle = not (self._covered | returning | self._overslept).any()
 
     def _come_back(self, view: SiteView, memory: Memory, now: float) -> None:
         """End the return of who is well, and of who had the time for it."""
@@ -95,15 +104,31 @@ class Returning:
             sleeps = view.suspended.value == 1.0
             well &= (view.misses == 0) & ~sleeps
             late = now >= self._back_by
-            ours = self._rows(memory.asleep)
-            self._overslept |= returning & late & sleeps & self._was_to_sleep
-            self._overslept[ours] = False
-            back = returning & (well | late | (sleeps & ~self._was_to_sleep))
-            self._back_by[back] = np.nan
+            sleeps[self._rows(memory.asleep)] = False
+            sleeps_on = returning & sleeps & self._was_to_sleep
+            self._ask(view, sleeps_on, late, now)
+            overslept = sleeps_on & late & (now - self._asked_at >= ASK_S)
+            overslept[self._asked_about(memory, overslept)] = False
+            self._overslept |= overslept
+            back = returning & (well | (late & ~sleeps_on) | (sleeps & ~self._was_to_sleep)) | overslept
+            self._back_by[back] = self._asked_at[back] = np.nan
             self._batch[back] = 0
             self._was_to_sleep[back] = False
         if self._overslept.any():
             self._overslept &= view.suspended.value == 1.0
+
+    def _ask(self, view: SiteView, sleeps_on: Bools, late: Bools, now: float) -> None:
+        """Have all that sleep on of a window taken for sleepers without leave, once the first should have been back."""
+        first = sleeps_on & late & np.isnan(self._asked_at)
+        if first.any():
+            with_them = sleeps_on & ((self._batch > 0) & np.isin(self._batch, self._batch[first]) | first)
+            new = with_them & np.isnan(self._asked_at)
+            self._asked_at[new] = view.asleep_since[new] = now
+
+    def _asked_about(self, memory: Memory, rows: Bools) -> list[int]:
+        """Return which of these rows a person has been asked about, as of others that sleep with them."""
+        owners = ((row, memory.owner(self._site.miners[row].id)) for row in rows.nonzero()[0].tolist())
+        return [row for row, owner in owners if owner is not None and owner.cause is Reason.CURTAILED]
 
     def _take_in(self, windows: Windows, now: float) -> None:
         """Work out anew who is covered, and since when those that are not any more come back."""
@@ -129,6 +154,7 @@ class Returning:
         self._back_by[self._covered] = np.nan
         self._batch[self._covered] = 0
         self._overslept[self._covered] = False
+        self._asked_at[self._covered] = np.nan
         self._version, self._idle = windows.version, False
 
     def _rows(self, miners: Iterable[MinerId]) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from agent.remediate.settle import settled
 from agent.remediate.tables import Tables
 from agent.stages import Stages
 from agent.triage.limits import TriageLimits
+from playbooks import foreign_pool
 from playbooks.network_loss import PLAYBOOK, PROOF_S, STOCK_GIVES_UP_S
 from tests.bench import Bench
 from tests.factory import NOMINAL_W, PDU, miner, site
@@ -346,10 +347,11 @@ def test_two_outlets_count_together() -> None:
     assert b.incident.escalation_reason == "works_unreached"
 
 
-def test_where_one_poll_in_fifty_is_lost_a_miner_that_is_well_is_proved_in_time() -> None:
+@pytest.mark.parametrize("proof_s", [PROOF_S, foreign_pool.PROOF_S], ids=["network", "foreign pool"])
+def test_where_one_poll_in_fifty_is_lost_a_miner_that_is_well_is_proved_in_time(proof_s: float) -> None:
     """The odds that so many answers in a row do not come within the proof, counted out poll by poll."""
     lost, wanted = 0.02, NetworkThresholds().clear_polls
     in_a_row = [1.0] + [0.0] * (wanted - 1)
-    for _ in range(int(PROOF_S / 30.0)):
+    for _ in range(int(proof_s / 30.0)):
         in_a_row = [lost * sum(in_a_row), *((1.0 - lost) * odds for odds in in_a_row[:-1])]
     assert sum(in_a_row) < 1e-3

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from agent.model.action import Verb
 from agent.model.errors import PolicyError
-from agent.model.events import AnyEvent, WindowEnded, WindowSet
+from agent.model.events import AnyEvent, Closed, IncidentOpened, WindowEnded, WindowSet
 from agent.model.ids import IncidentId, MinerId, WindowId
+from agent.model.incident import Category, Outcome, Reason, Severity
 from agent.model.scope import miners_in
 from agent.model.site_view import Expected, SiteView
 from agent.model.telemetry import Telemetry
@@ -21,9 +22,10 @@ from agent.triage.announced import ended_by
 from agent.triage.expected import ExpectedState
 from agent.triage.limits import TriageLimits
 from agent.triage.orders import MOST_OPEN, Order, begin, end
+from agent.triage.returning import ASK_S
 from agent.triage.schedule import Schedule, Timetable
 from tests.factory import EPOCH, NOMINAL_TH, healthy, miner, site
-from tests.ledger.builder import Story
+from tests.ledger.builder import INCIDENT, Story
 
 HOUR_S = 3600.0
 GRACE_S = FAMILY_TRAITS[Family.ANTMINER_STOCK].boot_grace_s
@@ -122,8 +124,13 @@ def test_who_comes_back_is_booting_until_it_is_well_or_had_its_time(world: World
     assert world.look(late)[0] is Expected.RUNNING, "awake for its family's time, and still slow: that is its own"
     last = over + 60.0 + RESTORE_S + GRACE_S
     assert world.look(last - 1.0)[2] is Expected.SUSPENDED
-    assert world.look(last)[2] is Expected.RUNNING, "nobody has woken it, or it does not wake"
-    assert world.look(last + 1.0)[2] is Expected.RUNNING
+    assert world.view.excused[2]
+    assert world.look(last)[2] is Expected.SUSPENDED
+    assert not world.view.excused[2], "if many sleep on with it, that is nobody's announced doing"
+    assert world.view.asleep_since[2] == last
+    assert world.look(last + ASK_S - 1.0)[2] is Expected.SUSPENDED
+    assert world.look(last + ASK_S)[2] is Expected.RUNNING, "nobody has woken it, or it does not wake"
+    assert world.look(last + ASK_S + 1.0)[2] is Expected.RUNNING
     assert not world.view.excused.any()
 
 
@@ -142,7 +149,8 @@ def test_who_sleeps_on_is_still_to_come_while_others_of_the_window_go_on_waking(
     last = over + 1000.0 + RESTORE_S + GRACE_S
     world.awake(3, last - 60.0)
     assert world.look(last - 1.0)[2] is Expected.SUSPENDED, "the fourth was of no window: its waking says nothing"
-    assert world.look(last)[2] is Expected.RUNNING
+    world.look(last)
+    assert world.look(last + ASK_S)[2] is Expected.RUNNING
 
 
 def test_a_restart_of_the_agent_changes_nothing_about_who_comes_back(world: World) -> None:
@@ -186,7 +194,38 @@ def test_who_was_curtailed_and_worked_on_is_still_to_be_woken(world: World) -> N
     world.story.tell(ended("w-000002"), over + 60.0)
     assert world.look(over + 61.0)[0] is Expected.SUSPENDED
     assert world.view.excused[0]
-    assert world.look(over + 60.0 + RESTORE_S + GRACE_S)[0] is Expected.RUNNING, "nobody has woken it"
+    world.look(over + 60.0 + RESTORE_S + GRACE_S)
+    assert world.look(over + 60.0 + RESTORE_S + GRACE_S + ASK_S)[0] is Expected.RUNNING, "nobody has woken it"
+
+
+def test_all_of_a_window_that_sleep_on_are_asked_about_together_and_nobody_is_called_stuck(world: World) -> None:
+    """From the soak: a rack was curtailed for longer than announced, and restarted miner by miner."""
+    world.story.tell(window(("m1", "m2", "m3")), EPOCH)
+    for row in range(3):
+        world.sleeps(row, EPOCH + 5.0)
+    over = EPOCH + HOUR_S
+    world.story.tell(ended(), over)
+    world.look(over)
+    world.state._returning._grace_s[1:3] += 500.0
+    late = over + RESTORE_S + GRACE_S
+    world.look(late)
+    assert world.view.asleep_since[:3].tolist() == [late] * 3, "those of other families with the first"
+    asked = IncidentOpened(
+        incident=INCIDENT,
+        category=Category.OTHER,
+        cause=Reason.CURTAILED,
+        severity=Severity.HIGH,
+        members=(MinerId("m1"), MinerId("m2"), MinerId("m3")),
+        detected_at=late,
+        evidence={},
+        domain="site",
+    )
+    world.story.tell(asked, late + 60.0)
+    assert world.look(late + 5 * HOUR_S)[:3] == [Expected.SUSPENDED] * 3
+    world.awake(0, late + 5 * HOUR_S, rate_th=10.0)
+    assert world.look(late + 5 * HOUR_S)[:3] == [Expected.BOOTING, Expected.SUSPENDED, Expected.SUSPENDED]
+    world.story.tell(Closed(incident=INCIDENT, outcome=Outcome.HUMAN_RESOLVED), late + 5 * HOUR_S)
+    assert world.look(late + 9 * HOUR_S)[1:3] == [Expected.RUNNING] * 2, "and nobody has woken them since"
 
 
 def test_a_window_ends_by_itself() -> None:
