@@ -443,17 +443,18 @@ def hold(played: Played) -> None:
     memory, harm = bench.memory, bench.simulated.truth.harm()
     assert (harm.wrong_images, harm.flashes_twice, harm.power_cuts_while_flashing) == (0, 0, 0)
     for miner in (FIRST, NEXT):
-        assert sum(flash.miner == miner for flash in flashes) <= 1
+        written = sum(f.miner == miner and f.phase is not Stage.REFUSED for f in flashes)
+        assert written <= 1, "once at the most"
+        meant = sum(e.action.verb is Verb.FLASH and e.action.miner == miner for e in bench.events(Intended))
         tried = [e for e in bench.events(Settled) if e.action.verb is Verb.FLASH and e.action.miner == miner]
         assert all(e.result is Result.FAILED for e in tried[:-1]), "repeated only where nothing was written"
         assert len(tried) <= 2, "and once"
+        failed = sum(e.result is Result.FAILED for e in tried)
+        assert written <= meant - failed, "failed means that nothing was written"
     for flash in flashes:
         assert flash.fits, "it was not for that miner, and anybody could have known"
         assert flash.phase in (Stage.DONE, Stage.REFUSED), "what was begun came to its end"
     for event in bench.events(Settled):
-        if event.action.verb is Verb.FLASH and event.result is Result.FAILED:
-            ended = [f.phase for f in flashes if f.miner == event.action.miner]
-            assert ended in ([], [Stage.REFUSED]), "failed means that nothing was written"
         if event.action.verb is Verb.VERIFY_FIRMWARE and event.result is Result.OK:
             assert bench.plant(event.action.miner).system.version == VERSION
     _hold_still(bench)

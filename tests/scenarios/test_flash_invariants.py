@@ -6,6 +6,7 @@ is said only where nothing was written. TERRAHASH_FLASH_CASES=2000 plays so many
 
 import os
 import tempfile
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from agent.model.action import Result
 from agent.model.topology import Family
-from tests.scenarios.flash_bench import Case, Place, Played, Strikes, Truly, hold, play_case
+from tests.scenarios.flash_bench import FIRST, NEXT, Case, Place, Played, Stage, Strikes, Truly, hold, play_case
 
 CASES = int(os.environ.get("TERRAHASH_FLASH_CASES", "12"))
 BEGINS: dict[Family, tuple[int, int]] = {
@@ -82,3 +83,11 @@ def test_a_connection_lost_as_the_writing_begins_is_no_failure(family: Family) -
     done = played(Case(family, strikes=Strikes.RESET, place=whole))
     assert [flash.miner for flash in done.flashes], "it was begun"
     assert done.result in (Result.UNKNOWN, Result.OK)
+
+
+def test_an_image_that_a_board_refuses_is_offered_once_more_and_never_written() -> None:
+    """Found by chance among the cases above: it is for another model than its label says, and the boards look."""
+    done = played(Case(Family.ANTMINER_STOCK, truly=Truly.SWAPPED))
+    assert {flash.phase for flash in done.flashes} == {Stage.REFUSED}
+    assert Counter(flash.miner for flash in done.flashes) == {FIRST: 2, NEXT: 2}
+    assert done.result is Result.FAILED
