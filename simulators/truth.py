@@ -11,16 +11,13 @@ from dataclasses import dataclass
 from agent.model.errors import PolicyError
 from agent.model.ids import MinerId
 from agent.model.incident import Category, Reason
-from agent.model.topology import Bank, Outlet
+from agent.model.topology import Outlet
+from simulators.cycles import Budget, Cycle, over_budget, power_cycles, too_close
 from simulators.faults import FAULT_KINDS, FaultKind, On
 from simulators.faults.kind import Value, miner_at
 from simulators.plant.flash import FlashRecord, Phase
 from simulators.plant.journal import Entry, What
 from simulators.plant.site import SitePlant
-
-DAY_S = 86_400.0
-TOLERANCE_S = 0.5
-"""Commands that were spaced rightly may reach the plant this much closer together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +57,6 @@ class FaultTruth:
         """Whether there was something broken at site time `at`."""
         until = self.gone_at if self.lingers else self.over_at
         return self.started_at <= at and (until is None or at < until)
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The limits that actions are held against; the defaults are those of facts "control", section 2."""
-
-    cooldown_s: float = 1200.0
-    power_cycles_per_day: int = 2
-    on_spacing_s: float = 5.0
-    bank_share: float = 0.8
 
 
 DRY_S = 60.0
@@ -138,16 +125,6 @@ class _Injected:
     def is_of_host(self) -> bool:
         """Whether it befalls the agent's own machine, and no miner."""
         return self.target.startswith(f"{On.HOST}:")
-
-
-@dataclass(slots=True)
-class _Cycle:
-    """One power cycle of one miner: from the first of its outlets opened to the last closed again."""
-
-    miner: MinerId
-    asked_at: float
-    was_healthy: bool
-    closed_at: float | None = None
 
 
 class Truth:
@@ -224,7 +201,7 @@ class Truth:
         budget = budget or Budget()
         entries = self._plant.journal.entries
         now = self._plant.now
-        cycles = _cycles(entries)
+        cycles = power_cycles(entries)
         telling = self._telling(cycles)
         dwelling = {e.outlet for e in entries if e.what is What.RELAY_OFF and now - e.at < DWELL_S}
         by_miner = _by_miner(entries)
@@ -240,8 +217,8 @@ class Truth:
             outlets_left_off=sum(
                 not self._plant.power.relay_on(outlet) for outlet in self._closed_at_first if outlet not in dwelling
             ),
-            budget_breaches=_cycles_over_budget(cycles, budget)
-            + _spacing_breaches(closings, self._plant.site.bank, budget.on_spacing_s)
+            budget_breaches=over_budget(cycles, budget)
+            + too_close(closings, self._plant.site.bank, budget.on_spacing_s)
             + sum(e.bank_load > budget.bank_share for e in closings),
             breaker_trips=len(
                 {(e.at, self._plant.site.bank[e.outlet]) for e in entries if e.what is What.BREAKER_TRIP and e.outlet}
@@ -304,7 +281,7 @@ class Truth:
             ended_at=injected.ended_at,
         )
 
-    def _telling(self, cycles: Sequence[_Cycle]) -> frozenset[int]:
+    def _telling(self, cycles: Sequence[Cycle]) -> frozenset[int]:
         """Return the places of the cycles that told a masked fault from what it looked like: the first of each."""
         by_miner: dict[MinerId, list[int]] = {}
         for place, cycle in enumerate(cycles):
@@ -316,7 +293,7 @@ class Truth:
         )
         return frozenset(place for place in first if place is not None and not cycles[place].was_healthy)
 
-    def _useless(self, cycle: _Cycle, entries: Iterable[Entry], now: float) -> bool:
+    def _useless(self, cycle: Cycle, entries: Iterable[Entry], now: float) -> bool:
         """Whether a cycle did not help; one whose miner may still be starting is given the benefit of the doubt.
 
         Args:
@@ -450,51 +427,3 @@ def passed_at(of_miners: Iterable[Sequence[Entry]], started_at: float, ended_at:
             return None
         over.append(at)
     return max(over, default=ended_at)
-
-
-def _cycles(entries: Iterable[Entry]) -> list[_Cycle]:
-    """Return the power cycles of every miner, by the outlets that really fed it."""
-    open_outlets: dict[MinerId, set[Outlet]] = {}
-    under_way: dict[MinerId, _Cycle] = {}
-    cycles: list[_Cycle] = []
-    for entry in entries:
-        if entry.miner is None or entry.outlet is None:
-            continue
-        opened = open_outlets.setdefault(entry.miner, set())
-        if entry.what is What.RELAY_OFF:
-            if not opened:
-                under_way[entry.miner] = _Cycle(entry.miner, entry.asked_at, entry.healthy)
-                cycles.append(under_way[entry.miner])
-            opened.add(entry.outlet)
-        elif entry.what is What.RELAY_ON and opened:
-            opened.discard(entry.outlet)
-            if not opened:
-                under_way.pop(entry.miner).closed_at = entry.at
-        elif entry.what is What.REPLUGGED and opened:
-            opened.clear()
-            under_way.pop(entry.miner).closed_at = entry.at
-    return cycles
-
-
-def _cycles_over_budget(cycles: Iterable[_Cycle], budget: Budget) -> int:
-    asked: dict[MinerId, list[float]] = {}
-    breaches = 0
-    for cycle in cycles:
-        earlier = asked.setdefault(cycle.miner, [])
-        too_soon = bool(earlier) and cycle.asked_at - earlier[-1] < budget.cooldown_s - TOLERANCE_S
-        within_day = sum(cycle.asked_at - at < DAY_S for at in earlier)
-        breaches += too_soon or within_day >= budget.power_cycles_per_day
-        earlier.append(cycle.asked_at)
-    return breaches
-
-
-def _spacing_breaches(closings: Iterable[Entry], banks: Mapping[Outlet, Bank], spacing_s: float) -> int:
-    last: dict[Bank, float] = {}
-    breaches = 0
-    for entry in sorted(closings, key=lambda closing: closing.asked_at):
-        bank = banks.get(entry.outlet) if entry.outlet is not None else None
-        if bank is None:
-            continue
-        breaches += bank in last and entry.asked_at - last[bank] < spacing_s - TOLERANCE_S
-        last[bank] = entry.asked_at
-    return breaches
