@@ -1,5 +1,6 @@
 """Power cycles as the plant felt them, whatever the inventory says, and what they are held against."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -29,12 +30,14 @@ class Cycle:
     Attributes:
         asked_at: when the first of its outlets was told to open, in site s.
         was_healthy: whether the miner was, then.
+        plugged_at: when somebody last changed the cords it hangs on, in site s; since ever where nobody did.
         closed_at: when it had all its power again, in site s; None before.
     """
 
     miner: MinerId
     asked_at: float
     was_healthy: bool
+    plugged_at: float = -math.inf
     closed_at: float | None = None
 
 
@@ -42,6 +45,7 @@ def power_cycles(entries: Iterable[Entry]) -> list[Cycle]:
     """Return the power cycles of every miner, by the outlets that really fed it."""
     open_outlets: dict[MinerId, set[Outlet]] = {}
     under_way: dict[MinerId, Cycle] = {}
+    plugged_at: dict[MinerId, float] = {}
     cycles: list[Cycle] = []
     for entry in entries:
         if entry.miner is None or entry.outlet is None:
@@ -49,29 +53,36 @@ def power_cycles(entries: Iterable[Entry]) -> list[Cycle]:
         opened = open_outlets.setdefault(entry.miner, set())
         if entry.what is What.RELAY_OFF:
             if not opened:
-                under_way[entry.miner] = Cycle(entry.miner, entry.asked_at, entry.healthy)
+                since = plugged_at.get(entry.miner, -math.inf)
+                under_way[entry.miner] = Cycle(entry.miner, entry.asked_at, entry.healthy, since)
                 cycles.append(under_way[entry.miner])
             opened.add(entry.outlet)
         elif entry.what is What.RELAY_ON and opened:
             opened.discard(entry.outlet)
             if not opened:
                 under_way.pop(entry.miner).closed_at = entry.at
-        elif entry.what is What.REPLUGGED and opened:
-            opened.clear()
-            under_way.pop(entry.miner).closed_at = entry.at
+        elif entry.what is What.REPLUGGED:
+            plugged_at[entry.miner] = entry.at
+            if opened:
+                opened.clear()
+                under_way.pop(entry.miner).closed_at = entry.at
     return cycles
 
 
 def over_budget(cycles: Iterable[Cycle], budget: Budget) -> int:
-    """Return how many cycles came sooner after, or together with more, of the same miner than the budget allows."""
+    """Return how many cycles came sooner after, or together with more, of the same miner than the budget allows.
+
+    It begins anew where somebody has changed the miner's cords: what its former outlets did to it, nobody can count who
+    is not told.
+    """
     asked: dict[MinerId, list[float]] = {}
     breaches = 0
     for cycle in cycles:
-        earlier = asked.setdefault(cycle.miner, [])
+        earlier = [at for at in asked.get(cycle.miner, ()) if at >= cycle.plugged_at]
         too_soon = bool(earlier) and cycle.asked_at - earlier[-1] < budget.cooldown_s - TOLERANCE_S
         within_day = sum(cycle.asked_at - at < DAY_S for at in earlier)
         breaches += too_soon or within_day >= budget.power_cycles_per_day
-        earlier.append(cycle.asked_at)
+        asked[cycle.miner] = [*earlier, cycle.asked_at]
     return breaches
 
 

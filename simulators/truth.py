@@ -77,8 +77,8 @@ class Harm:
             cycle can tell from one that a cycle fixes is not counted; the second is.
         outlets_left_off: relays that were closed at the beginning and are open at the end, but for those that have been
             for less than DWELL_S: a cycle may be under way.
-        budget_breaches: cycles sooner or more often than the budget allows, outlets of one bank closed too close
-            together, and outlets closed into a bank beyond its share.
+        budget_breaches: cycles sooner or more often than the budget allows, counted anew where cords were changed;
+            outlets of one bank closed too close together, and outlets closed into a bank beyond its share.
         breaker_trips: banks that lost their breaker.
         miner_minutes_lost: minutes in which miners did not hash because something was done to them while healthy.
         bricked: flashes after which the control board had no firmware that starts, for whatever reason.

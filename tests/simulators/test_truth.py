@@ -256,6 +256,18 @@ def test_a_cycle_is_that_of_the_miner_that_lost_its_power_whatever_the_inventory
     assert truth.harm().budget_breaches == 1, "outlet 2 is another miner's"
 
 
+def test_a_budget_begins_anew_where_cords_were_changed_and_nobody_said_so() -> None:
+    plant, truth = world()
+    cycle(plant, 1, 100.0)
+    truth.inject("pdu.outlet_map_wrong", "pdu:pdu-1", 400.0, swap=(1, 2))
+    cycle(plant, 2, 500.0)
+    plant.advance(1000.0)
+    assert truth.harm().budget_breaches == 0, "outlet 2 was another miner's until then"
+    cycle(plant, 2, 1000.0)
+    plant.advance(3000.0)
+    assert truth.harm().budget_breaches == 1
+
+
 def test_a_cycle_that_a_person_cuts_short_by_plugging_the_cord_elsewhere_is_over() -> None:
     plant, truth = world()
     switch(plant, 1, False, 100.0)
