@@ -62,6 +62,7 @@ class _Tick:
     now: float
     verdicts: Sequence[Verdicts]
     braked: Bools | None
+    drowsy: Bools | None = None
     wanted: list[Action] = field(default_factory=list)
     asked: list[ApprovalAsked] = field(default_factory=list)
 
@@ -114,7 +115,7 @@ class Stages:
         triaged = triage(self._view, self._memory, verdicts, self._limits, now, correlator=self._correlator)
         if is_stormy(triaged.ill, len(self._view.site.miners), self._guard.storm_share):
             self._calm_at = now + self._guard.storm_calm_s
-        tick = _Tick(now, verdicts, triaged.braked)
+        tick = _Tick(now, verdicts, triaged.braked, triaged.drowsy)
         events = [*expired, *triaged.events, *self._storm(triaged.ill, now)]
         events.extend(outlet_map.judged(self._memory, self._view, now))
         anew = {e.incident for e in events if isinstance(e, IncidentReclassified | IncidentAbsorbed)}
@@ -280,6 +281,7 @@ class Stages:
             self._guard,
             modes,
             braked=tick.braked,
+            drowsy=tick.drowsy,
             calm_at=self._calm_at,
             run=run,
             state=move.state,

@@ -25,6 +25,7 @@ class Request:
         run, state: what wants it; None, and the duty's name, where it is wanted outside a run.
         calm_at: UTC s until which a storm is not over; 0 where there is none.
         braked: miners to which nothing is done alone for now, shape (n,); None where there are none.
+        drowsy: those of them that somebody may want asleep, as most around them sleep; None where there are none.
     """
 
     action: Action
@@ -36,6 +37,7 @@ class Request:
     limits: GuardLimits
     mode: Mapping[Risk, Mode]
     braked: Bools | None = None
+    drowsy: Bools | None = None
     calm_at: float = 0.0
     run: RunId | None = None
     state: str = ""

@@ -78,6 +78,7 @@ class Triage:
         events: what to record.
         recovered: the open incidents whose symptom has cleared.
         braked: miners to which nothing is done alone until it is known what they share, shape (n,); None for none.
+        drowsy: miners that somebody may want asleep, as most around them sleep, shape (n,); None for none.
         undecided: the open incidents of one miner each that wait until its neighbours have been judged as well.
         ill: how many miners of open incidents show something still, and are not just asleep unannounced.
     """
@@ -85,6 +86,7 @@ class Triage:
     events: list[AnyEvent]
     recovered: frozenset[IncidentId]
     braked: Bools | None
+    drowsy: Bools | None = None
     undecided: frozenset[IncidentId] = frozenset()
     ill: int = 0
 
@@ -176,10 +178,12 @@ def triage(
     tick.shows, tick.waits = seen.shows, seen.waits
     tick.asleep = sleepers(view, memory)
     held = [seen.braked, brake(view, memory, correlator.cover, firing, now)]
+    meant_to_sleep: Bools | None = None
     if tick.asleep is not None:
         events.extend(joined(view, memory, correlator, tick.asleep, now))
         seen.shared.extend(curtailed(view, memory, correlator, tick.asleep, now))
-        held.append(drowsy(view, correlator, tick.asleep, now))
+        meant_to_sleep = drowsy(view, correlator, tick.asleep, now)
+        held.append(meant_to_sleep)
     for shared in seen.shared:
         events.extend(_share(tick, shared))
     for row, verdict in tick.claims.items():
@@ -194,7 +198,7 @@ def triage(
     recovered = ends.recovered(shown, standing) | devices.recovered(memory, verdicts)
     undecided = frozenset() if seen.undecided is None else _single(tick, seen.undecided)
     braked = np.logical_or.reduce(brakes) if brakes else None
-    return Triage(events, recovered, braked, undecided, _ill(tick))
+    return Triage(events, recovered, braked, meant_to_sleep, undecided, _ill(tick))
 
 
 def _ill(tick: _Tick) -> int:

@@ -74,6 +74,20 @@ def test_the_brake_holds_up_no_duty_and_no_shared_incident() -> None:
     assert judge(replace(asked, incident=whole)) == ("all", Allow())
 
 
+def test_nothing_is_started_among_miners_that_somebody_has_put_to_sleep() -> None:
+    asked = request(Verb.POWER_ON, story(), braked=(0, 1, 2))
+    shared = replace(asked, incident=replace(asked.incident, domain="breaker:pdu-1:bank1"))
+    assert judge(shared)[0] != "brake", "its own domain holds nothing up"
+    deferred = Defer(EPOCH + 1010.0, GuardReason.SHARED_CAUSE)
+    assert judge(replace(shared, drowsy=shared.braked)) == ("brake", deferred)
+    assert judge(replace(shared, drowsy=np.zeros(6, dtype=np.bool_)))[0] != "brake"
+    restart = replace(shared, action=Action(verb=Verb.RESTART, miner=MINER))
+    assert judge(replace(restart, drowsy=shared.braked))[0] != "brake"
+    owed = story().intended(Verb.POWER_OFF, EPOCH).settled(Verb.POWER_OFF, EPOCH + 5)
+    duty = request(Verb.POWER_ON, owed, braked=(0, 1, 2))
+    assert judge(replace(duty, drowsy=duty.braked))[0] != "brake", "what the agent owes goes on again"
+
+
 def test_the_brake_holds_up_nothing_that_takes_load_off_a_hot_miner() -> None:
     asked = request(Verb.SLEEP, story(), braked=(0, 1, 2))
     assert judge(asked)[0] == "brake"
