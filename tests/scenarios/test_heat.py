@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from agent.cli.scenario_run import play_scenario, read_scenario, shipped
+from agent.cli.scenario_run import play_scenario, read_scenario
 from agent.config.scenario import TierName
 
 pytestmark = pytest.mark.timeout(280)
@@ -163,11 +163,6 @@ def failed(path: Path, folder: Path) -> Any:
     scenario = read_scenario(path, tier=TierName.FAST_FORWARD)
     played = play_scenario(scenario, folder / "ledger.sqlite3", console=Console(file=io.StringIO()), log=io.StringIO())
     return played.board["expect"]["failed"]
-
-
-@pytest.mark.parametrize("name", ["one-miner-hot", "over-temperature", "cooling-lost"])
-def test_what_a_scenario_of_heat_expects_comes(name: str, tmp_path: Path) -> None:
-    assert failed(shipped()[name], tmp_path) == []
 
 
 @pytest.mark.parametrize("cooling", ["air", "hydro"])
