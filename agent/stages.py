@@ -43,7 +43,7 @@ from agent.remediate.machine import Table
 from agent.remediate.reconcile import Begin, Close, Decision, HandOver, Hold, Move, Perform, reconcile, taken_up
 from agent.remediate.tables import Tables
 from agent.remediate.ticket import ticket
-from agent.triage.announced import ended_by, is_within, owes, waits
+from agent.triage.announced import ended_by, is_within, waits, was_interrupted
 from agent.triage.correlate import Correlator
 from agent.triage.evidence import evidence_of
 from agent.triage.expected import ExpectedState
@@ -218,7 +218,7 @@ class Stages:
         if situation is None or _is_anothers(incident, table):
             return Begin(table)
         running = self._tables.running(incident)
-        if _was_interrupted(self._memory, incident):
+        if was_interrupted(self._memory, incident):
             return taken_up(incident, table, running)
         return reconcile(situation, running, answer_by=self._memory.answer_by(incident))
 
@@ -351,18 +351,6 @@ def _is_anothers(incident: Incident, table: Table) -> bool:
     run = incident.run
     undecided = incident.phase is not Phase.ESCALATED and not incident.attempts
     return undecided and run is not None and run.playbook != table.playbook.name
-
-
-def _was_interrupted(memory: Memory, incident: Incident) -> bool:
-    """Whether an announced window came between what the run had last seen and now."""
-    run = incident.run
-    undecided = run is not None and incident.phase is Phase.REMEDIATING and incident.in_flight is None
-    if run is None or not undecided or owes(memory, incident):
-        return False
-    members = frozenset(incident.members)
-    return any(
-        w.ended_at is not None and w.ended_at > run.entered_at and members <= w.miners for w in memory.windows.past
-    )
 
 
 def _is_news(before: Judged | None, judged: Judged) -> bool:

@@ -5,6 +5,8 @@ themselves, once their thermal resistance is known. One miner is no witness, and
 Where their sensors sit, what they tell may lie beside the unit's: that difference is learned while all is well.
 """
 
+import math
+
 import numpy as np
 
 from agent.detect.flow import FlowWitness
@@ -17,6 +19,9 @@ from agent.model.site_view import SiteView
 
 AGREE_K = 2.0
 """Their median absolute deviation is no larger where they agree."""
+
+SPEAK_SHARE = 0.5
+"""So much of a loop must speak where chips are asked, too: they tell of what clogs them as well as of the coolant."""
 
 
 class Witness:
@@ -109,14 +114,17 @@ class Witness:
         if by_chips not in self._told_c:
             self._told_c[by_chips] = self._heat.inlets_c(view, now, by_chips=by_chips)
         if (unit, by_chips) not in self._middles_c:
-            self._middles_c[unit, by_chips] = _middle(self._told_c[by_chips][self._members[unit]])
+            told_c = self._told_c[by_chips][self._members[unit]]
+            # Half of those by their chips, of which some may be clogged: where most sleep, the few others are no loop.
+            least = max(quorum(len(told_c)), math.ceil(SPEAK_SHARE * len(told_c))) if by_chips else quorum(len(told_c))
+            self._middles_c[unit, by_chips] = _middle(told_c, least)
         return self._middles_c[unit, by_chips]
 
 
-def _middle(told_c: Floats) -> float:
-    """Return the middle of what miners tell; NaN where too few do, or they do not agree."""
+def _middle(told_c: Floats, least: int) -> float:
+    """Return the middle of what miners tell; NaN where fewer than `least` do, or they do not agree."""
     known_c = told_c[~np.isnan(told_c)]
-    if len(known_c) < quorum(len(told_c)):
+    if len(known_c) < least:
         return float("nan")
     middle_c = float(np.median(known_c))
     return middle_c if float(np.median(np.abs(known_c - middle_c))) <= AGREE_K else float("nan")

@@ -74,8 +74,8 @@ FLASH_DEFERRED_S = 6 * 3600.0
 """A flash waits for those before it: its image's first one is proved for more than an hour, then one goes at a time."""
 
 
-WINDOW_OVER = "window_over"
-"""What a run says that looks anew at what it did before a window; no table has a row for it."""
+INTERRUPTED = "interrupted"
+"""What a run says that looks anew at what it did before a window or a sleep; no table has a row for it."""
 
 MOST_RESUMES = 3
 """A run during which the agent broke off more often may be what breaks it."""
@@ -110,7 +110,7 @@ def reconcile(situation: Situation, table: Table | None, *, answer_by: float = -
 
 
 def taken_up(incident: Incident, table: Table, running: Table | None) -> Begin | Move:
-    """Return how a run goes on that an announced window interrupted: it begins anew, by `table`.
+    """Return how a run goes on that a window, or a sleep for safety, interrupted: it begins anew, by `table`.
 
     But for one that has done something and looks what came of it: what it did is done, and its proof alone begins anew.
     `running` is the table it goes by; None where its playbook has changed since.
@@ -119,7 +119,7 @@ def taken_up(incident: Incident, table: Table, running: Table | None) -> Begin |
     if run is None or running is None or not isinstance(running.playbook.steps[run.state], Check | Wait):
         return Begin(table)
     has_acted = any(attempt.at >= run.started_at for attempt in incident.attempts)
-    return Move(WINDOW_OVER, run.state) if has_acted else Begin(table)
+    return Move(INTERRUPTED, run.state) if has_acted else Begin(table)
 
 
 def outcome(incident: Incident) -> Outcome:

@@ -8,6 +8,8 @@ warm up.
 import math
 from collections.abc import Iterable
 
+import numpy as np
+
 from agent.model.action import Action, Verb
 from agent.model.ids import CoolingUnitId, IncidentId, MinerId
 from agent.model.incident import Category, Incident, Phase
@@ -19,6 +21,7 @@ from agent.model.loops import (
     SAFE_K,
     SAME,
     SETTLE_S,
+    Rows,
     headroom_k,
     inlet_c,
     members,
@@ -54,6 +57,9 @@ OVER_FLOW = 1.05
 
 WAVE_SHARES = (0.10, 0.40)
 """How many of a loop's miners are woken first, and next; the rest comes last."""
+
+MOST_SHARE = 0.5
+"""A loop bears those who were woken unless so many of them are warm: a clog ails fewer, and a loop all of them."""
 
 
 def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Action]]:
@@ -110,7 +116,9 @@ def _setpoint(view: SiteView, unit: CoolingUnit, verb: Verb, record: Setpoint, n
     """Return the next step of a setpoint on its way back; None while it has to wait, or somebody else has moved it."""
     column = "setpoint_c" if verb is Verb.SET_SUPPLY else "flow_setpoint_lpm"
     found, rows = reading(view, unit.id, column, now), members(view, unit.id)
-    if now - record.at < RAISE_EVERY_S or found is None or not rows.size or not _has_recovered(view, unit.id, now):
+    if now - record.at < RAISE_EVERY_S or found is None or not rows.size:
+        return None
+    if not _is_calm(view, unit.id, now) or not _are_cool(view, rows, HOT_SHARE, now):
         return None
     miner = view.site.miners[int(rows[0])].id
     if verb is Verb.SET_FLOW:
@@ -123,34 +131,43 @@ def _setpoint(view: SiteView, unit: CoolingUnit, verb: Verb, record: Setpoint, n
     return Action(verb=verb, miner=miner, unit=unit.id, supply_c=target_c, was=found)
 
 
-def _has_recovered(view: SiteView, unit: CoolingUnitId, now: float) -> bool:
-    """Whether a loop has been well for a while, and its miners are cool, but for what one may have by itself.
-
-    Else a single one, clogged and derated just below its limit, would keep all others asleep for good.
-    """
+def _is_calm(view: SiteView, unit: CoolingUnitId, now: float) -> bool:
+    """Whether a cooling unit has shown its loop well for a while, and shows it still."""
     columns = view.cooling
-    row, rows = columns.rows[unit], members(view, unit)
-    warm = int((headroom_k(view, rows, now) < SAFE_K).sum())
-    cool = warm <= 1 or warm < HOT_SHARE * rows.size
+    row = columns.rows[unit]
     fresh = now - columns.read_at[row] <= SETTLE_S[view.site.cooling_unit[unit].kind]
-    return bool(cool and fresh and now - columns.calm_since[row] >= CALM_S)
+    return bool(fresh and now - columns.calm_since[row] >= CALM_S)
+
+
+def _are_cool(view: SiteView, rows: Rows, share: float, now: float) -> bool:
+    """Whether fewer than that share of miners are warm, or one alone: it may be clogged, and derated for that."""
+    warm = int((headroom_k(view, rows, now) < SAFE_K).sum())
+    return warm <= 1 or warm < share * rows.size
 
 
 def _to_wake(memory: Memory, view: SiteView, asleep: list[MinerId], now: float) -> list[MinerId]:
-    """Return whom to wake now: a few first, then more, each wave only on a loop that bears the one before."""
-    rows = [view.site.rows[m] for m in asleep if m in view.site.rows]
-    units = {int(view.cooling.unit_of[row]) for row in rows}
-    if not rows or -1 in units:
-        return asleep if rows else []
-    if not all(_has_recovered(view, view.site.cooling_units[unit].id, now) for unit in units):
+    """Return whom to wake now: a few first, then more, each wave only on a loop that bears the one before.
+
+    Whether it does is told by those who were woken. Who hashed all along may be clogged, and says nothing of the
+    others; but where the unit is doubted all are asked.
+    """
+    site = view.site
+    units = {int(view.cooling.unit_of[site.rows[m]]) for m in asleep if m in site.rows}
+    if not units or -1 in units:
+        return asleep if units else []
+    if not all(_is_calm(view, site.cooling_units[unit].id, now) for unit in units):
         return []
-    loop = [m.id for row, m in enumerate(view.site.miners) if int(view.cooling.unit_of[row]) in units]
-    done = [memory.settled[miner] for miner in loop if miner in memory.settled]
-    woken = [told.at for told in done if told.action.verb is Verb.WAKE]
-    if now - max(woken, default=-math.inf) < CALM_S:
+    loop = np.flatnonzero(np.isin(view.cooling.unit_of, list(units)))
+    told = {int(row): memory.settled.get(site.miners[row].id) for row in loop}
+    woken = {row: done.at for row, done in told.items() if done is not None and done.action.verb is Verb.WAKE}
+    if view.cooling.doubted[list(units)].any():
+        bears_it = _are_cool(view, loop, HOT_SHARE, now)
+    else:
+        bears_it = _are_cool(view, np.array(list(woken), dtype=np.intp), MOST_SHARE, now)
+    if not bears_it or now - max(woken.values(), default=-math.inf) < CALM_S:
         return []
     wave = min(len(woken) and 1, len(WAVE_SHARES) - 1)
-    most = len(asleep) if len(woken) > WAVE_SHARES[0] * len(loop) + 1 else math.ceil(WAVE_SHARES[wave] * len(loop))
+    most = len(asleep) if len(woken) > WAVE_SHARES[0] * loop.size + 1 else math.ceil(WAVE_SHARES[wave] * loop.size)
     return asleep[:most]
 
 

@@ -4,8 +4,10 @@ An incident whose miners are all curtailed or worked on is let alone until they 
 with them meanwhile. What is a danger, and what the agent itself owes, goes on.
 """
 
+from agent.model.action import Verb
 from agent.model.events import AnyEvent, WindowEnded
-from agent.model.incident import Incident, Reason
+from agent.model.ids import MinerId
+from agent.model.incident import Incident, Phase, Reason
 from agent.model.memory import Memory
 from agent.model.safety import is_heat
 from agent.model.site_view import SiteView
@@ -19,18 +21,38 @@ def ended_by(windows: Windows, now: float) -> list[AnyEvent]:
 
 
 def waits(view: SiteView, memory: Memory, incident: Incident) -> bool:
-    """Whether all that an incident is about are in a window, or only coming back from one, or sleep for their safety.
+    """Whether all that an incident is about are in a window, or only coming back from one, or sleep for another's sake.
 
-    Heat does not wait, nor does an outlet that is owed a switch-on, nor what is a window's own question or no miner's.
+    Heat waits for no window, and nothing waits that is owed a switch-on, is a window's own question or no miner's.
     """
-    if is_heat(incident) or incident.cause is Reason.CURTAILED or owes(memory, incident):
+    if incident.is_of_device or owes(memory, incident):
         return False
-    if incident.is_of_device:
+    if incident.members and all(_sleeps_for_another(memory, miner, incident) for miner in incident.members):
+        return True  # whatever would start it would have it hash with nothing to cool it, and who sleeps proves nothing
+    if is_heat(incident) or incident.cause is Reason.CURTAILED:
         return False
     rows = [view.site.rows[miner] for miner in incident.members if miner in view.site.rows]
-    if incident.members and all(miner in memory.asleep for miner in incident.members):
-        return True  # whatever would start it would have it hash with nothing to cool it
     return bool(rows) and bool(view.excused[rows].all())
+
+
+def _sleeps_for_another(memory: Memory, miner: MinerId, incident: Incident) -> bool:
+    """Whether a miner was told to sleep for the sake of another incident than this one, and not yet to wake."""
+    by, _ = memory.asleep.get(miner, (incident.id, 0.0))
+    return by != incident.id
+
+
+def was_interrupted(memory: Memory, incident: Incident) -> bool:
+    """Whether an announced window, or a sleep for its safety, came between what the run had last seen and now."""
+    run = incident.run
+    undecided = run is not None and incident.phase is Phase.REMEDIATING and incident.in_flight is None
+    if run is None or not undecided or owes(memory, incident):
+        return False
+    members = frozenset(incident.members)
+    past = memory.windows.past
+    if any(w.ended_at is not None and w.ended_at > run.entered_at and members <= w.miners for w in past):
+        return True
+    done = [memory.settled.get(miner) for miner in incident.members]
+    return all(d is not None and d.action.verb is Verb.WAKE and d.at > run.entered_at for d in done)
 
 
 def owes(memory: Memory, incident: Incident) -> bool:

@@ -103,6 +103,18 @@ def test_where_miners_cannot_tell_their_unit_is_believed() -> None:
     assert loop.ailing() == set()
 
 
+@pytest.mark.parametrize(("awake", "ails"), [(9, set()), (10, {Reason.UNIT_SENSOR})])
+def test_the_few_that_are_awake_may_be_clogged_and_are_no_witness_against_their_unit(
+    awake: int, ails: set[Reason]
+) -> None:
+    loop = Loop()
+    loop.run(900.0)
+    loop.rate = np.arange(20) < awake
+    loop.chip_c = loop.chip_c + 5.0
+    loop.run(600.0)
+    assert loop.ailing() == ails
+
+
 def test_a_unit_that_answers_nothing_is_silent_after_two_minutes_and_back_after_one() -> None:
     loop = Loop()
     loop.unit = None

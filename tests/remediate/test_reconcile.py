@@ -16,9 +16,9 @@ from agent.remediate.machine import Table
 from agent.remediate.reconcile import (
     DEFERRED_S,
     FLASH_DEFERRED_S,
+    INTERRUPTED,
     MOST_RESUMES,
     RECHECK_S,
-    WINDOW_OVER,
     Begin,
     Close,
     HandOver,
@@ -122,8 +122,8 @@ def test_after_a_window_a_run_begins_anew_unless_it_looks_what_its_deed_did() ->
         return story().intended(Verb.RESTART, EPOCH).settled(Verb.RESTART, EPOCH + 1.0, to_state=to_state)
 
     assert after(story("judge")) == Begin(TABLE), "nothing was done"
-    assert after(acted("after_restart")) == Move(WINDOW_OVER, "after_restart")
-    assert after(acted("dwell")) == Move(WINDOW_OVER, "dwell")
+    assert after(acted("after_restart")) == Move(INTERRUPTED, "after_restart")
+    assert after(acted("dwell")) == Move(INTERRUPTED, "dwell")
     assert after(acted("reboot")) == Begin(TABLE), "it would act on what it saw before"
     assert after(acted("after_restart"), None) == Begin(TABLE), "its playbook has changed"
     assert after(acted("x").running("judge", EPOCH + 5.0, TABLE.fingerprint)) == Begin(TABLE), "a run before it did"

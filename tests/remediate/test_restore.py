@@ -212,11 +212,32 @@ def test_a_few_are_woken_first_then_more_then_all_that_are_left(world: World) ->
     assert world.due()[FIRST].targets == (M2, M3)
 
 
-@pytest.mark.parametrize(("warm", "waits"), [(1, False), (2, True)])
-def test_one_that_is_warm_by_itself_keeps_no_others_asleep(world: World, warm: int, waits: bool) -> None:
-    """Seed 106384 of the soak: the first to be woken was clogged and derated just below its limit, for good."""
+@pytest.mark.parametrize(
+    ("warm", "of", "doubted", "waits"),
+    [
+        (1, 1, False, False),
+        (2, 2, False, True),
+        (2, 0, False, False),
+        (1, 0, True, False),
+        (2, 0, True, True),
+    ],
+)
+def test_only_most_of_those_who_were_woken_keep_the_others_asleep(
+    world: World, warm: int, of: int, doubted: bool, waits: bool
+) -> None:
+    """Seeds 106384 and 301622 of the soak: one or two that were clogged kept all others asleep, for good.
+
+    Args:
+        world: a loop of four.
+        warm: so many are warm, the first ones.
+        of: so many were woken.
+        doubted: the unit's sensor is, so that all are asked.
+        waits: whether the last is left asleep.
+    """
     asleep(world, M3)
+    woken(world, *(M1, M2)[:of])
     hot(world, warm)
+    world.view.cooling.doubted[0] = doubted
     assert (FIRST not in world.due()) is waits
 
 

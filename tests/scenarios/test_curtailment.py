@@ -14,7 +14,7 @@ from agent.ledger.reader import read
 from agent.model.action import Verb
 from agent.model.events import Actor, Closed, IncidentOpened, Intended, Judged, Moved, WindowEnded, WindowSet
 from agent.model.incident import Outcome, Phase, Reason
-from agent.remediate.reconcile import WINDOW_OVER
+from agent.remediate.reconcile import INTERRUPTED
 
 NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
 TIERS = [TierName.FAST_FORWARD, TierName.MEMORY]
@@ -166,7 +166,7 @@ def test_what_is_under_proof_when_a_window_begins_is_proved_afterwards_and_not_d
     events = [r.event for r in read(ledger)]
     assert incident.outcome is Outcome.AUTO_RESOLVED
     assert [e.action.verb for e in events if isinstance(e, Intended)] == [Verb.RESTART]
-    (again,) = (e for e in events if isinstance(e, Moved) and e.trigger == WINDOW_OVER)
+    (again,) = (e for e in events if isinstance(e, Moved) and e.trigger == INTERRUPTED)
     assert again.from_state == again.to_state
     assert incident.runs == 1
 
