@@ -1,6 +1,6 @@
 """Plays random scenarios one after another, and prints each that breaks a rule, shrunk, with the command to repeat it.
 
-    python -m tests.soak [--seeds 100] [--from 1] [--tier fast-forward]
+    python -m tests.soak [--seeds 100] [--from 1] [--tier fast-forward] [--jobs N]
 
 A failing scenario is played again without one fault after the other, as long as it goes on failing; what is left is
 printed as a scenario's file. Ends with 1 if one failed.
@@ -8,10 +8,13 @@ printed as a scenario's file. Ends with 1 if one failed.
 
 import argparse
 import io
+import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -98,24 +101,34 @@ def shrunk(of: Trial, tier: str) -> Trial:
     return of
 
 
+def tried(seed: int, tier: str) -> str:
+    """Return what there is to say of a seed; empty where it broke no rule."""
+    of = fitting(trial(seed), tier)
+    found = play(of, tier)
+    if not found:
+        return ""
+    least = yaml.safe_dump(shrunk(of, tier).tree(tier), sort_keys=False)
+    again = f"seed {seed}: python -m tests.soak --from {seed} --seeds 1 --tier {tier}"
+    return "\n".join([again, *(f"  {line}" for line in found), least])
+
+
 def main() -> int:
     """Play and print; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=100, help="how many")
     parser.add_argument("--from", dest="first", type=int, default=1, help="the first of them")
     parser.add_argument("--tier", choices=[str(tier) for tier in TierName], default=str(TierName.FAST_FORWARD))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="play so many at a time")
     given = parser.parse_args()
     began_s, failed = time.perf_counter(), 0
-    for done, seed in enumerate(range(given.first, given.first + given.seeds)):
-        if done and done % FEW == 0:
-            print(f"{done} scenarios, {failed} with violations, {time.perf_counter() - began_s:.0f} s", flush=True)
-        of = fitting(trial(seed), given.tier)
-        if found := play(of, given.tier):
-            failed += 1
-            least = shrunk(of, given.tier)
-            print(f"seed {seed}: python -m tests.soak --from {seed} --seeds 1 --tier {given.tier}")
-            print("".join(f"  {line}\n" for line in found), end="")
-            print(yaml.safe_dump(least.tree(given.tier), sort_keys=False), flush=True)
+    seeds = range(given.first, given.first + given.seeds)
+    with ProcessPoolExecutor(given.jobs) as workers:
+        for done, said in enumerate(workers.map(partial(tried, tier=given.tier), seeds, chunksize=4)):
+            if done and done % FEW == 0:
+                print(f"{done} scenarios, {failed} with violations, {time.perf_counter() - began_s:.0f} s", flush=True)
+            if said:
+                failed += 1
+                print(said, flush=True)
     wall_s = time.perf_counter() - began_s
     print(f"{given.seeds} scenarios on {given.tier}, {failed} with violations, {wall_s:.0f} s of real time; simulated")
     return int(failed > 0)
