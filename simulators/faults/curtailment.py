@@ -4,12 +4,15 @@ A curtailment of which the agent was told, and a maintenance, are disturbances: 
 One that nobody announced is an incident: a person has to be asked who did it.
 """
 
+from functools import partial
+
 from agent.model.ids import MinerId
 from agent.model.incident import Category, Reason
 from agent.model.topology import Site
 from simulators.faults.kind import COVERAGE, COVERS, FaultKind, Knob, On, Values, miners_of, number
 from simulators.faults.pdu import corded_elsewhere
 from simulators.plant.curtailer import Restoring
+from simulators.plant.miner import MinerPlant
 from simulators.plant.site import SitePlant
 
 _ON = frozenset({On.SITE, On.RACK, On.PDU, On.SWITCH, On.LOOP, On.MINER})
@@ -48,16 +51,24 @@ def _do_not_hear(plant: SitePlant, _: str, miners: tuple[MinerId, ...], away: bo
 
 
 def _unplug(plant: SitePlant, target: str, now: float, values: Values) -> None:
-    """Have people take the power from each miner for a while, one after another."""
+    """Have people take the power from each miner for a while, one after another, until they leave."""
     off_s, every_s = number(values, "off_s"), number(values, "every_s")
+    plant.visits[target] = now
+
+    def unplug(miner: MinerPlant, t: float) -> None:
+        if plant.visits.get(target) == now:
+            miner.set_energised(False, t)
+
     for place, name in enumerate(miners_of(plant.site, target, _ON)):
         miner = plant.miners[name]
         at = now + place * every_s
-        plant.clockwork.plan(at, lambda t, m=miner: m.set_energised(False, t))  # type: ignore[misc]
-        plant.clockwork.plan(at + off_s, lambda t, m=miner: m.set_energised(True, t))  # type: ignore[misc]
+        plant.clockwork.plan(at, partial(unplug, miner))
+        plant.clockwork.plan(at + off_s, partial(miner.set_energised, True))
 
 
 def _leave(plant: SitePlant, target: str, now: float) -> None:
+    """Have them plug in what is unplugged, and do no more: whom they have not come to runs on."""
+    plant.visits.pop(target, None)
     for name in miners_of(plant.site, target, _ON):
         plant.miners[name].set_energised(True, now)
 
@@ -115,7 +126,7 @@ CURTAILMENT_FAULTS = (
         counts=False,
         remedy=None,
         causes=frozenset(),
-        does="People work on miners: each is without power for a while, one after another.",
+        does="People work on miners: each is without power for a while, one after another, until they leave.",
         signature="They fall silent and come back, and nothing outside them tells why.",
         on=_ON,
         start=_unplug,

@@ -35,6 +35,7 @@ class SitePlant:
         history: the surroundings: blocks, share difficulties, shifts. weather: over the site.
         images: what the site's firmware images really are. host: the machine the agent runs on.
         curtailer: who puts miners to sleep, and is not the agent.
+        visits: where people are at work on miners, and since when, in UTC s.
     """
 
     def __init__(self, site: Site, *, seed: int, start_s: float = 0.0, history: HistorySettings | None = None) -> None:
@@ -71,6 +72,7 @@ class SitePlant:
         self.power = PowerPlant(site, self.miners, self.clockwork, self.journal)
         self.curtailer = Curtailer(self.miners, self.clockwork)
         self.network = NetworkPlant(site, self.miners, self.clockwork)
+        self.visits: dict[str, float] = {}
 
     @property
     def now(self) -> float:

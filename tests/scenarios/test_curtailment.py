@@ -91,6 +91,19 @@ def test_what_was_switched_off_before_a_curtailment_is_switched_on_in_it_and_und
     assert played.board["harm"]["actions_while_away"] == 0
 
 
+def test_people_whose_time_is_up_unplug_no_more_miners(tmp_path: Path) -> None:
+    """They come to one a minute, and after two minutes have come to some of a rack; the others are let alone."""
+    played, _ = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        'orders:\n  - {at: 3m, maintain: "rack:r1", for: 2m}\n'
+        'faults:\n  - {at: 3m, kind: site.maintenance, target: "rack:r1", for: 2m}\n',
+        "60m",
+    )
+    assert not played.incidents
+    assert played.board["harm"]["miner_minutes_lost"] == 0
+
+
 def test_a_rack_of_three_that_falls_asleep_is_a_curtailment_all_the_same(tmp_path: Path) -> None:
     small = SITE.replace("racks_per_container: 2", "racks_per_container: 4")
     played, ledger = play(
