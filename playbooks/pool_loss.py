@@ -8,10 +8,14 @@ is followed, they are told once to stay where it is quiet. Where the gateway rea
 own way out, and changing pools would change nothing.
 
 The miners come back to the first pool when it has long been good; that is no part of this. A miner that is lost to its
-pool works: it is never restarted, rebooted or power-cycled here.
+pool works, and for what it shares with others it is never restarted. One alone, whose pool is good from here and for
+its others, and that has nowhere else to go, has its mining process restarted, once: its pool client hangs, and a new
+one connects anew. Nobody is rebooted or power-cycled here.
 
 Times: facts "detection", sections 1.3 and 7, D2; facts "failures", rows 6 to 8.
 """
+
+import numpy as np
 
 from agent.model.action import Verb
 from agent.model.gather import gathering
@@ -33,6 +37,7 @@ from agent.model.pools import (
 )
 from agent.model.probe import NameFault, Verdict
 from agent.model.stay import ToBest, Told, lost_members, stay
+from agent.model.topology import FAMILY_TRAITS, Miner
 from agent.model.waves import VERIFY_S, waves
 
 HOLD_S = 30.0
@@ -136,6 +141,25 @@ def few_are_lost_and_nowhere_to_go(s: Situation) -> bool:
     return _has_waited_for_few(s) and not works_elsewhere(s)
 
 
+def one_alone_hangs(s: Situation) -> bool:
+    """For two more minutes it alone has been lost; its pool is good for others, no other is, and it was not restarted.
+
+    Whoever has lost the pool with it would be of its incident, or is one of the others that do not earn.
+    """
+    is_alone = len(s.incident.members) == 1 and not s.tried(Verb.RESTART)
+    return is_alone and few_are_lost_and_nowhere_to_go(s) and _is_good_for_others(s)
+
+
+def earns(s: Situation) -> bool:
+    """It has had a share accepted lately: a restart would now be done to a miner that is well."""
+    return not bool(lost(s, np.array([s.row.index]))[0])
+
+
+def restarted_s(miner: Miner) -> float:
+    """Return how long boot, ramp and proof may take."""
+    return FAMILY_TRAITS[miner.family].boot_grace_s + PROOF_S
+
+
 def many_are_lost_and_nowhere_to_go(s: Situation) -> bool:
     """For two minutes now the pool is good from here, many of its miners are lost, and no other pool is good."""
     return _is_good_and_patient(s) and not _are_few(s) and not works_elsewhere(s)
@@ -182,6 +206,16 @@ def _is_good_and_patient(s: Situation) -> bool:
     return s.in_state_s >= PATIENT_S and is_back(s)
 
 
+def _is_good_for_others(s: Situation) -> bool:
+    """Somebody else earns at the pool, and of those that answer and are awake there so many that nothing is shared."""
+    view = s.row.view
+    there = (view.pool == place_in_site(view, endpoint(s))) & (view.misses == 0) & ~view.asleep()
+    there[s.row.index] = False
+    rows = np.flatnonzero(there)
+    earning = int((~lost(s, rows)).sum())
+    return earning > 0 and earning > (1.0 - SHARED_SHARE) * len(rows)
+
+
 def _are_few(s: Situation) -> bool:
     """So few that they may be at fault themselves, and can be told at once."""
     view, count = s.row.view, len(lost_members(s))
@@ -192,16 +226,19 @@ def _are_few(s: Situation) -> bool:
 
 
 _BEST = (Arm(first_is_best, "to_1"), Arm(second_is_best, "to_2"))
-_JUDGE = (
+_LEAVE = (
     Arm(has_no_pools, "no_pools"),
     Arm(gateway_is_cut_off, "cut_off"),
     Arm(keeps_returning, "returns"),
     Arm(pool_flaps, "flaps"),
     *_BEST,
     Arm(few_are_lost, "few"),
+)
+_NOWHERE = (
     Arm(few_are_lost_and_nowhere_to_go, "few_stay"),
     Arm(many_are_lost_and_nowhere_to_go, "many_stay"),
 )
+_JUDGE = (*_LEAVE, *_NOWHERE)
 _NAME = (Arm(no_pool_is_good, "none_good"), Arm(some_are_back_and_some_lost, "some"))
 _FIRST = ("judge", "away", "back")
 """The same questions in each; that its miners left, came back and left again is what they tell apart."""
@@ -223,9 +260,11 @@ _STEPS: dict[str, Step] = {
     "judge": Check((*_JUDGE, Arm(most_are_away, "away")), WAIT_S, "undecided"),
     "away": Check((*_JUDGE, Arm(most_are_back, "back")), WAIT_S, "undecided"),
     "back": Check((*_JUDGE, Arm(most_are_away_again, "flaps")), WAIT_S, "undecided"),
-    "again": Check(_JUDGE, WAIT_S, "undecided"),
+    "again": Check((*_LEAVE, Arm(one_alone_hangs, "alone"), *_NOWHERE), WAIT_S, "undecided"),
     "name": Check((Arm(is_back, "back"), *_NAME), 0.0, "undecided"),
     "name_again": Check(_NAME, 0.0, "undecided"),
+    "restart": Act(Verb.RESTART, "accepted", "failed", unless=earns),
+    "after_restart": Check((), restarted_s, "not_recovered"),
     **{state: Act(Verb.SWITCH_POOL, "told", "refused", ToBest(Told.FEW)) for state in _FEWS},
     **{
         f"proof_{state}": Check((Arm(more_are_lost, "more"),) if more else (), VERIFY_S + PROOF_S, "not_recovered")
@@ -256,6 +295,10 @@ _TRANSITIONS = (
     *(Transition("returns", state, "ask_returns") for state in _JUDGES),
     *(Transition(trigger, state, "again") for state in _FIRST for trigger in ("few_stay", "many_stay")),
     *(Transition("undecided", state, "name") for state in _FIRST),
+    Transition("alone", "again", "restart"),
+    Transition("accepted", "restart", "after_restart"),
+    Transition("failed", "restart", "ask_miner"),
+    Transition("not_recovered", "after_restart", "ask_miner"),
     Transition("few_stay", "again", "ask_miner"),
     Transition("many_stay", "again", "ask_good_from_here"),
     Transition("undecided", "again", "name_again"),
@@ -269,7 +312,8 @@ _TRANSITIONS = (
     *(Transition("refused", state, "ask_miner") for state in _FEWS),
     *(Transition("not_recovered", f"proof_{state}", "ask_miner") for state in _FEWS),
     *(Transition("more", f"proof_{state}", more) for state, more in _FEW_ROUNDS if more),
-    *(Transition("recovered", state, "resolved") for state in (*_JUDGES, *_NAMES, *_FEWS)),
+    *(Transition("recovered", state, "resolved") for state in (*_JUDGES, *_NAMES, *_FEWS, "restart")),
+    Transition("recovered", "after_restart", "resolved"),
     *(Transition("recovered", f"proof_{state}", "resolved") for state in _FEWS),
     *_STAY[1],
     *(row for _, rows in _WAVES for row in rows),

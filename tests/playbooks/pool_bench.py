@@ -186,8 +186,8 @@ class PoolBench:
         pending, self._pending = self._pending, []
         for intent in pending:
             result = self._perform(intent.action)
-            self._commit([settled(intent, result, "", self.state.incidents[intent.incident], TABLES)])
-        self._commit(self.stages.tick(self.now))
+            self.commit([settled(intent, result, "", self.state.incidents[intent.incident], TABLES)])
+        self.commit(self.stages.tick(self.now))
 
     def _work(self) -> None:
         world = self.world
@@ -260,7 +260,7 @@ class PoolBench:
             return Result.OK
         return Result.FAILED if world.refuses.issuperset(action.targets) else Result.UNKNOWN
 
-    def _commit(self, events: list[AnyEvent]) -> None:
+    def commit(self, events: list[AnyEvent]) -> None:
         for event in events:
             self.state.apply(Record(self.state.seq + 1, self.now, Actor.AGENT, event, "", ""))
             self.events.append(event)
