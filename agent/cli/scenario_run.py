@@ -33,7 +33,7 @@ from agent.ledger.fold import State
 from agent.ledger.reader import read
 from agent.ledger.store import Ledger
 from agent.model.action import Verb
-from agent.model.errors import InvariantError
+from agent.model.errors import InvariantError, PolicyError
 from agent.model.events import Actor, ApprovalAsked, Intended
 from agent.model.ids import ApprovalId, ImageId, IncidentId, MinerId, PduId
 from agent.model.incident import Category, Incident, Outcome, Phase, Reason, Severity
@@ -84,6 +84,7 @@ class Played:
         incidents: as the ledger has them at the end.
         faults: the truth about what went wrong.
         history: the site's hashrate as it went, in site time.
+        refused: what people told the agent in vain: the line of the scenario, and why.
     """
 
     scenario: Scenario
@@ -91,6 +92,7 @@ class Played:
     incidents: tuple[Incident, ...]
     faults: tuple[FaultTruth, ...]
     history: SiteHistory
+    refused: tuple[tuple[int, str], ...] = ()
 
 
 class _Over(NamedTuple):
@@ -99,11 +101,13 @@ class _Over(NamedTuple):
     Attributes:
         skipped: how many planned faults found no target that was well.
         answered: how many questions of the agent were answered by a person.
+        refused: what was told in vain, as in `Played`.
     """
 
     staged: Staged
     skipped: int
     answered: int
+    refused: tuple[tuple[int, str], ...]
 
 
 def shipped() -> dict[str, Path]:
@@ -214,7 +218,8 @@ async def _run(scenario: Scenario, tier: Tier, path: Path, hooks: _Hooks, *, con
             happenings = list(_happenings(scenario, staged.plant))
             faults = asyncio.create_task(play(staged.truth, staged.plant, happenings))
             running = asyncio.create_task(service.run())
-            orders = asyncio.create_task(_told(service, scenario))
+            refused: list[tuple[int, str]] = []
+            orders = asyncio.create_task(_told(service, scenario, refused))
             people = _people(scenario, staged, service)
             attending = asyncio.create_task(_attended(people, service, max(LOOK_S, settings.tick_s)))
             with LiveView(service.agent.view, service.agent.memory, console, scenario.duration_s) as view:
@@ -235,13 +240,16 @@ async def _run(scenario: Scenario, tier: Tier, path: Path, hooks: _Hooks, *, con
             await asyncio.gather(running, orders, attending, return_exceptions=True)
             staged.plant.advance(loop.time())
             await service.stop("simulation over")
-            return _Over(staged, await faults, people.answered)
+            return _Over(staged, await faults, people.answered, tuple(refused))
         finally:
             await service.close()
 
 
-async def _told(service: Service, scenario: Scenario) -> None:
-    """Tell the agent what people tell it in this scenario, each at its time, or as soon as it runs again."""
+async def _told(service: Service, scenario: Scenario, refused: list[tuple[int, str]]) -> None:
+    """Tell the agent what people tell it in this scenario, each at its time, or as soon as it runs again.
+
+    What it refuses, as it would a person's command, is noted in `refused` with its line.
+    """
     loop, site = asyncio.get_running_loop(), scenario.settings.site
     for plan in scenario.orders:
         await asyncio.sleep(plan.at_s - loop.time())
@@ -253,7 +261,10 @@ async def _told(service: Service, scenario: Scenario) -> None:
             wanted = begin(site, order)
         while not service.is_up:  # noqa: ASYNC110 - nothing tells, and this is virtual time
             await asyncio.sleep(LOOK_S)
-        await service.agent.change(wanted, Actor.OPERATOR)
+        try:
+            await service.agent.change(wanted, Actor.OPERATOR)
+        except PolicyError as error:
+            refused.append((plan.line, str(error)))
 
 
 async def _watched(
@@ -353,4 +364,4 @@ def _played(scenario: Scenario, over: _Over, path: Path, *, history: SiteHistory
     board["truth"]["skipped"] = over.skipped
     unhealthy = sum(not miner.healthy for miner in plant.miners.values())
     board["expect"] = judge(scenario.expect, Evidence(records, faults, board, EPOCH_S, unhealthy))
-    return Played(scenario, board, tuple(state.incidents.values()), tuple(faults), history)
+    return Played(scenario, board, tuple(state.incidents.values()), tuple(faults), history, over.refused)

@@ -196,6 +196,8 @@ def _tell(played: Played) -> None:
     if skipped:
         faults = "1 fault" if skipped == 1 else f"{skipped} faults"
         click.echo(f"{played.scenario.path}: left out {faults} that found no target that was well", err=True)
+    for line, why in played.refused:
+        click.echo(f"{played.scenario.path}:{line}: the agent refused this order: {why}", err=True)
     for failure in played.board["expect"]["failed"]:
         where = f"{played.scenario.path}:{failure['line']}"
         click.echo(f"{where}: expected {failure['expected']}, got {failure['got']}", err=True)

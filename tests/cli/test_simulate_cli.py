@@ -151,6 +151,13 @@ def test_what_was_not_met_is_told_with_its_line_and_ends_in_one(tmp_path: Path) 
     assert any("never incidents with category stuck, got 1: inc-000001 at " in line for line in lines)
 
 
+def test_an_order_that_the_agent_refused_is_told_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, STORY.replace("expect:", 'orders:\n  - {at: 30s, resume: "rack:r1"}'))
+    done = call("simulate", path, "--json", "--tier=fast-forward")
+    assert done.exit_code == 0
+    assert done.stderr.splitlines() == [f"{path}:11: the agent refused this order: no window lies within rack:r1"]
+
+
 def test_an_action_is_forbidden_only_while_the_fault_lasts(tmp_path: Path) -> None:
     text = STORY.replace("at: 2m, kind: wire.silent", "at: 30s, kind: wire.silent")
     text += "  - {never: {action: restart, while: 'wire.*'}}\n  - {never: {action: restart, while: pdu.slow}}\n"

@@ -14,6 +14,7 @@ from agent.ledger.reader import read
 from agent.model.action import Verb
 from agent.model.events import Actor, Closed, IncidentOpened, Intended, Judged, Moved, WindowEnded, WindowSet
 from agent.model.incident import Outcome, Phase, Reason
+from agent.model.windows import EndReason
 from agent.remediate.reconcile import INTERRUPTED
 
 NETWORK = f"10.{64 + os.getpid() % 60}.0.0/16"
@@ -223,13 +224,30 @@ def test_the_last_of_a_large_site_are_not_stuck_though_the_first_woke_long_ago(t
         ('{at: 1m, resume: "rack:r1", for: 1h}', "unknown key 'for'"),
         ('{at: 1m, curtail: "rack:r1", maintain: "rack:r1", for: 1h}', "curtail and maintain"),
         ('{at: 1m, curtail: "rack:r1", to_percent: 100, for: 1h}', "0 to 99"),
+        ('{at: 1m, curtail: "pool:backup", for: 1h}', "means no miner"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused_with_its_place(tmp_path: Path, line: str, want: str) -> None:
     path = tmp_path / "scenario.yaml"
-    path.write_text(f"duration: 10m\n{SITE}\norders:\n  - {line}\n")
+    site = SITE.replace("miners: 12", "miners: 12, pools: 2")
+    path.write_text(f"duration: 10m\n{site}\norders:\n  - {line}\n")
     with pytest.raises(ConfigError) as refused:
         read_scenario(path)
     told = "\n".join(f"{p.place}: {p.path} {p.expected} {p.got} {p.remedy}" for p in refused.value.problems)
     assert want in told
     assert ":4:" in told
+
+
+def test_an_order_means_as_many_as_its_pattern_does_and_one_that_is_refused_ends_nothing(tmp_path: Path) -> None:
+    """A pattern that meant more than 64 miners, and a resume with nothing to resume, broke off the whole run."""
+    played, ledger = play(
+        tmp_path,
+        TierName.FAST_FORWARD,
+        'orders:\n  - {at: 2m, resume: "miner:*"}\n  - {at: 3m, maintain: "miner: *", for: 10m}\n'
+        '  - {at: 9m, resume: "miner:*"}\n',
+        site=SITE.replace("miners: 12", "miners: 96"),
+    )
+    assert played.refused == ((6, "no window lies within miner:*"),)
+    said = [e for r in read(ledger) if isinstance(e := r.event, WindowSet | WindowEnded)]
+    assert [(len(e.miners), e.scope) for e in said if isinstance(e, WindowSet)] == [(96, ("miner:*",))]
+    assert [e.reason for e in said if isinstance(e, WindowEnded)] == [EndReason.RESUMED]
