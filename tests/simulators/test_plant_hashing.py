@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agent.model.ids import MinerId
-from simulators.plant.hashing import BULK_S, GH_PER_DIFF1, TAUS_S, Hashing, share_difficulty
+from simulators.plant.hashing import BULK_S, GH_PER_DIFF1, TAUS_S, Hashing, share_difficulty, successor
 from simulators.plant.history import CALM, DAY_S, History, HistorySettings
 
 FULL_GH = 110_000.0
@@ -354,3 +354,11 @@ def test_the_chance_of_a_process_does_not_hang_on_how_the_one_before_was_watched
         polled(h, 4060.0, 4500.0, 7.0)
     assert (often.work_gh, often.accepted, often.rates_gh) == (seldom.work_gh, seldom.accepted, seldom.rates_gh)
     assert often.accepted > 0
+
+
+@pytest.mark.parametrize("seed", [1, 2**32, 2**64 - 1])
+def test_the_stream_of_the_next_process_is_the_one_that_numpy_would_spawn(seed: int) -> None:
+    ours = spawned = np.random.Generator(np.random.PCG64(seed))
+    for _ in range(6):
+        ours, (spawned,) = successor(ours), spawned.spawn(1)
+        assert ours.bit_generator.state == spawned.bit_generator.state
