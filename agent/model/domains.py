@@ -88,6 +88,10 @@ class Domains:
         place = self._by_id.get(domain_id)
         return None if place is None else self.all[place]
 
+    def place(self, domain: Domain) -> int:
+        """Return where in `all` that domain of this site stands."""
+        return self._by_id[str(domain)]
+
     def count(self, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return how many of these miners, shape (n,), are under each domain; shape (domains,)."""
         return np.bincount(self.node[rows[self.row]], minlength=len(self.all))

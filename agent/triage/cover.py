@@ -150,7 +150,7 @@ class Cover:
 
     def score(self, domain: Domain, shown: int) -> float:
         """Return how much likelier it is that the domain failed than chance, if so many of its miners show it."""
-        place = self._domains.all.index(domain)
+        place = self._domains.place(domain)
         return float(self._base[place] + shown * (self._hit - self._miss)[place])
 
     def group(self, symptom: Symptom, domain: Domain, active: NDArray[np.bool_]) -> Group:
@@ -159,7 +159,7 @@ class Cover:
         Arguments as of `explain`.
         """
         counts, score = self._weigh(symptom, active)
-        return self._group(self._domains.all.index(domain), active, score, counts)
+        return self._group(self._domains.place(domain), active, score, counts)
 
     def _weigh(self, symptom: Symptom, active: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return how many show it under each domain, and each one's score; -inf for what cannot be behind it."""
