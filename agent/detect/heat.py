@@ -132,8 +132,6 @@ class HeatWatch:
         self._best_at_share_th: Floats = np.zeros(rows)
         self._usual: Floats = np.ones(rows)
         self._rates: Floats = np.zeros(rows)
-        self._chip_limit_c: Floats = np.zeros(0)
-        self._board_limit_c: Floats = np.zeros(0)
         self._is_liquid: Bools = np.zeros(0, dtype=np.bool_)
         self._on_unit: Bools = np.zeros(0, dtype=np.bool_)
         self._looked_at = self._learned_at = -np.inf
@@ -144,10 +142,10 @@ class HeatWatch:
         if now == self._looked_at:
             return
         self._looked_at = now
-        if len(self._chip_limit_c) != len(self.hot):
+        if len(self._is_liquid) != len(self.hot):
             self._know(view)
-        headroom_k = self._chip_limit_c - view.chip_max_c.value
-        self.headroom_k = np.fmin(headroom_k, self._board_limit_c - view.board_max_c.value, out=headroom_k)
+        headroom_k = view.chip_limit_c - view.chip_max_c.value
+        self.headroom_k = np.fmin(headroom_k, view.board_limit_c - view.board_max_c.value, out=headroom_k)
         stale = np.fmax(view.chip_max_c.at, view.board_max_c.at) < now - self.t.fresh_s
         self.headroom_k[stale.nonzero()[0]] = np.nan
         if now - self._learned_at >= LEARN_EVERY_S:
@@ -239,8 +237,6 @@ class HeatWatch:
 
     def _know(self, view: SiteView) -> None:
         miners = view.site.miners
-        self._chip_limit_c = np.array([m.limits.chip_c for m in miners])
-        self._board_limit_c = np.array([m.limits.board_c for m in miners])
         self._near_k = np.array([self.t.near_k + FAMILY_TRAITS[m.family].slows_before_k for m in miners])
         self.cool_k = np.array([FAMILY_TRAITS[m.family].cool_k for m in miners])
         self._is_liquid = np.array([m.cooling is not Cooling.AIR for m in miners], dtype=np.bool_)

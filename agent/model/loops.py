@@ -155,20 +155,26 @@ def members(view: SiteView, unit: CoolingUnitId) -> Rows:
 
 def headroom_k(view: SiteView, rows: Rows, now: float) -> Floats:
     """Return how far each row is below its limits, by its hottest chip and board, in K; NaN where nothing is fresh."""
-    limits = [view.site.miners[row].limits for row in rows.tolist()]
     found = np.full(len(rows), np.nan)
-    for column, limit_c in (
-        (view.chip_max_c, [m.chip_c for m in limits]),
-        (view.board_max_c, [m.board_c for m in limits]),
-    ):
+    for column, limit_c in (view.chip_max_c, view.chip_limit_c), (view.board_max_c, view.board_limit_c):
         fresh = now - column.at[rows] <= FRESH_S
-        left_k = np.where(fresh, np.array(limit_c) - column.value[rows], np.nan)
+        left_k = np.where(fresh, limit_c[rows] - column.value[rows], np.nan)
         found = np.fmin(found, left_k)
     return found
 
 
+def inlets_c(view: SiteView, rows: Rows, now: float) -> Floats:
+    """Return the temperature in °C of what each miner is given: as it says, else as its unit does; NaN for neither."""
+    unit, supply_c = view.cooling.unit_of[rows], view.cooling.supply_c
+    told = now - view.inlet_c.at[rows] <= FRESH_S
+    given_c = np.where(told, view.inlet_c.value[rows], np.nan)
+    cooled = (~told & (unit >= 0)).nonzero()[0]
+    of = unit[cooled]
+    given_c[cooled] = np.where(now - supply_c.at[of] <= FRESH_S, supply_c.value[of], np.nan)
+    return given_c
+
+
 def inlet_c(view: SiteView, row: int, now: float) -> float | None:
-    """Return the temperature in °C of what a miner is given: as it says, else as its cooling unit does."""
-    told = view.inlet_c.fresh(row, now, FRESH_S)
-    unit = int(view.cooling.unit_of[row])
-    return told if told is not None or unit < 0 else view.cooling.supply_c.fresh(unit, now, FRESH_S)
+    """Return the same of one miner; None for neither."""
+    given_c = float(inlets_c(view, np.array([row]), now)[0])
+    return None if math.isnan(given_c) else given_c

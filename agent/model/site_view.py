@@ -68,6 +68,8 @@ class SiteView:
         self.site = site
         self.nominal_th: Floats = np.array([m.hashrate_th for m in site.miners], dtype=np.float64)
         self.nominal_w: Floats = np.array([m.power_w for m in site.miners], dtype=np.float64)
+        self.chip_limit_c: Floats = np.array([m.limits.chip_c for m in site.miners], dtype=np.float64)
+        self.board_limit_c: Floats = np.array([m.limits.board_c for m in site.miners], dtype=np.float64)
         self.reach: Ints = np.zeros(n, dtype=np.int8)
         self.polled_at: Floats
         self.answered_at: Floats

@@ -15,6 +15,7 @@ from agent.model.ids import CoolingUnitId, IncidentId, MinerId
 from agent.model.incident import Category, Incident, Phase
 from agent.model.loops import (
     DOMAIN,
+    FRESH_S,
     HOT_SHARE,
     RAISE_EVERY_S,
     RAISE_K,
@@ -23,7 +24,7 @@ from agent.model.loops import (
     SETTLE_S,
     Rows,
     headroom_k,
-    inlet_c,
+    inlets_c,
     members,
     reading,
 )
@@ -76,11 +77,12 @@ def owed(memory: Memory, view: SiteView, now: float) -> list[tuple[Incident, Act
             woken = _to_wake(memory, view, miners, now)
             if woken:
                 due[incident_id] = Action(verb=Verb.WAKE, miner=woken[0], others=tuple(woken[1:]))
-    for incident_id, miners in _by_incident((m, i) for m, (_, i, _) in memory.derated.items()).items():
+    cool = _with_room(memory, view, now)
+    for incident_id, miners in _by_incident((m, memory.derated[m][1]) for m in cool).items():
         if incident_id not in due and _may(memory, incident_id):
-            cool = [m for m in miners if _bears_it(memory, view, m, now)]
-            if cool:
-                due[incident_id] = Action(verb=Verb.DERATE, miner=cool[0], others=tuple(cool[1:]), share=1.0)
+            ready = [m for m in miners if _bears_it(memory, view, m, now)]
+            if ready:
+                due[incident_id] = Action(verb=Verb.DERATE, miner=ready[0], others=tuple(ready[1:]), share=1.0)
     return [(memory.incidents[incident_id], action) for incident_id, action in due.items()]
 
 
@@ -171,26 +173,39 @@ def _to_wake(memory: Memory, view: SiteView, asleep: list[MinerId], now: float) 
     return asleep[:most]
 
 
+def _with_room(memory: Memory, view: SiteView, now: float) -> list[MinerId]:
+    """Return the derated miners that would stay well below their limits in full, by what they show at their share.
+
+    They are asked all at once: some stay derated for weeks.
+    """
+    place = view.site.rows
+    derated = [miner for miner in memory.derated if miner in place]
+    if not derated:
+        return []
+    rows = np.array([place[miner] for miner in derated], dtype=np.intp)
+    shares = np.array([memory.derated[miner][0] for miner in derated])
+    given_c = inlets_c(view, rows, now)
+    base_c = np.where(np.isnan(given_c), COLD_INLET_C, given_c)
+    has_room, tells = np.ones(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.bool_)
+    for column, limit_c in (view.chip_max_c, view.chip_limit_c), (view.board_max_c, view.board_limit_c):
+        fresh = now - column.at[rows] <= FRESH_S
+        in_full_c = base_c + np.maximum(column.value[rows] - base_c, 0.0) / shares
+        has_room &= ~fresh | (limit_c[rows] - in_full_c >= SPARE_K)
+        tells |= fresh
+    return [derated[k] for k in (has_room & tells).nonzero()[0].tolist()]
+
+
 def _bears_it(memory: Memory, view: SiteView, miner: MinerId, now: float) -> bool:
-    """Whether a derated miner would stay well below its limits in full, by what it shows at its share of the power."""
-    share, incident, at = memory.derated[miner]
-    row = view.site.rows.get(miner)
+    """Whether a derated miner that has room may run in full again: its loop is calm, and what it shows is its share."""
+    _, incident, at = memory.derated[miner]
+    row = view.site.rows[miner]
     least_s = TRY_AGAIN_S if memory.incidents[incident].category is Category.REJECTS else RAISE_EVERY_S
-    if row is None or now - at < least_s or view.misses[row]:
+    if now - at < least_s or view.misses[row]:
         return False
     unit = int(view.cooling.unit_of[row])
     if unit >= 0 and not now - view.cooling.calm_since[unit] >= CALM_S:
         return False
-    given_c = inlet_c(view, row, now)
-    base_c = COLD_INLET_C if given_c is None else given_c
-    limits, tells = view.site.miners[row].limits, False
-    for column, limit_c in ((view.chip_max_c, limits.chip_c), (view.board_max_c, limits.board_c)):
-        shown_c = column.fresh(row, now, 60.0)
-        if shown_c is not None:
-            tells = True
-            if not limit_c - (base_c + max(0.0, shown_c - base_c) / share) >= SPARE_K:
-                return False
-    return tells and _is_warm(view, row)
+    return _is_warm(view, row)
 
 
 def _is_warm(view: SiteView, row: int) -> bool:
