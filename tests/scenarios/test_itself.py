@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from agent.api.status import status_of
-from agent.cli.scenario_run import Played, play_scenario, read_scenario, shipped
+from agent.app import QUIET_S
+from agent.cli.scenario_run import EPOCH_S, Played, play_scenario, read_scenario, shipped
 from agent.config.scenario import TierName
 from agent.ledger.reader import read
 from agent.model.action import Verb
@@ -69,6 +70,14 @@ def test_a_miner_that_hangs_meanwhile_is_found_and_mended_afterwards(tmp_path: P
     acts = [r for r in read(ledger) if isinstance(r.event, Intended)]
     assert min(act.at for act in acts) > own.resolved_at
     assert played.board["harm"]["actions_on_healthy"] == 0
+
+
+@pytest.mark.parametrize("tier", [TierName.FAST_FORWARD, TierName.MEMORY])
+def test_a_disk_that_fails_on_a_quiet_night_is_known_before_it_is_needed(tmp_path: Path, tier: TierName) -> None:
+    played, _ = play(tmp_path, tier, '  - {at: 7m, kind: host.disk_slow, target: "host:agent", for: 6m}\n', "20m")
+    (own,) = played.incidents
+    assert (own.cause, own.outcome) == (Reason.OWN_LEDGER, Outcome.SELF_RECOVERED)
+    assert own.detected_at - EPOCH_S - 7 * 60.0 <= QUIET_S + 15.0
 
 
 def test_the_shipped_one_of_a_machine_that_ails(tmp_path: Path) -> None:
