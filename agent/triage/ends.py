@@ -53,14 +53,32 @@ class Shown:
     asleep: Bools | None
 
 
-def about_miners(view: SiteView, memory: Memory) -> Standing:
-    """Return the open incidents that are about their members, not about a device that serves them."""
-    place = view.site.rows
+def about_miners(shown: Shown) -> Standing:
+    """Return the open incidents about their members, not about a device that serves them, that may come to their end.
+
+    Most incidents that are open are about one miner each, and stand.
+    """
+    place = shown.view.site.rows
     return [
         (incident, [place[miner] for miner in incident.members if miner in place])
-        for incident in memory.open_incidents
-        if not incident.is_of_device
+        for incident in shown.memory.open_incidents
+        if not (incident.is_of_device or _plainly_stands(shown, incident))
     ]
+
+
+def _plainly_stands(shown: Shown, incident: Incident) -> bool:
+    """Whether all that its one miner shows is what it is about, with no sign yet that this ends."""
+    if len(incident.members) != 1 or not (_is_each_ones_own(incident) or is_by_replies(incident)):
+        return False
+    (miner,) = incident.members
+    row, category = shown.view.site.rows.get(miner, -1), incident.category
+    verdict = shown.claims.get(row)
+    return (
+        verdict is not None
+        and verdict is shown.firing.get((category, row))
+        and math.isnan(verdict.clear_since[row])
+        and shown.memory.latest(category, miner) is incident
+    )
 
 
 def mitigated(shown: Shown, standing: Standing) -> list[AnyEvent]:

@@ -98,6 +98,7 @@ class _Tick:
     Attributes:
         claims: for each firing row the verdict that owns it: the first that fires, in the order of the detectors.
         firing: every pair of category and row that fires.
+        owners: the open incident that each firing row's miner is a member of.
         mute: rows whose silence or heat owns them, whatever they say of their work.
         groups: rows without an incident by what they share, to be opened or joined together.
         reopened: incidents that this tick re-opens. worsened: shared ones that it gives another cause.
@@ -112,6 +113,7 @@ class _Tick:
     now: float
     claims: dict[int, Verdicts] = field(default_factory=dict)
     firing: dict[tuple[Category, int], Verdicts] = field(default_factory=dict)
+    owners: Mapping[int, Incident | None] = field(default_factory=dict)
     mute: set[int] = field(default_factory=set)
     groups: dict[tuple[Category, str], list[int]] = field(default_factory=dict)
     reopened: set[IncidentId] = field(default_factory=set)
@@ -186,12 +188,15 @@ def triage(
         held.append(meant_to_sleep)
     for shared in seen.shared:
         events.extend(_share(tick, shared))
+    owner, miners = memory.owner, view.site.miners
+    tick.owners = {row: owner(miners[row].id) for row in tick.claims}
     for row, verdict in tick.claims.items():
-        if row not in tick.taken and not _stays(memory.owner(tick.miner(row)), verdict):
+        if row not in tick.taken and not _stays(tick.owners[row], verdict):
             events.extend(_claim(tick, row, verdict, correlator))
     for (category, domain), rows in tick.groups.items():
         events.extend(_gather(tick, category, domain, rows, correlator))
-    shown, standing = tick.shown, ends.about_miners(view, memory)
+    shown = tick.shown
+    standing = ends.about_miners(shown)
     events.extend(ends.mitigated(shown, standing))
     events.extend(devices.changes(view, memory, verdicts, limits, now, next_id=tick.next_id))
     brakes = [rows for rows in held if rows is not None and rows.any()]
@@ -203,15 +208,12 @@ def triage(
 
 def _ill(tick: _Tick) -> int:
     """Return how many miners of open incidents are ill now: a person may have one for days whose members are well."""
-    owners = [tick.memory.owner(tick.miner(row)) for row in tick.claims]
-    return sum(owner is not None and owner.cause is not Reason.CURTAILED for owner in owners)
+    return sum(owner is not None and owner.cause is not Reason.CURTAILED for owner in tick.owners.values())
 
 
 def _single(tick: _Tick, rows: Bools) -> frozenset[IncidentId]:
     """Return the incidents of one of these silent miners each in which nothing has been done or asked yet."""
-    owners = (
-        tick.memory.owner(tick.miner(row)) for row in tick.claims if rows[row] and tick.view.reach[row] == _SILENT
-    )
+    owners = (owner for row, owner in tick.owners.items() if rows[row] and tick.view.reach[row] == _SILENT)
     return frozenset(owner.id for owner in owners if owner is not None and is_untouched(owner))
 
 
@@ -247,7 +249,7 @@ def _share(tick: _Tick, shared: Shared) -> list[AnyEvent]:
 def _absorbed(tick: _Tick, row: int, correlator: Correlator) -> list[AnyEvent]:
     """Return what makes a late row a member of the open incident of a shared cause; nothing where there is none."""
     miner = tick.miner(row)
-    owner = tick.memory.owner(miner)
+    owner = tick.owners[row]
     if not is_free(owner):
         return []
     for symptom, (category, cause) in CLASSES.items():
@@ -269,7 +271,7 @@ def _claim(tick: _Tick, row: int, verdict: Verdicts, correlator: Correlator) -> 
     """Return what a firing row changes; rows that share something are put aside."""
     if tick.shows and (late := _absorbed(tick, row, correlator)):
         return late
-    owner = tick.memory.owner(tick.miner(row))
+    owner = tick.owners[row]
     if owner is not None and not _is_done_with(tick, owner, row):
         return _taken_in(tick, owner, row, verdict) or _update(tick, owner, row, verdict)
     if tick.waits is not None and tick.waits[row]:
