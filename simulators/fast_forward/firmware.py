@@ -89,11 +89,11 @@ class PlantFirmware:
         """Return what shows it, on a board that can be looked into; raises as the agent's own drivers do."""
         if not self._by_ssh(miner):
             raise PolicyError(f"{miner.id}: expected a trace of what was uploaded; {miner.family} shows none")
+        wanted_at = self._now() - ago_s
         plant = await self._control.reached(miner)
         self._expect_way_in(plant)
-        now = self._now()
-        begun = any(f.miner == miner.id and f.began_at >= now - ago_s for f in self._plant.journal.flashes)
-        if begun or not plant.readings(now).uptime_s > ago_s + SLACK_S:
+        begun = any(f.miner == miner.id and f.began_at >= wanted_at for f in self._plant.journal.flashes)
+        if begun or not plant.readings(self._now()).uptime_s > ago_s + SLACK_S:
             raise DeviceError(f"{miner.id}: expected a board that shows that no {image.version} was begun")
         return "its board has been up all the time: no flash was begun"
 

@@ -29,6 +29,7 @@ from simulators.plant.image import board_name, model_key
 from simulators.plant.miner import MinerPlant
 from simulators.plant.site import SitePlant
 from simulators.plant.state import Board
+from tests.factory import EPOCH
 from tests.simulators.devices_site import LOGINS, inventory, running
 
 DATA = b"an image that a maker published" * 1000
@@ -177,3 +178,28 @@ def test_logs_are_there_on_both(tmp_path: Path) -> None:
         return await PlantFirmware(plant, PlantMiners(plant)).collect_logs(m.spec)
 
     assert "REBOOT_SYSINIT" in run_memory(main(), timeout_wall_s=30.0)
+
+
+def test_a_flash_that_was_begun_is_never_taken_for_one_that_was_not(tmp_path: Path) -> None:
+    """Seed 332117 of the soak: the agent died in the midst of it, and flashed once more."""
+
+    async def main() -> list[str]:
+        plant = SitePlant(inventory(Family.LUXOS), seed=7)
+        m, loop = next(iter(plant.miners.values())), asyncio.get_running_loop()
+        firmware, image = PlantFirmware(plant, PlantMiners(plant)), label(m, tmp_path)
+        fits = frozenset({model_key(m.spec.model)}), frozenset({m.system.control_board})
+        plant.images.put(image.sha256, Truly(image.sha256, m.spec.family, VERSION, *fits))
+        came = []
+        for wanted_at in (600.1 + 1200.3 * k for k in range(9)):
+            await asyncio.sleep(wanted_at - 100.0 - loop.time())
+            plant.advance(loop.time())
+            came.append(await outcome(firmware.not_begun(m.spec, image, 60.0)))
+            await asyncio.sleep(wanted_at - loop.time())
+            flashing = asyncio.create_task(firmware.flash(m.spec, image))
+            await asyncio.sleep(17.3)
+            flashing.cancel()
+            ago_s = (EPOCH + loop.time()) - (EPOCH + wanted_at)  # as the agent counts, in UTC: to 0.2 µs
+            came.append(await outcome(firmware.not_begun(m.spec, image, ago_s)))
+        return came
+
+    assert run_memory(main(), timeout_wall_s=30.0) == ["ok", "DeviceError"] * 9
