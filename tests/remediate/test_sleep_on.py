@@ -1,9 +1,10 @@
-"""Sleep on: who hashes on a loop whose cooling is lost is put to sleep, as often as he begins, and not for ever."""
+"""Sleep on: who hashes or starts on a loop whose cooling is lost is put to sleep, each time, and not for ever."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from agent.ledger.fold import State
@@ -68,6 +69,18 @@ class World:
         first = next(iter(self.memory.incidents))
         self.memory.incidents[first] = replace(self.memory.incidents[first], **fields)
 
+    def told(self, at: float, settled_at: float | None = None, miners: tuple[str, ...] = ("m1", "m2", "m3")) -> None:
+        """Let these of the first loop have been told to sleep."""
+        self.change(attempts=(ordered(1, at, settled_at),))
+        done = IncidentId("inc-000001"), settled_at or at
+        self.memory.asleep.update(dict.fromkeys(map(MinerId, miners), done))
+
+    def says(self, row: int, began_at: float, *, sleeps: bool | None = False, said_at: float = NOW - 4.0) -> None:
+        """Let it answer without hashing, by a process begun then, and say whether it was told to sleep."""
+        self.view.put_answer(row, NOW - 4.0, healthy(NOW - 4.0 - began_at, rate_th=0.0))
+        self.view.suspended.value[row] = np.nan if sleeps is None else float(sleeps)
+        self.view.suspended.at[row] = said_at
+
     def calm(self) -> None:
         """Let the first loop's unit be read to hold its supply with all its flow."""
         well = CoolingReading(supply_c=BASE_C, setpoint_c=BASE_C, flow_lpm=DESIGN_LPM, pumps_ok=True, leak=False)
@@ -103,11 +116,9 @@ def test_all_that_hash_on_either_loop_are_put_to_sleep(world: World) -> None:
         pytest.param(
             lambda w: w.change(attempts=tuple(ordered(k, EPOCH + k) for k in range(MOST))), id="told often enough"
         ),
-        pytest.param(lambda w: w.change(attempts=(ordered(1, READ_AT - TAKES_S + 1.0),)), id="told just now"),
-        pytest.param(
-            lambda w: w.change(attempts=(ordered(1, NOW - 600.0, settled_at=READ_AT - TAKES_S + 1.0),)),
-            id="that settled just now",
-        ),
+        pytest.param(lambda w: w.told(READ_AT - TAKES_S + 1.0), id="told just now"),
+        pytest.param(lambda w: w.told(NOW - 600.0, settled_at=READ_AT - TAKES_S + 1.0), id="that settled just now"),
+        pytest.param(lambda w: w.change(attempts=(ordered(1, NOW - TAKES_S + 1.0),)), id="others were told just now"),
         pytest.param(World.calm, id="it is cooled again"),
         pytest.param(World.reads, id="it is cooled again, and warm from those who were woken"),
         pytest.param(lambda w: w.reads(supply_c=BASE_C + RUNAWAY_K), id="warmer still, and all of its flow"),
@@ -139,21 +150,22 @@ def test_a_loop_of_which_it_is_not_known_that_it_is_cooled_is_none(
 
 
 @pytest.mark.parametrize(
-    "attempts",
+    "otherwise",
     [
-        tuple(ordered(k, EPOCH + k) for k in range(MOST - 1)),
-        (ordered(1, NOW - 600.0, settled_at=READ_AT - TAKES_S),),
-        (ordered(1, READ_AT - TAKES_S),),
-        tuple(ordered(k, NOW - 1.0, verb=Verb.DERATE) for k in range(MOST)),
+        lambda w: w.change(attempts=tuple(ordered(k, EPOCH + k) for k in range(MOST - 1))),
+        lambda w: w.told(NOW - 600.0, settled_at=READ_AT - TAKES_S),
+        lambda w: w.told(READ_AT - TAKES_S),
+        lambda w: w.change(attempts=tuple(ordered(k, NOW - 1.0, verb=Verb.DERATE) for k in range(MOST))),
     ],
     ids=["not yet often enough", "settled a while ago", "told a while ago", "told something else"],
 )
-def test_it_is_told_again_while_it_helps(world: World, attempts: tuple[Attempt, ...]) -> None:
-    world.change(attempts=attempts)
+def test_it_is_told_again_while_it_helps(world: World, otherwise: Callable[[World], None]) -> None:
+    otherwise(world)
     assert world.due()["inc-000001"] == ("m1", "m2", "m3")
 
 
 def test_only_who_hashes_is_told(world: World) -> None:
+    world.told(NOW - 600.0)
     world.view.put_answer(0, NOW - 4.0, healthy(9e4, rate_th=0.04 * NOMINAL_TH))
     world.view.put_miss(1, NOW - 4.0, Reach.SILENT)
     world.view.put_answer(3, NOW - 4.0, healthy(9e4, rate_th=0.06 * NOMINAL_TH))
@@ -161,10 +173,60 @@ def test_only_who_hashes_is_told(world: World) -> None:
 
 
 def test_who_has_not_answered_since_the_last_order_is_waited_for(world: World) -> None:
-    world.change(attempts=(ordered(1, NOW - TAKES_S - 20.0),))
+    world.told(NOW - TAKES_S - 20.0)
     for row in (0, 1):
         world.view.answered_at[row] = NOW - TAKES_S - 30.0
     assert world.due()["inc-000001"] == ("m3",)
+
+
+def test_who_hashes_is_not_kept_waiting_by_an_order_to_others(world: World) -> None:
+    world.told(NOW - TAKES_S - 1.0, miners=("m1", "m2"))
+    assert world.due()["inc-000001"] == ("m3",)
+
+
+TOLD_AT = NOW - 300.0
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        pytest.param({"began_at": TOLD_AT + 200.0}, True, id="its process is younger than the order"),
+        pytest.param({"began_at": TOLD_AT - 50.0}, True, id="it began as the order was under way"),
+        pytest.param({"began_at": TOLD_AT - 70.0}, False, id="its process was there to hear it"),
+        pytest.param({"began_at": TOLD_AT + 200.0, "sleeps": True}, False, id="it says that it sleeps"),
+        pytest.param({"began_at": TOLD_AT + 200.0, "sleeps": None}, False, id="nobody has asked it"),
+        pytest.param({"began_at": TOLD_AT + 200.0, "said_at": TOLD_AT + 190.0}, False, id="nor since it began"),
+        pytest.param({"began_at": TOLD_AT - 50.0, "said_at": TOLD_AT - 1.0}, False, id="nor since it was told"),
+    ],
+)
+def test_who_starts_and_says_that_it_does_not_sleep_is_told_before_it_hashes(
+    world: World, start: dict[str, Any], told: bool
+) -> None:
+    world.told(TOLD_AT)
+    for row in (1, 2):
+        world.says(row, TOLD_AT - 9e4)
+    world.says(0, **start)
+    assert world.due().get("inc-000001") == (("m1",) if told else None)
+
+
+def test_one_that_starts_and_is_silent_again_is_waited_for(world: World) -> None:
+    world.told(TOLD_AT)
+    for row in range(3):
+        world.says(row, TOLD_AT + 200.0)
+        world.view.put_miss(row, NOW - 1.0, Reach.SILENT)
+    assert "inc-000001" not in world.due()
+
+
+def test_one_that_does_not_take_it_is_told_once_for_each_start(world: World) -> None:
+    world.told(TOLD_AT)
+    for row in (1, 2):
+        world.says(row, TOLD_AT - 9e4)
+    world.says(0, TOLD_AT + 100.0)
+    assert world.due()["inc-000001"] == ("m1",)
+    world.told(NOW - 100.0, miners=("m1",))
+    assert "inc-000001" not in world.due()
+    world.says(0, NOW - 50.0)
+    assert world.due()["inc-000001"] == ("m1",)
 
 
 def test_one_that_begins_again_by_itself_on_a_lost_loop_sleeps_again_in_the_end() -> None:
