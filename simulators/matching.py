@@ -17,6 +17,8 @@ beginning until the miner is really well again (a disturbance: until it ends), o
    over. This is the miner that breaks again while the clear window of the repair before still runs, and the fault that
    passed before it was seen while another took its place. The incident must be of the fault's category or about no
    other miners, so that an incident of a whole pool or PDU does not hide that one miner's own trouble was never seen.
+   Nor need it have lasted where it belongs to a fault of the same kind, fits this one too and names all its miners:
+   three PDUs whose miners are put to sleep at once are one question, and its end is the end of all.
    The agent does not diagnose again what it is working on already: what is carried was found and its end is judged, but
    neither its category, nor its cause, nor its delay is.
 4. A fault that counts is *found* if a spell belongs to it or carries it. Its category, cause and delay are judged by
@@ -147,21 +149,32 @@ def _carriers(
     found = {}
     for place in places:
         near = sorted({index for miner in _befallen(faults[place]) for index in at_miner.get(miner, ())})
-        carrier = next((i for i in near if _carries(sightings[i], faults[place], epoch_s)), None)
+        carrier = next((i for i in near if _carries(sightings[i], faults, place, epoch_s)), None)
         if carrier is not None:
             found[place] = carrier
     return found
 
 
-def _carries(sighting: Sighting, fault: FaultTruth, epoch_s: float) -> bool:
-    spell, incident = sighting.spell, sighting.incident
-    if spell.detected_at - epoch_s > _seen_until(fault, incident):
+def _carries(sighting: Sighting, faults: Sequence[FaultTruth], place: int, epoch_s: float) -> bool:
+    spell, incident, fault = sighting.spell, sighting.incident, faults[place]
+    detected_at = spell.detected_at - epoch_s
+    if detected_at > _seen_until(fault, incident):
         return False
+    if detected_at >= fault.started_at and _is_same_elsewhere(sighting, faults, fault):
+        return True
     over_at = math.inf if fault.over_at is None else fault.over_at
     until = math.inf if spell.resolved_at is None else spell.resolved_at - epoch_s
     if until < over_at or until < fault.started_at:
         return False
     return incident.category is fault.category or set(incident.members) <= set(fault.miners)
+
+
+def _is_same_elsewhere(sighting: Sighting, faults: Sequence[FaultTruth], fault: FaultTruth) -> bool:
+    """Whether a spell belongs to a fault of that kind on other miners, and its incident names all of these."""
+    if sighting.fault is None or not fault.miners:
+        return False
+    named, its_own = set(sighting.incident.members), faults[sighting.fault]
+    return its_own.kind == fault.kind and named.issuperset(fault.miners) and not set(its_own.miners) & set(fault.miners)
 
 
 def _seen_until(fault: FaultTruth, incident: Incident) -> float:

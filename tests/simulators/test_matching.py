@@ -221,6 +221,26 @@ def test_a_fault_that_lasts_is_carried_only_by_what_stays_open() -> None:
     assert found(faults, incident(S(140.0, 9000.0))) == {0: ([140.0], None)}
 
 
+@pytest.mark.parametrize(
+    ("miners", "began_at", "kind", "found"),
+    [
+        ("m3 m4", 0.0, "some.kind", True),
+        ("m3 m4", 70.0, "some.kind", False),
+        ("m3 m9", 0.0, "some.kind", False),
+        ("m2 m3", 0.0, "some.kind", False),
+        ("m3 m4", 0.0, "some.other_kind", False),
+    ],
+)
+def test_one_incident_tells_of_all_places_at_which_the_same_happened_whenever_it_ends(
+    miners: str, began_at: float, kind: str, found: bool
+) -> None:
+    """It was found by no incident where its miners took longer to be well than it took to be answered."""
+    here = fault(0.0, 500.0, miners="m1 m2")
+    there = replace(fault(began_at, 620.0, miners=miners), kind=kind)
+    asked = incident(S(60.0, 510.0), miners="m1 m2 m3 m4")
+    assert set(match([there, here], [asked], EPOCH).finds) == ({0, 1} if found else {1})
+
+
 def test_a_fault_that_passed_before_it_was_seen_is_carried_by_the_next_ones_incident() -> None:
     faults = [fault(100.0, 160.0), fault(165.0, 900.0)]
     assert found(faults, incident(S(210.0, 1200.0))) == {0: ([], 210.0), 1: ([210.0], None)}
