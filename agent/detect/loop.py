@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.detect.heat import HeatWatch
+from agent.detect.load_step import LoadSteps
 from agent.detect.loop_thresholds import LoopThresholds
 from agent.detect.seen import rounded, said
 from agent.detect.witness import Witness
@@ -66,6 +67,7 @@ class LoopDetector:
         self.claims: Bools = np.zeros(rows, dtype=np.bool_)
         self._heat = heat
         self._witness = witness
+        self._steps = LoadSteps()
         self._t = thresholds or LoopThresholds()
         self._loops: list[_Loop] = []
         self._supplies: list[deque[tuple[float, float]]] = []
@@ -89,6 +91,7 @@ class LoopDetector:
         self._witness.look(view, now)
         self._heat.look(view, now)
         self._witness.flow.look(view, now)
+        self._steps.look(view, now)
         if len(self._loops) != units:
             self._loops = [_Loop() for _ in range(units)]
             self._supplies = [deque(maxlen=self._t.runaway_reads) for _ in range(units)]
@@ -210,8 +213,16 @@ class LoopDetector:
         # As long as nobody knows which of the two is right, neither is acted upon.
         settled = not disputed or columns.doubted[unit]
         too_warm = settled and now - loop.high_since >= t.supply_s - JITTER_S
+        too_warm = too_warm and not self._follows(view, unit, supply_c)
         too_little = now - loop.low_since >= t.flow_s - JITTER_S
         return bool(too_warm or too_little or (heard and columns.pumps_ok.value[unit] == 0.0))
+
+    def _follows(self, view: SiteView, unit: int, supply_c: float) -> bool:
+        """Whether its cooler is still following what its miners have just taken up, and none is near its limit."""
+        if not self._steps.is_recent(unit) or not supply_c <= _wanted_c(view)[unit] + self._t.runaway_k:
+            return False
+        headroom_k = self._heat.headroom_k[view.cooling.unit_of == unit]
+        return not bool((headroom_k < SAFE_K).any())
 
     def _is_lost(self, view: SiteView, unit: int, now: float) -> bool:
         """Whether heat is not carried away any more: no pump, no flow, or a supply that runs away."""
