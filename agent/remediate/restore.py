@@ -178,12 +178,12 @@ def _with_room(memory: Memory, view: SiteView, now: float) -> list[MinerId]:
 
     They are asked all at once: some stay derated for weeks.
     """
-    place = view.site.rows
-    derated = [miner for miner in memory.derated if miner in place]
-    if not derated:
+    if not memory.derated:
         return []
-    rows = np.array([place[miner] for miner in derated], dtype=np.intp)
-    shares = np.array([memory.derated[miner][0] for miner in derated])
+    place = view.site.rows
+    rows = np.array([place.get(miner, -1) for miner in memory.derated], dtype=np.intp)
+    shares = np.array([share for share, _, _ in memory.derated.values()])[rows >= 0]
+    rows = rows[rows >= 0]
     given_c = inlets_c(view, rows, now)
     base_c = np.where(np.isnan(given_c), COLD_INLET_C, given_c)
     has_room, tells = np.ones(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.bool_)
@@ -192,7 +192,8 @@ def _with_room(memory: Memory, view: SiteView, now: float) -> list[MinerId]:
         in_full_c = base_c + np.maximum(column.value[rows] - base_c, 0.0) / shares
         has_room &= ~fresh | (limit_c[rows] - in_full_c >= SPARE_K)
         tells |= fresh
-    return [derated[k] for k in (has_room & tells).nonzero()[0].tolist()]
+    found = {view.site.miners[row].id for row in rows[has_room & tells].tolist()}
+    return [miner for miner in memory.derated if miner in found] if found else []
 
 
 def _bears_it(memory: Memory, view: SiteView, miner: MinerId, now: float) -> bool:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from agent.model.action import Result, Verb
 from agent.model.columns import Floats
+from agent.model.ids import IncidentId, MinerId
 from agent.model.memory import Memory
 from agent.model.site_view import Expected, SiteView
 from agent.model.topology import FAMILY_TRAITS
@@ -37,6 +38,7 @@ class ExpectedState:
         self._grace_s: Floats = np.array([FAMILY_TRAITS[m.family].boot_grace_s for m in view.site.miners])
         self._longest_s = max((traits.boot_grace_s for traits in FAMILY_TRAITS.values()), default=0.0)
         self._slept: Rows = np.zeros(0, dtype=np.int64)
+        self._derated: dict[MinerId, tuple[float, IncidentId, float]] | None = None
         self._returning = Returning(view.site, self._grace_s, limits or TriageLimits())
 
     def update(self, view: SiteView, memory: Memory, now: float) -> None:
@@ -58,7 +60,8 @@ class ExpectedState:
         expected[sleeps] = _SUSPENDED
         rows = view.site.rows
         self._note_settled(view, memory, now)
-        _told(view, memory)
+        self._note_derated(view, memory)
+        _put_asleep(view, memory)
         self._note_sleep(view, sleeps, now)
         for intent in memory.flying.values():
             for miner in intent.action.targets:
@@ -87,6 +90,18 @@ class ExpectedState:
         if woke.size:
             self._returning.woke(woke, now)
 
+    def _note_derated(self, view: SiteView, memory: Memory) -> None:
+        """Write whom the agent itself told to run at what share of their power, when that has changed."""
+        if memory.derated == self._derated:
+            return
+        self._derated = dict(memory.derated)
+        rows = view.site.rows
+        view.any_derated = bool(memory.derated)
+        view.derated.fill(1.0)
+        for miner, (share, _, _) in memory.derated.items():
+            if miner in rows:
+                view.derated[rows[miner]] = share
+
     def _note_settled(self, view: SiteView, memory: Memory, now: float) -> None:
         """Note what follows from actions of ours that are over."""
         for miner, (action, at, result) in reversed(memory.settled.items()):
@@ -104,15 +119,9 @@ class ExpectedState:
             view.own_sure[row] = result is Result.OK
 
 
-def _told(view: SiteView, memory: Memory) -> None:
-    """Write what the agent itself told miners: to run at a share of their power, to sleep."""
+def _put_asleep(view: SiteView, memory: Memory) -> None:
+    """Write who was told by the agent itself to sleep."""
     rows = view.site.rows
-    if view.any_derated:
-        view.derated.fill(1.0)
-    view.any_derated = bool(memory.derated)
-    for miner, (share, _, _) in memory.derated.items():
-        if miner in rows:
-            view.derated[rows[miner]] = share
     for miner, (_, at) in memory.asleep.items():
         row = rows.get(miner)
         if row is not None and not (view.suspended.value[row] == 0.0 and view.suspended.at[row] > at + WOKEN_S):
