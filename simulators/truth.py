@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.model.errors import PolicyError
-from agent.model.ids import MinerId
+from agent.model.ids import MinerId, PoolId
 from agent.model.incident import Category, Reason
 from agent.model.topology import Outlet
 from simulators.cycles import Budget, Cycle, over_budget, power_cycles, too_close
@@ -18,6 +18,7 @@ from simulators.faults.kind import Value, miner_at
 from simulators.plant.flash import FlashRecord, Phase
 from simulators.plant.journal import Entry, What
 from simulators.plant.site import SitePlant
+from simulators.refuge import Span, had_refuge
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class FaultTruth:
     """One injected fault, as it really went. Times are site seconds.
 
     Attributes:
-        counts, fixable, causes: as its kind declares; one of a miner's own that it never felt does not count.
+        counts, fixable, causes: as its kind declares; one of a miner's own that it never felt does not count, and one
+            of a pool is not fixable where no other was well meanwhile.
         miners: whom it hits; nobody where it is the agent's own machine.
         over_at: its miners really healthy again, or the disturbance ended; None while it lasts.
         gone_at: when what is broken was itself again; that may be long after its miners were well. None before, and
@@ -270,7 +272,7 @@ class Truth:
             kind.name,
             kind.category,
             kind.counts and befell,
-            injected.fixable,
+            injected.fixable and self._had_refuge(injected, over_at),
             kind.causes,
             injected.miners,
             injected.started_at,
@@ -280,6 +282,22 @@ class Truth:
             target=injected.target,
             ended_at=injected.ended_at,
         )
+
+    def _had_refuge(self, injected: _Injected, over_at: float | None) -> bool:
+        """Whether a pool's miners had another to go to before they were well again; true of all that is no pool's."""
+        word, _, name = injected.target.partition(":")
+        if word != On.POOL or not injected.kind.counts:
+            return True
+        ailed: dict[PoolId, list[Span]] = {}
+        for other in self._injected:
+            form, _, pool = other.target.partition(":")
+            if form == On.POOL:
+                ailed.setdefault(PoolId(pool), []).append((other.started_at, self._by_now(other.ended_at)))
+        lasted = injected.started_at, self._by_now(over_at)
+        return had_refuge(self._plant.site, PoolId(name), lasted, ailed)
+
+    def _by_now(self, at: float | None) -> float:
+        return self._plant.now if at is None else at
 
     def _telling(self, cycles: Sequence[Cycle]) -> frozenset[int]:
         """Return the places of the cycles that told a masked fault from what it looked like: the first of each."""

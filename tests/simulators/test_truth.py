@@ -364,3 +364,47 @@ def test_a_clog_is_cleaned_when_its_time_is_up_though_another_fault_came_since()
     plant.advance(9011.0)
     assert one.warmth.clog == 1.0
     assert [fault.over_at is None for fault in truth.faults()] == [False, True], "and nothing else is mended by it"
+
+
+@pytest.mark.parametrize(
+    ("kind", "others", "fixable"),
+    [
+        pytest.param("pool.hung", [], True, id="another pool is well"),
+        pytest.param("pool.hung", [("pool.hung", 1000.0, 2600.0)], False, id="both at once"),
+        pytest.param("pool.flaps", [("pool.flaps", 1000.0, 2600.0)], False, id="both flap"),
+        pytest.param("pool.hung", [("pool.down", 10.0, 6000.0)], False, id="the other was gone already"),
+        pytest.param(
+            "pool.hung", [("pool.down", 1060.0, 6000.0)], False, id="the other falls before anybody can leave"
+        ),
+        pytest.param("pool.rejects", [("pool.down", 1480.0, 2900.0)], True, id="the other was well for long enough"),
+        pytest.param("pool.rejects", [("pool.down", 1479.0, 2521.0)], False, id="too briefly before and after"),
+        pytest.param("pool.rejects", [("pool.down", 1479.0, 2520.0)], True, id="for long enough in the end"),
+        pytest.param(
+            "pool.rejects",
+            [("pool.down", 1050.0, 2800.0), ("pool.hung", 1100.0, 1200.0)],
+            False,
+            id="of two troubles one ends while the other lasts",
+        ),
+        pytest.param("pool.rejects", [("pool.down", 10.0, 900.0)], True, id="the other was gone before"),
+        pytest.param(
+            "pool.rejects",
+            [("pool.down", 900.0, 2700.0), ("pool.down", 3400.0, 5000.0)],
+            False,
+            id="well for long later",
+        ),
+    ],
+)
+def test_a_pools_fault_is_fixable_where_another_was_well_for_long_enough_meanwhile(
+    kind: str, others: list[tuple[str, float, float]], fixable: bool
+) -> None:
+    plant = SitePlant(pooled(site(3), "primary", "backup"), seed=11)
+    truth = Truth(plant)
+    begins = sorted(
+        [("pool:primary", kind, 1000.0, 3000.0), *(("pool:backup", *other) for other in others)],
+        key=lambda begin: begin[2],
+    )
+    for target, what, begun, ended in begins:
+        truth.inject(what, target, begun, for_s=ended - begun)
+    plant.advance(6000.0)
+    (fault,) = [fault for fault in truth.faults() if fault.counts]
+    assert (fault.target, fault.fixable) == ("pool:primary", fixable)
