@@ -218,11 +218,12 @@ class LoopDetector:
         return bool(too_warm or too_little or (heard and columns.pumps_ok.value[unit] == 0.0))
 
     def _follows(self, view: SiteView, unit: int, supply_c: float) -> bool:
-        """Whether its cooler is still following what its miners have just taken up, and none is near its limit."""
+        """Whether its cooler is still following what its miners have just taken up, and few are near their limits."""
         if not self._steps.is_recent(unit) or not supply_c <= _wanted_c(view)[unit] + self._t.runaway_k:
             return False
         headroom_k = self._heat.headroom_k[view.cooling.unit_of == unit]
-        return not bool((headroom_k < SAFE_K).any())
+        near = int((headroom_k < SAFE_K).sum())
+        return near <= 1 or near < self._t.hot_share * headroom_k.size
 
     def _is_lost(self, view: SiteView, unit: int, now: float) -> bool:
         """Whether heat is not carried away any more: no pump, no flow, or a supply that runs away."""

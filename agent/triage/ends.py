@@ -90,6 +90,10 @@ def mitigated(shown: Shown, standing: Standing) -> list[AnyEvent]:
     ]
 
 
+ONE_LOST = 1
+"""Who has missed no more polls than that in a row answers: one is lost now and then."""
+
+
 def recovered(shown: Shown, standing: Standing) -> frozenset[IncidentId]:
     """Return the open incidents whose symptom has cleared.
 
@@ -203,4 +207,5 @@ def _shows(shown: Shown, incident: Incident, row: int) -> bool:
     """
     if incident.cause is Reason.CURTAILED:
         return shown.asleep is not None and bool(shown.asleep[row])
-    return row in shown.claims and not is_anothers(shown, incident, row)
+    answers = shown.view.misses[row] <= ONE_LOST
+    return row in shown.claims and not (answers and is_anothers(shown, incident, row))

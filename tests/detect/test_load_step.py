@@ -52,7 +52,7 @@ def test_who_went_to_sleep_explains_no_warm_loop() -> None:
 def test_miners_near_their_limits_and_a_supply_far_above_are_a_hot_loop_whoever_woke() -> None:
     loop = woken()
     warm(loop, 5.0)
-    loop.chip_c[:1] = loop.view.site.miners[0].limits.chip_c - SAFE_K + 1.0
+    loop.chip_c[:3] = loop.view.site.miners[0].limits.chip_c - SAFE_K + 1.0
     assert loop.until("loop", 400.0) <= 260.0
     loop = woken()
     loop.unit = replace_reading(WELL, supply_c=42.0)
