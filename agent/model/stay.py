@@ -12,8 +12,9 @@ from typing import ClassVar
 import numpy as np
 
 from agent.model.action import Action, Verb
+from agent.model.ids import PoolId
 from agent.model.playbook import Act, Arm, Check, Situation, Step, Transition
-from agent.model.pools import Rows, accepted_since, best_place, endpoint, is_on, lost, members, others
+from agent.model.pools import Rows, accepted_since, best_place, endpoint, is_good, is_on, lost, members, others
 from agent.model.waves import PART_PROOF, PROVEN_SHARES, VERIFY_S, Table, part_size
 
 
@@ -21,7 +22,7 @@ class Told(StrEnum):
     """Who is told at once, where it is not done in waves."""
 
     FEW = "few"
-    """Those that are lost: they are few, and the pool is good from here."""
+    """Those that are lost: they are few, and the pool is good from here. None of them is told to stay where it is."""
     FIRST = "first"
     """The first tenth of the members, wherever they work now."""
     OTHERS = "others"
@@ -42,7 +43,8 @@ class ToBest:
         rows = {Told.FEW: lost_members(s), Told.FIRST: first, Told.OTHERS: members(s)[len(first) :]}[self.told]
         names = [s.row.view.site.miners[row].id for row in rows.tolist()] or [s.miner.id]
         pools = [pool.id for pool in others(s)]
-        pool = pools[max(1, best_place(s)) - 1] if pools else None
+        best = pools[max(1, best_place(s)) - 1] if pools else None
+        pool = _one_of_none(s, rows, best) if self.told is Told.FEW else best
         return Action(verb=Verb.SWITCH_POOL, miner=names[0], others=tuple(names[1:]), pool=pool)
 
 
@@ -59,6 +61,17 @@ def lost_members(s: Situation) -> Rows:
     rows = members(s)
     gone: Rows = rows[lost(s, rows) & (s.row.view.misses[rows] == 0)]
     return gone
+
+
+def _one_of_none(s: Situation, rows: Rows, best: PoolId | None) -> PoolId | None:
+    """Return the best pool, or, where one of the rows is lost there, the first good one that none of them is at.
+
+    A client that hangs connects anew where it has to change; told to stay where it is, it goes on hanging.
+    """
+    home = endpoint(s)
+    known = ([home] if home else []) + [pool.id for pool in others(s)]
+    good = [pool for pool in known if is_good(s, pool)]
+    return next((pool for pool in (best, *good) if not is_on(s, rows, pool).any()), best)
 
 
 def _first_tenth(s: Situation) -> Rows:
