@@ -38,7 +38,8 @@ class NetworkThresholds:
         idle_share: ... and who draws that much has a control board that lives, though work may have run out.
         fresh_s: older readings of outlets and ports prove nothing, and neither do those from before the silence.
         await_s: for so long after the silence began, readings that will decide are waited for.
-        together: so many silent miners that draw in full are no chance, behind a switch that is silent itself.
+        together: so many silent miners that draw in full are no chance, behind a switch that is silent itself; nor are
+            fewer that are all that is known to be behind it.
         clear_polls: answered polls in a row before a miner counts as reachable again.
     """
 
@@ -189,10 +190,11 @@ def _look(view: SiteView, now: float, t: NetworkThresholds, missing: _Missing, w
 
 
 def _together(wires: Wiring, rows: Rows, silent: Bools, least: int) -> Bools:
-    """Tell which of these rows' switches have at least so many of those that are `silent`; shapes as of `rows`."""
+    """Tell which of these rows' switches have at least so many that are `silent`, or no others; shapes as of `rows`."""
     switch = wires.switch[rows]
     counts = np.bincount(switch[silent & (switch >= 0)], minlength=max(wires.switches, 1))
-    together: Bools = (switch >= 0) & (counts[switch] >= least)
+    all_behind = np.bincount(wires.switch[wires.switch >= 0], minlength=len(counts))
+    together: Bools = (switch >= 0) & (counts[switch] >= np.minimum(least, all_behind)[switch])
     return together
 
 
