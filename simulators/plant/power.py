@@ -119,8 +119,9 @@ class PowerPlant:
     """All PDUs of a site. Every outlet starts closed, every breaker closed.
 
     A breaker trips magnetically only: when the bank's draw and the inrush of the relays closed within the last
-    INRUSH_WINDOW_S exceed MAGNETIC_FACTOR times its rating; or because something has it trip. Slow overload is not
-    modelled; nothing closes a breaker again but `reset_breaker`, a person's hand.
+    INRUSH_WINDOW_S exceed MAGNETIC_FACTOR times its rating; or because something has it trip. One relay alone does not
+    trip what it does not overload: nobody could ever have switched on a miner that has a breaker to itself. Slow
+    overload is not modelled; nothing closes a breaker again but `reset_breaker`, a person's hand.
 
     Attributes:
         pdu: habits and fault switches of each PDU.
@@ -298,7 +299,10 @@ class PowerPlant:
         pulses.append((at, INRUSH_FACTOR * self._nominal_a(outlet)))
         while pulses[0][0] <= at - INRUSH_WINDOW_S:
             pulses.popleft()
-        return self.bank_current_a(bank) + sum(a for _, a in pulses) > MAGNETIC_FACTOR * bank.rating_a
+        before_a = self.bank_current_a(bank)
+        if len(pulses) == 1 and before_a + self._nominal_a(outlet) <= bank.rating_a:
+            return False
+        return before_a + sum(a for _, a in pulses) > MAGNETIC_FACTOR * bank.rating_a
 
     def _trip(self, bank: Bank, at: float) -> None:
         for outlet in self._outlets_of(bank):

@@ -96,6 +96,15 @@ def test_a_relay_that_trips_the_bank_takes_its_running_neighbours_down() -> None
     assert [(e.miner, e.healthy) for e in tripped] == [("m1", False), ("m2", True), ("m3", True)]
 
 
+def test_a_miner_that_has_a_breaker_to_itself_can_be_switched_on() -> None:
+    plant = SitePlant(site((miner(1),), rating_a=20.0), seed=3)
+    plant.power.set_relay(outlet(1), False, 0.0)
+    plant.power.set_relay(outlet(1), True, 60.0)
+    plant.advance(600.0)
+    assert plant.power.breaker_closed(first_bank(plant))
+    assert plant.miners[miner(1).id].healthy
+
+
 def test_relays_behind_a_tripped_breaker_move_and_feed_nothing() -> None:
     plant = plant_of(rating_a=22.0)
     for on, at in ((False, 0.0), (True, 60.0), (False, 100.0), (True, 140.0)):
