@@ -417,9 +417,9 @@ def detectors(settings: Settings) -> list[Detector]:
         ThermalDetector(rows, heat, loops),
         RejectDetector(rows, settings.rejects),
         HardwareDetector(rows, settings.hardware),
-        DegradedDetector(rows, settings.degraded),
+        DegradedDetector(rows, settings.degraded, loops),
         HiccupDetector(rows, settings.psu_hiccup),
-        StuckDetector(rows, settings.stuck, network, firmware, heat),
+        StuckDetector(rows, settings.stuck, network=network, firmware=firmware, heat=heat, loops=loops),
     ]
 
 

@@ -114,6 +114,7 @@ def _luxos() -> Commands:
         "Pool Count": 3, "Profile": "default", "ProfileStep": "0", "RedLed": "auto", "Strategy": "Failover",
         "SystemStatus": "Normal", "UpdateOnStartup": "off", "UpdateOnTimeout": "off", "UpdateTimeout": 60,
     }  # fmt: skip
+    event: Json = {"Code": "REBOOT_NOT_HASHING", "CreatedAt": "2026-04-08T03:38:27+00:00", "Target": "BOARD"}
     return {
         "summary": _reply("summary", [_summary(rates | {"Total MH": 119_756_060.0}, 36_483, 32_768.0)], speaker),
         "pools": _reply("pools", _pools(32_768.0, **diff), speaker),
@@ -121,6 +122,7 @@ def _luxos() -> Commands:
         "fans": _reply("fans", fans, speaker),
         "power": _reply("power", [{"PSU": True, "Watts": 2_760}], speaker),
         "config": _reply("config", [config], speaker),
+        "events": _reply("events", [event], speaker),
     }
 
 

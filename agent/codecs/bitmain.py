@@ -60,6 +60,9 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     stats: Row
     power: Row
     config: Row
+    events: list[Row]
+    told_at: float | None
+    """When it was told, by the device's own clock, Unix s; None where it does not say."""
 
 
 def read(reply: bytes) -> Reading:
@@ -75,6 +78,8 @@ def read(reply: bytes) -> Reading:
             section(sections, "stats").widest,
             section(sections, "power").widest,
             section(sections, "config").widest,
+            section(sections, "events").rows,
+            section(sections, "events").when,
         )
     return Reading(
         reply,
@@ -83,13 +88,20 @@ def read(reply: bytes) -> Reading:
         widest(whole.stats[0].rows),
         widest(whole.power[0].rows) if whole.power else {},
         widest(whole.config[0].rows) if whole.config else {},
+        whole.events[0].rows if whole.events else [],
+        whole.events[0].status[0].when if whole.events and whole.events[0].status else None,
     )
 
 
 def telemetry(
-    reading: Reading, *, cumulative: bool, power_w: float | None = None, suspended: bool | None = None
+    reading: Reading,
+    *,
+    cumulative: bool,
+    power_w: float | None = None,
+    suspended: bool | None = None,
+    codes: tuple[str, ...] = (),
 ) -> Telemetry:
-    """Return what the reading tells, `power_w` and `suspended` as given.
+    """Return what the reading tells, `power_w`, `suspended` and `codes` as given.
 
     `cumulative`: `Total MH` is the work since the process started, as in Bitmain's own firmware. Where it is not, work
     is the average since the start times the age, and boards' sensors are told as the chips'.
@@ -130,6 +142,7 @@ def telemetry(
             drops=pool.drops,
             pool_drops=pool.pool_drops,
             suspended=suspended,
+            codes=codes,
         ),
     )
 
@@ -235,12 +248,17 @@ class _ConfigAnswer(Answer, gc=False):
     rows: list[Row] = field(name="CONFIG")
 
 
+class _EventsAnswer(Answer, gc=False):
+    rows: list[Row] = field(name="EVENTS")
+
+
 class _Reply(msgspec.Struct, gc=False):
     summary: Present[_SummaryAnswer]
     pools: Present[_PoolsAnswer]
     stats: Present[_StatsAnswer]
     power: list[_PowerAnswer] = []
     config: list[_ConfigAnswer] = []
+    events: list[_EventsAnswer] = []
 
 
 _WHOLE = msgspec.json.Decoder(_Reply)

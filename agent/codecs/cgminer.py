@@ -19,6 +19,9 @@ Row = dict[str, object]
 ERROR_STATES = frozenset({"E", "F"})
 """STATUS letters for "command failed" and "fatal"."""
 
+MAX_UNIX_S = 1e11
+"""No device's clock is believed beyond it."""
+
 
 class Framer:
     """Collects a reply of at most `limit_bytes`. However the bytes are split, the outcome is the same."""
@@ -65,11 +68,13 @@ class Section(msgspec.Struct, frozen=True, gc=False):
         status: the STATUS letter (S, I, W, E, F), empty where the device sent none.
         message: the device's own words, whole: whoever writes them down takes secrets out before he cuts them.
         rows: the payload's objects, in the device's order.
+        when: the device's own time, Unix s; None where it does not tell.
     """
 
     status: str
     message: str
     rows: list[Row]
+    when: float | None = None
 
     @property
     def failed(self) -> bool:
@@ -129,6 +134,7 @@ def _section(body: Row) -> Section:
         head if isinstance(head, str) else "",
         message if isinstance(message, str) else "",
         rows,
+        within(body.get("When"), 0.0, MAX_UNIX_S),
     )
 
 

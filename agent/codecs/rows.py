@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from agent.codecs.cgminer import Row, within
+from agent.codecs.cgminer import MAX_UNIX_S, Row, within
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -19,9 +19,10 @@ AMISS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Status(msgspec.Struct, gc=False):
-    """A STATUS that does not take its section's payload back."""
+    """A STATUS that does not take its section's payload back; `when` is the device's own time, Unix s."""
 
     letter: Literal["S", "I", "W"] = msgspec.field(name="STATUS", default="S")
+    when: Annotated[float, msgspec.Meta(ge=0.0, le=MAX_UNIX_S)] | None = msgspec.field(name="When", default=None)
 
 
 class Answer(msgspec.Struct, gc=False, kw_only=True):

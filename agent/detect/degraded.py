@@ -1,8 +1,8 @@
 """Degraded miners: they hash, steadily below what they aim at, by what their work counters grow.
 
 Definition and figures: facts "detection", section 7, D7. Whole windows of five minutes are compared, all rows at once;
-a window in which a miner started, tuned, slept, was too hot, had no pool or hardly hashed says nothing. Averages that
-the device makes are never looked at (section 0).
+a window in which a miner started, tuned, slept, was too hot, had no pool or hardly hashed says nothing, nor does one
+soon after its loop was hot. Averages that the device makes are never looked at (section 0).
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.detect.hardware import parts_seen
+from agent.detect.loop import LoopDetector
 from agent.detect.screen import health
 from agent.model.columns import Bools, Floats, Ints
 from agent.model.incident import Category, Evidence, Reason
@@ -21,6 +22,10 @@ IDLE_SHARE = 0.25
 
 HOT_WITHIN_C = 5.0
 """So close to its limit a chip may be throttled: facts "detection", section 7, D3."""
+
+AFTER_HEAT_S = 2700.0
+"""A firmware that stepped down for its heat takes that back step by step, once it is cool: for so long it hashes below
+its aim and is not worn. An estimate: eight steps of five minutes, and a window."""
 
 COMPLETE = 0.8
 """Share of a window that readings must span."""
@@ -48,12 +53,20 @@ class DegradedThresholds:
 
 
 class DegradedDetector:
-    """Judges every row at the end of each window; keeps where it began. State arrays have shape (n,)."""
+    """Judges every row at the end of each window; keeps where it began. State arrays have shape (n,).
+
+    Args:
+        loops: whose rows are too hot for a reason of their loop's; it judges before, in the same tick. None where
+            nobody looks.
+    """
 
     category = Category.OTHER
 
-    def __init__(self, rows: int, thresholds: DegradedThresholds | None = None) -> None:
+    def __init__(
+        self, rows: int, thresholds: DegradedThresholds | None = None, loops: LoopDetector | None = None
+    ) -> None:
         self._t = thresholds or DegradedThresholds()
+        self._loops = loops
         self._due_at = -np.inf
         self._began_at: Floats = np.full(rows, np.nan)
         self._began_gh: Floats = np.full(rows, np.nan)
@@ -65,6 +78,7 @@ class DegradedDetector:
         self._since: Floats = np.full(rows, np.nan)
         self._clear_since: Floats = np.full(rows, np.nan)
         self._limit_c: Floats | None = None
+        self._hot_until: Floats = np.full(rows, -np.inf)
 
     def judge(self, view: SiteView, now: float) -> Verdicts:
         """Return this tick's verdict for every row.
@@ -79,6 +93,9 @@ class DegradedDetector:
             self._spoilt |= view.pool_alive.value == 0.0
             self._spoilt |= view.hashrate_th.value < IDLE_SHARE * target_th
             self._spoilt |= view.chip_max_c.value >= self._hot_c(view)
+            if self._loops is not None and self._loops.claims.any():
+                self._hot_until[self._loops.claims] = now + AFTER_HEAT_S
+            self._spoilt |= now < self._hot_until
         if now >= self._due_at:
             self._close(view, target_th, now)
         firing = ~np.isnan(self._since)

@@ -11,6 +11,7 @@ import numpy as np
 
 from agent.detect.firmware import FirmwareDetector
 from agent.detect.heat import HeatWatch
+from agent.detect.loop import LoopDetector
 from agent.detect.network import NetworkDetector
 from agent.detect.pool import no_pool
 from agent.detect.screen import Rows, health, let_through
@@ -65,6 +66,7 @@ class StuckDetector:
         network, firmware: whose rows are left to them: they judge before, in the same tick. None where nobody looks.
         heat: whoever has stopped for his heat is not stuck, though it may take a while until it is named; who was taken
             for stuck before is not any more once it is.
+        loops: who hashes again on a loop that is still hot has been as hot as it, and may step up for half an hour.
     """
 
     category = Category.STUCK
@@ -73,11 +75,14 @@ class StuckDetector:
         self,
         rows: int,
         thresholds: StuckThresholds | None = None,
+        *,
         network: NetworkDetector | None = None,
         firmware: FirmwareDetector | None = None,
         heat: HeatWatch | None = None,
+        loops: LoopDetector | None = None,
     ) -> None:
         self._network = network
+        self._loops = loops
         self._firmware = firmware
         self._heat = heat
         self._t = thresholds or StuckThresholds()
@@ -122,6 +127,8 @@ class StuckDetector:
         if self._heat is not None:
             not_hashing &= ~self._heat.cut_out[rows]
             named = self._heat.named[rows]
+        if self._loops is not None:
+            named = named | (self._loops.claims[rows] & ~slow[rows] & (view.misses[rows] == 0))
         fires = watched & (unresponsive | not_hashing)
 
         # Told to sleep, cut off, out of work, too hot: what looked like a fault of the miner is none, or another's.

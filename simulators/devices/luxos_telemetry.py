@@ -27,7 +27,7 @@ from simulators.devices.luxos_forms import (
     speaker,
     stats_form,
 )
-from simulators.plant.limits import LUXOS_DANGEROUS_C, RULES
+from simulators.plant.limits import LUXOS_DANGEROUS_C, LUXOS_HEAT_STOP, RULES
 from simulators.plant.luxos_profiles import STEPS, clock_mhz, profile_name, share_of, step_of
 from simulators.plant.readings import Readings
 
@@ -228,7 +228,5 @@ class LuxosTelemetry:
         if r.overheated:
             created = datetime.fromtimestamp(when, UTC).isoformat()
             words = "Miner is stopped: a board is dangerously hot."
-            events.append(
-                {"Code": "OVERTEMP_PROTECTION", "CreatedAt": created, "Description": words, "Target": "MINER"}
-            )
+            events.append({"Code": LUXOS_HEAT_STOP, "CreatedAt": created, "Description": words, "Target": "MINER"})
         return self.reply("EVENTS", events, 357, "Miner Events")

@@ -48,6 +48,9 @@ LEAST_LEVEL = 50
 LUXOS_DANGEROUS_C = 70.0
 """On board sensors, as LuxOS is delivered; `hot` is 5 K below, the fans' target 15 K. Facts "detection", section 0."""
 
+LUXOS_HEAT_STOP = "OVERTEMP_PROTECTION"
+"""The event of a LuxOS that stopped for its heat: facts "detection", section 1.4."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from agent.model.topology import Family
 from simulators.plant.life import MinerLife
+from simulators.plant.limits import LUXOS_HEAT_STOP
 from simulators.plant.profile import chips_per_board
 from simulators.plant.readings import Parts
 from simulators.plant.state import Board, BoardError, PartFaults, Process
@@ -126,7 +127,9 @@ class MinerParts(MinerLife):
         return share + BAD_NONCES, BAD_NONCES * good
 
     def _codes(self, now: float) -> tuple[str, ...]:
-        """Return the error codes on its display; of these families only the Whatsminer has any where it is polled."""
+        """Return the error codes where it is polled: those on a Whatsminer's display, a heat stop of LuxOS."""
+        if self.spec.family is Family.LUXOS and self.protection.tripped:
+            return (LUXOS_HEAT_STOP,)
         if self.spec.family is not Family.WHATSMINER:
             return ()
         faults, from_system = self.fault.parts, tuple([code.code for code in self.system.codes(now)])

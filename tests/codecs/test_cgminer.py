@@ -79,7 +79,7 @@ def test_a_single_reply_is_named_after_its_payload() -> None:
 
 def test_a_flat_status_is_understood() -> None:
     assert decode(b'{"STATUS":"E","When":1,"Code":14,"Msg":"invalid cmd","Description":"whatsminer v1.4.0"}') == {
-        "": Section("E", "invalid cmd", [])
+        "": Section("E", "invalid cmd", [], 1.0)
     }
 
 

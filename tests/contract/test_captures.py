@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not CAPTURES.is_dir(), reason="the captured repl
 
 FOLDERS = {
     Family.ANTMINER_STOCK: ("antminer-v2020", ("summary", "pools", "stats")),
-    Family.LUXOS: ("luxminer-v1", ("summary", "pools", "stats", "power", "config")),
+    Family.LUXOS: ("luxminer-v1", ("summary", "pools", "stats", "power", "config", "events")),
     Family.WHATSMINER: ("whatsminer-v1", ("summary", "pools", "devs")),
 }
 

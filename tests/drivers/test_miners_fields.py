@@ -150,3 +150,50 @@ def test_lost_connections_are_those_of_the_pool_worked_for_and_of_all() -> None:
 def test_a_pool_is_told_in_bounds(family: Family) -> None:
     t = decoded(family, "pools", URL="stratum+tcp://" + "a" * 1000, User="w" * 1000)
     assert (len(t.pool_url), len(t.pool_user)) == (256, 256)
+
+
+def events_told(events: list[object], *, when: object = 1_775_700_000, **summary: object) -> tuple[str, ...]:
+    """The codes of a LuxOS whose process is 1000 s old, at 2026-04-09 02:00 UTC by its own clock, with those events."""
+    content = document(Family.LUXOS)
+    content["summary"][0]["SUMMARY"][0] |= {"Elapsed": 1000} | summary
+    content["events"][0]["EVENTS"] = events
+    content["events"][0]["STATUS"][0]["When"] = when
+    codes: tuple[str, ...] = DRIVERS[Family.LUXOS].decode(encode(content)).codes
+    return codes
+
+
+def event(code: object, at: object = "2026-04-09T01:59:00+00:00") -> dict[str, object]:
+    return {"Code": code, "CreatedAt": at, "Description": "as it says", "Target": "MINER"}
+
+
+def test_luxos_tells_by_an_event_that_it_stopped_for_its_heat() -> None:
+    heat = event("OVERTEMP_PROTECTION")
+    assert events_told([event("REBOOT_NOT_HASHING"), heat, heat]) == ("OVERTEMP_PROTECTION",)
+    assert events_told([heat, "no event"]) == ("OVERTEMP_PROTECTION",), "read field by field"
+
+
+@pytest.mark.parametrize(
+    ("events", "other"),
+    [
+        ([event("OVERTEMP_PROTECTION", "2026-04-09T01:40:00+00:00")], {}),
+        ([event("OVERTEMP_PROTECTION", "yesterday"), event("OVERTEMP_PROTECTION", None)], {}),
+        ([event("OVERTEMP_PROTECTION", "2026-04-09T01:59:00")], {}),
+        ([event("OVERTEMP_PROTECTION\n; reboot"), event(7), event(None), {}], {}),
+        ([event("REBOOT_SYSINIT")], {}),
+        ([event("OVERTEMP_PROTECTION")], {"when": "now"}),
+        ([event("OVERTEMP_PROTECTION")], {"Elapsed": "nan"}),
+        ([event("SLEEP")] * 64 + [event("OVERTEMP_PROTECTION")], {}),
+    ],
+    ids=[
+        "of an older process",
+        "at no time",
+        "at nobody's time",
+        "no such code",
+        "not of heat",
+        "no clock",
+        "no age",
+        "too many",
+    ],
+)
+def test_no_other_event_of_luxos_counts(events: list[object], other: dict[str, object]) -> None:
+    assert events_told(events, **other) == ()

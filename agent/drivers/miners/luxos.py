@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from agent.codecs import bitmain, cgminer
 from agent.codecs.cgminer import Section
@@ -14,11 +15,15 @@ from agent.drivers.miners.pyasic_adapter import PyasicAdapter
 from agent.drivers.miners.settle import attempted, settled
 from agent.drivers.net import Dialer
 from agent.model.errors import PolicyError
+from agent.model.hardware import is_heat_stop
 from agent.model.telemetry import Telemetry
 from agent.model.topology import Family, Miner, Pool
 
 READ_DEADLINE_S = 5.0
 READ_LIMIT_BYTES = 65_536
+
+MAX_EVENTS = 64
+"""More than that are not looked at; LuxOS knows some thirty."""
 
 POOL_SLOTS = 8
 """As many pools as a group of the site may have; the firmware has no fixed number."""
@@ -29,7 +34,7 @@ class LuxOs:
 
     family = Family.LUXOS
     port = 4028
-    request = b'{"command":"summary+pools+stats+power+config"}'
+    request = b'{"command":"summary+pools+stats+power+config+events"}'
 
     def __init__(self, dialer: Dialer, adapter: PyasicAdapter) -> None:
         self._dialer = dialer
@@ -39,7 +44,8 @@ class LuxOs:
         """Return what a reply to `request` tells.
 
         Work is the average since the start times the age: `Total MH` is no total here but that same average in MH/s.
-        The sensors it calls chip temperatures stand on the board, about 15 °C cooler (facts "detection", section 0).
+        The sensors it calls chip temperatures stand on the board, about 15 °C cooler (facts "detection", section 0). It
+        never tells how warm what comes in is, and may stop for that: then one of its events alone says why.
         """
         reading = bitmain.read(reply)
         return bitmain.telemetry(
@@ -47,6 +53,7 @@ class LuxOs:
             cumulative=False,
             power_w=power_w(reading.power.get("Watts")),
             suspended=_suspended(reading.config.get("CurtailMode")),
+            codes=_heat_stops(reading),
         )
 
     async def is_suspended(self, miner: Miner) -> bool | None:
@@ -145,6 +152,32 @@ def _known(profiles: Sequence[Mapping[str, object]]) -> list[tuple[str, float]]:
 def watts_of(row: Mapping[str, object]) -> float | None:
     """Return what a profile draws in W; None where it does not say."""
     return power_w(row.get("Watts"))
+
+
+def _heat_stops(reading: bitmain.Reading) -> tuple[str, ...]:
+    """Return the codes of the events that say that it stopped for its heat since its process began.
+
+    Events stay on the list for days, whatever came after them.
+    """
+    age_s, told_at = reading.summary.elapsed_s, reading.told_at
+    if not reading.events or age_s is None or told_at is None:
+        return ()
+    codes = (
+        code
+        for event in reading.events[:MAX_EVENTS]
+        if isinstance(code := event.get("Code"), str) and is_heat_stop(code)
+        if (at := _unix_s(event.get("CreatedAt"))) is not None and at >= told_at - age_s
+    )
+    return tuple(dict.fromkeys(codes))
+
+
+def _unix_s(told: object) -> float | None:
+    """Return a time as `events` writes it ("2026-04-08T03:38:27+00:00") in Unix s; None for anything else."""
+    try:
+        at = datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        return None
+    return None if at is None or at.tzinfo is None else at.timestamp()
 
 
 def _suspended(curtail_mode: object) -> bool | None:
