@@ -44,6 +44,10 @@ STOPPED = 0.05
 RAMPED = 0.3
 """Share of its rate from which a miner's heat says something of its resistance."""
 
+OFF_OVER_K = 4.5
+"""So far above the warmest coolant that it may be given a machine switches off: a hydro Antminer warns at 40 and stops at
+45 °C (facts "detection", section 1.2); told in whole degrees."""
+
 LEARN_BELOW_K = 10.0
 """Nothing is learned from a miner that is closer to its limit."""
 
@@ -132,6 +136,7 @@ class HeatWatch:
         self._best_at_share_th: Floats = np.zeros(rows)
         self._usual: Floats = np.ones(rows)
         self._rates: Floats = np.zeros(rows)
+        self._off_c: Floats = np.full(rows, np.inf)
         self._is_liquid: Bools = np.zeros(0, dtype=np.bool_)
         self._on_unit: Bools = np.zeros(0, dtype=np.bool_)
         self._looked_at = self._learned_at = -np.inf
@@ -153,7 +158,8 @@ class HeatWatch:
             self._learn(view, now)
         recent = (self._near_at >= now - CUT_OUT_S) | view.hardware.protects
         rising = self._warming.hotter(self.headroom_k) | self._warming.followed
-        self._weigh(view, now, let_through(self.headroom_k <= self._near_k, recent, self.hot, rising))
+        scalded = view.inlet_c.value >= self._off_c
+        self._weigh(view, now, let_through(self.headroom_k <= self._near_k, recent, self.hot, rising, scalded))
 
     def rate_ratio(self, view: SiteView, row: int, window_s: float) -> float | None:
         """Return a row's work over a while, as a share of what it could do; None where that is not known yet.
@@ -239,6 +245,9 @@ class HeatWatch:
         miners = view.site.miners
         self._near_k = np.array([self.t.near_k + FAMILY_TRAITS[m.family].slows_before_k for m in miners])
         self.cool_k = np.array([FAMILY_TRAITS[m.family].cool_k for m in miners])
+        self._off_c = np.array(
+            [np.inf if m.cooling is Cooling.AIR else m.limits.inlet_c[1] + OFF_OVER_K for m in miners], dtype=np.float64
+        )
         self._is_liquid = np.array([m.cooling is not Cooling.AIR for m in miners], dtype=np.bool_)
         self._on_unit = self._is_liquid & (view.cooling.unit_of >= 0)
 
@@ -310,6 +319,7 @@ class HeatWatch:
         # Hot still, and its fans at full speed: it has only just stopped.
         works = view.hashrate_th.value[rows] >= RAMPED * view.nominal_th[rows]
         at_limit = (headroom_k <= t.near_k) & (works | protects)
+        at_limit |= (view.inlet_c.value[rows] >= self._off_c[rows]) & (view.inlet_c.at[rows] >= now - t.fresh_s)
         at_limit |= self._warming.stopped_for_it(view, rows, headroom_k, works=works, still=still, protects=protects)
         self._near_at[rows[at_limit]] = now
         self._note_resistance(view, now, rows[at_limit | self._warming.followed[rows]])

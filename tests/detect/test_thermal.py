@@ -138,6 +138,19 @@ def test_one_of_a_loop_is_known_by_what_it_resisted_before_it_stopped_and_is_not
     )
 
 
+@pytest.mark.parametrize(("over_k", "found"), [(4.0, False), (5.0, True)])
+def test_one_that_stands_still_while_its_coolant_is_hotter_than_it_bears_has_cut_out(
+    over_k: float, found: bool
+) -> None:
+    loop = Loop()
+    loop.inlet_c = np.full(20, 35.0)
+    loop.run(600.0)
+    loop.inlet_c[3] = loop.view.site.miners[3].limits.inlet_c[1] + over_k
+    loop.chip_c[3], loop.rate[3] = 52.0, 0.0
+    assert (firing(loop.run(80.0)[1]) == [3]) is found
+    assert not found or reason(loop.run(POLL_S)[1], 3) is Reason.OVERTEMP_CUT_OUT
+
+
 def test_one_that_is_seen_only_after_it_stopped_is_known_by_its_heat_and_its_fans() -> None:
     fleet = Loop(liquid=False)
     fleet.run(64.0)
