@@ -195,6 +195,7 @@ class _Playback:
         stages = self._make(self.view, state)
         stages.tick(frames[0].tick)  # makes what is made at the first look; what it decides is nobody's business
         self._put(frames, self._pieces | _by_path(stages, len(self.view.reach)))
+        stages.look_anew()
         return stages
 
     def join(self, frame: Frame, stages: Stages) -> None:

@@ -3,6 +3,7 @@
 It reads the view and the memory and returns the events to commit; intents among them are acted on once committed.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -51,8 +52,24 @@ from agent.triage.itself import suspect
 from agent.triage.lifecycle import Triage, triage
 from agent.triage.limits import TriageLimits
 
+ANEW_S = 0.5
+"""What was seen so lately is not looked for again: who goes on does so 0.1 s later, when hardly anything was read. Far
+below the shortest time between two polls."""
+
 _SHOWN_AS = {Reason.POWER_LOST: (Category.STUCK, Reason.UNRESPONSIVE)}
 """As what its members show a shared cause that no detector names."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the last look at all miners found; `at` is its UTC s."""
+
+    at: float
+    verdicts: Sequence[Verdicts]
+    triaged: Triage
+
+
+_NOTHING = _Seen(-math.inf, (), Triage([], frozenset(), None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +115,7 @@ class Stages:
         self._correlator = Correlator(view.domains)
         self._itself = SelfDetector(itself or SelfThresholds())
         self._calm_at = 0.0
+        self._seen = _NOTHING
 
     def tick(self, now: float) -> list[AnyEvent]:
         """Return everything this tick decided, to be committed together. `now` is UTC s.
@@ -109,14 +127,10 @@ class Stages:
         own = suspect(self._memory, ailment, self._limits, now)
         if own or self._view.itself.blind:
             return [*own, *self._owed(_Tick(now, (), None))]
-        expired = ended_by(self._memory.windows, now)
-        self._expected.update(self._view, self._memory, now)
-        verdicts = [detector.judge(self._view, now) for detector in self._detectors]
-        triaged = triage(self._view, self._memory, verdicts, self._limits, now, correlator=self._correlator)
-        if is_stormy(triaged.ill, len(self._view.site.miners), self._guard.storm_share):
-            self._calm_at = now + self._guard.storm_calm_s
-        tick = _Tick(now, verdicts, triaged.braked, triaged.drowsy)
-        events = [*expired, *triaged.events, *self._storm(triaged.ill, now)]
+        looks = not 0.0 <= now - self._seen.at < ANEW_S
+        events = self._look(now) if looks else []
+        triaged = self._seen.triaged
+        tick = _Tick(now, self._seen.verdicts, triaged.braked, triaged.drowsy)
         events.extend(outlet_map.judged(self._memory, self._view, now))
         anew = {e.incident for e in events if isinstance(e, IncidentReclassified | IncidentAbsorbed)}
         for incident in self._memory.open_incidents:
@@ -135,6 +149,23 @@ class Stages:
             decision = self._decide(incident, now, recovered=recovered)
             events.extend(self._record(incident, decision, tick))
         events.extend(self._owed(tick, alone=False))
+        return [*events, *self._left_over(tick)] if looks else events
+
+    def _look(self, now: float) -> list[AnyEvent]:
+        """Look at all miners; return what that opens, ends and changes of incidents."""
+        expired = ended_by(self._memory.windows, now)
+        self._expected.update(self._view, self._memory, now)
+        verdicts = [detector.judge(self._view, now) for detector in self._detectors]
+        triaged = triage(self._view, self._memory, verdicts, self._limits, now, correlator=self._correlator)
+        if is_stormy(triaged.ill, len(self._view.site.miners), self._guard.storm_share):
+            self._calm_at = now + self._guard.storm_calm_s
+        self._seen = _Seen(now, verdicts, triaged)
+        return [*expired, *triaged.events, *self._storm(triaged.ill, now)]
+
+    def _left_over(self, tick: _Tick) -> list[AnyEvent]:
+        """Ask for what runs have left to be done: to go back to what was before, to sleep on, to feed again."""
+        events: list[AnyEvent] = []
+        now = tick.now
         for incident, action in restore.owed(self._memory, self._view, now):
             events.extend(self._ask(incident, Perform(action, restore.STATE), None, tick))
         for incident, action in sleep_on.owed(self._memory, self._view, now):
@@ -161,11 +192,16 @@ class Stages:
             events.extend(self._ask(incident, Perform(action, duty.STATE), None, tick))
         return events
 
+    def look_anew(self) -> None:
+        """Have the next tick look at everybody, however soon it comes: what detectors keep is another's by then."""
+        self._seen = _NOTHING
+
     def restore(self, now: float) -> None:
         """Hand the detectors the symptoms of the incidents that were open when the agent went down; `now` is UTC s.
 
         A run that stands at its end had seen its symptom gone: what is left is to close its incident.
         """
+        self.look_anew()
         own = self._memory.own_incident
         if own is not None and own.is_open:
             self._itself.restore(own.began, own.cause, now)

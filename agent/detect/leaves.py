@@ -49,9 +49,10 @@ _KNOWN = frozenset(
         "_longest_s",
     }
     | {"_window_s", "_group", "_outlets", "_fanned", "_limit_c", "_limits", "_restore_s", "_up", "_down", "_most"}
-    | {"_times", "_totals", "_next", "_uncopied", "_copied_at", "_restored", "_version"}
+    | {"_times", "_totals", "_next", "_uncopied", "_copied_at", "_restored", "_version", "_seen"}
 )
-"""Follows from configuration or inventory; or is a counter's history, which a recording has copy by copy."""
+"""Follows from configuration or inventory; or is a counter's history, which a recording has copy by copy; or what was
+seen in the tick before, which is looked at anew."""
 
 _OF_OUTLETS = ("outlet_state.", "outlet_a.", "outlet_w.", "FirmwareDetector._dark_at")
 _OF_PORTS = ("port_",)
