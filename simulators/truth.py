@@ -250,10 +250,19 @@ class Truth:
             if injected.kind.lingers:
                 miner_at(self._plant, injected.target).clean(at)
             return
+        if self._left_a_clog(injected):
+            return
         injected.kind.end(self._plant, injected.target, at)
         # What ends a disturbance of a target ends every one of its kind there.
         for other in self._lasting.pop((injected.kind.name, injected.target), ()):
             other.ended_at = at
+
+    def _left_a_clog(self, injected: _Injected) -> bool:
+        """Whether a miner's fault is over, and what ails it still is an older clog: nobody comes for what is over."""
+        of_miner = injected.kind.counts and injected.target.startswith(f"{On.MINER}:")
+        if not of_miner or injected.kind.category is Category.THERMAL:
+            return False
+        return miner_at(self._plant, injected.target).is_only_clogged
 
     def _told(self, injected: _Injected, by_miner: Mapping[MinerId, Sequence[Entry]], next_at: float) -> FaultTruth:
         """Return one fault as it really went; `next_at` is when the next that counts began at its target."""

@@ -45,8 +45,8 @@ RAMPED = 0.3
 """Share of its rate from which a miner's heat says something of its resistance."""
 
 OFF_OVER_K = 4.5
-"""So far above the warmest coolant that it may be given a machine switches off: a hydro Antminer warns at 40 and stops at
-45 °C (facts "detection", section 1.2); told in whole degrees."""
+"""So far above the warmest coolant that it may be given a machine switches off: a hydro Antminer warns at 40 and stops
+at 45 °C (facts "detection", section 1.2); told in whole degrees."""
 
 LEARN_BELOW_K = 10.0
 """Nothing is learned from a miner that is closer to its limit."""

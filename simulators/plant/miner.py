@@ -244,6 +244,12 @@ class MinerPlant(MinerParts):
         self._clock.advance(now)
         self._configure_pools(now, lines)
 
+    @property
+    def is_only_clogged(self) -> bool:
+        """Whether nothing ails it but dust or scale, with which it is well at the rate that it was derated to."""
+        sound = self.system.is_sound and not self.client.hung
+        return self.healthy and sound and self.fault == MinerFaults(clogged=True)
+
     def repair(self, now: float) -> None:
         """Let a person put right whatever is broken, and start it afresh; a sound miner is left alone."""
         self._clock.advance(now)

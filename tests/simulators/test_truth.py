@@ -351,6 +351,24 @@ def test_a_person_repairs_what_lasts_and_not_what_came_after_it() -> None:
     assert 6000.0 <= over_at < 6400.0
 
 
+def test_nobody_comes_for_what_is_over_where_only_an_older_clog_is_left() -> None:
+    plant, truth = world()
+    one = plant.miners[M1]
+    truth.inject("miner.clogged", "miner:m1", 10.0)
+    plant.advance(2400.0)
+    one.derate(2400.0, 0.6, restarts=True)
+    plant.advance(4000.0)
+    truth.inject("miner.process_died", "miner:m1", 4000.0, watchdog=True, for_s=6000.0)
+    plant.advance(9000.0)
+    assert one.healthy
+    plant.advance(11_000.0)
+    assert one.warmth.clog > 1.2
+    assert not [e for e in plant.journal.entries if e.at > 9000.0 and e.what is What.UNHEALTHY]
+    truth.inject("miner.psu_dead", "miner:m1", 11_000.0, for_s=600.0)
+    plant.advance(15_000.0)
+    assert one.warmth.clog == 1.0, "who comes for something else cleans it as well"
+
+
 def test_a_clog_is_cleaned_when_its_time_is_up_though_another_fault_came_since() -> None:
     plant, truth = world()
     one = plant.miners[M1]
