@@ -1,10 +1,10 @@
-"""One miner whose pool client hangs and that has no other pool to go to: when it is restarted, and when nobody is."""
+"""Miners whose pool client hangs: where it is moved to, when it is restarted for want of another pool, and when not."""
 
 import pytest
 
 from agent.model.action import Verb
 from agent.model.events import HoldChanged
-from agent.model.incident import Outcome
+from agent.model.incident import Outcome, Phase
 from tests.playbooks.pool_bench import PoolBench, pools_site
 
 
@@ -72,3 +72,27 @@ def test_nobody_is_restarted_for_what_others_suffer_too_or_cannot_tell(miners: i
     b.run(3600.0)
     assert all(incident.escalated_at is not None for incident in b.state.open_incidents)
     assert b.actions == []
+
+
+def test_one_that_hangs_again_where_it_was_moved_to_is_moved_on() -> None:
+    b = bench(40)
+    for place in (1, 0, 1):
+        b.world.cut[3] = True
+        told = len(b.world.taken) + 1
+        b.run(1200.0, lambda told=told: len(b.world.taken) == told)
+        b.world.cut[3] = False
+        assert b.world.pool[3] == place
+        b.run(1200.0, lambda: b.incident.phase is Phase.CLOSED)
+    assert (b.incident.relapses, b.incident.outcome) == (2, Outcome.AUTO_RESOLVED)
+
+
+def test_one_that_hangs_again_while_no_other_pool_is_good_is_told_the_same_one() -> None:
+    b = bench(20, "primary", "backup")
+    b.world.cut[3] = True
+    b.run(600.0, lambda: bool(b.world.taken))
+    b.world.cut[3] = False
+    b.run_to_end()
+    b.world.pools[0].fall()
+    b.world.cut[3] = True
+    b.run(1200.0, lambda: len(b.world.taken) > 1)
+    assert {pool for _, pool in b.world.taken} == {"backup"}

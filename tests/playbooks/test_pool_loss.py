@@ -8,7 +8,7 @@ import pytest
 
 from agent.model.action import Verb
 from agent.model.events import Intended, Settled
-from agent.model.incident import Outcome, Phase
+from agent.model.incident import Outcome
 from agent.model.pools import RELAPSES
 from agent.model.probe import NameFault, Verdict
 from agent.model.topology import Family
@@ -254,30 +254,6 @@ def test_one_miner_whom_no_pool_helps_is_a_persons_business() -> None:
     b.world.cut[3] = True
     assert b.run_to_end().escalation_reason == "miner_only"
     assert b.waves == [("few", 1)]
-
-
-def test_one_that_hangs_again_where_it_was_moved_to_is_moved_on() -> None:
-    b = bench(40)
-    for place in (1, 0, 1):
-        b.world.cut[3] = True
-        told = len(b.world.taken) + 1
-        b.run(1200.0, lambda told=told: len(b.world.taken) == told)
-        b.world.cut[3] = False
-        assert b.world.pool[3] == place
-        b.run(1200.0, lambda: b.incident.phase is Phase.CLOSED)
-    assert (b.incident.relapses, b.incident.outcome) == (2, Outcome.AUTO_RESOLVED)
-
-
-def test_one_that_hangs_again_while_no_other_pool_is_good_is_told_the_same_one() -> None:
-    b = bench(20, "primary", "backup")
-    b.world.cut[3] = True
-    b.run(600.0, lambda: bool(b.world.taken))
-    b.world.cut[3] = False
-    b.run_to_end()
-    b.world.pools[0].fall()
-    b.world.cut[3] = True
-    b.run(1200.0, lambda: len(b.world.taken) > 1)
-    assert {pool for _, pool in b.world.taken} == {"backup"}
 
 
 def test_a_canary_that_refuses_is_followed_by_another() -> None:
