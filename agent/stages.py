@@ -62,14 +62,15 @@ _SHOWN_AS = {Reason.POWER_LOST: (Category.STUCK, Reason.UNRESPONSIVE)}
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the last look at all miners found; `at` is its UTC s."""
+    """What the last look at all miners found; `at` is its UTC s, `windows` the version of those announced by then."""
 
     at: float
+    windows: int
     verdicts: Sequence[Verdicts]
     triaged: Triage
 
 
-_NOTHING = _Seen(-math.inf, (), Triage([], frozenset(), None))
+_NOTHING = _Seen(-math.inf, 0, (), Triage([], frozenset(), None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class Stages:
         own = suspect(self._memory, ailment, self._limits, now)
         if own or self._view.itself.blind:
             return [*own, *self._owed(_Tick(now, (), None))]
-        looks = not 0.0 <= now - self._seen.at < ANEW_S
+        # What somebody has said since concerns whom to leave alone, and is never put off.
+        looks = not 0.0 <= now - self._seen.at < ANEW_S or self._seen.windows != self._memory.windows.version
         events = self._look(now) if looks else []
         triaged = self._seen.triaged
         tick = _Tick(now, self._seen.verdicts, triaged.braked, triaged.drowsy)
@@ -159,7 +161,7 @@ class Stages:
         triaged = triage(self._view, self._memory, verdicts, self._limits, now, correlator=self._correlator)
         if is_stormy(triaged.ill, len(self._view.site.miners), self._guard.storm_share):
             self._calm_at = now + self._guard.storm_calm_s
-        self._seen = _Seen(now, verdicts, triaged)
+        self._seen = _Seen(now, self._memory.windows.version, verdicts, triaged)
         return [*expired, *triaged.events, *self._storm(triaged.ill, now)]
 
     def _left_over(self, tick: _Tick) -> list[AnyEvent]:

@@ -30,9 +30,14 @@ class Counting:
 
 
 @pytest.fixture
-def counted() -> tuple[Stages, Counting]:
+def state() -> State:
+    return State()
+
+
+@pytest.fixture
+def counted(state: State) -> tuple[Stages, Counting]:
     view, detector = SiteView(site(3)), Counting()
-    made = Stages(view, State(), [detector], Tables(()), modes={}, guard=GuardLimits(), limits=TriageLimits())  # type: ignore[list-item]
+    made = Stages(view, state, [detector], Tables(()), modes={}, guard=GuardLimits(), limits=TriageLimits())  # type: ignore[list-item]
     return made, detector
 
 
@@ -53,3 +58,11 @@ def test_a_clock_that_goes_back_and_a_state_put_back_are_looked_at_anew(counted:
     stages.restore(EPOCH - 0.1)
     stages.tick(EPOCH - 0.1)
     assert detector.looks == 4
+
+
+def test_what_somebody_has_said_meanwhile_is_looked_at_anew(counted: tuple[Stages, Counting], state: State) -> None:
+    stages, detector = counted
+    stages.tick(EPOCH)
+    state.windows.version += 1
+    stages.tick(EPOCH + 0.1)
+    assert detector.looks == 2
