@@ -17,7 +17,7 @@ from agent.model.events import (
     IncidentUpdated,
 )
 from agent.model.ids import IncidentId, MinerId
-from agent.model.incident import Category, Health, Incident, Outcome, Reason, Severity
+from agent.model.incident import Attempt, Category, Health, Incident, Outcome, Reason, Severity
 from agent.model.memory import Memory
 from agent.model.safety import DANGER
 from agent.model.site_view import SiteView
@@ -414,7 +414,7 @@ def _update(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) -> lis
     if not (is_worse or _is_undecided(incident)):
         return []  # a person has it
     waits = (
-        bool(incident.attempts)
+        bool(_attempts(incident))
         and not (is_worse and cause in _CRITICAL)
         and not _did_not_hold(incident, verdict, cause)
     )
@@ -445,13 +445,20 @@ def _reclassified(tick: _Tick, incident: Incident, row: int, verdict: Verdicts) 
 
 def _did_not_hold(incident: Incident, verdict: Verdicts, cause: Reason) -> bool:
     """Whether what was done for a stuck miner, and settled, has shown that its firmware crashes, or heat stops it."""
-    settled = incident.in_flight is None and all(VERB_TRAITS[a.verb].risk <= Risk.REBOOT for a in incident.attempts)
+    mild = all(VERB_TRAITS[a.verb].risk <= Risk.REBOOT for a in _attempts(incident))
+    settled = incident.in_flight is None and mild
     shown = verdict.category is Category.FIRMWARE or cause is Reason.OVERTEMP_CUT_OUT
     return incident.category is Category.STUCK and shown and settled
 
 
 def _is_undecided(incident: Incident) -> bool:
-    return incident.escalated_at is None
+    """Whether no person has it: one who had it before a relapse is done with it."""
+    return incident.spells[-1].escalated_at is None
+
+
+def _attempts(incident: Incident) -> list[Attempt]:
+    """Return what was done since the symptom began, or began again."""
+    return [attempt for attempt in incident.attempts if attempt.at >= incident.began]
 
 
 def _is_kindred(incident: Incident, cause: Reason) -> bool:
