@@ -64,6 +64,9 @@ class FaultTruth:
 DRY_S = 60.0
 """Boards with power and without flow bear it for no longer; an estimate."""
 
+MOMENT_S = 1.0
+"""What the agent asks for in the moment in which somebody begins with its miner it cannot have known of."""
+
 DWELL_S = 180.0
 """No power cycle keeps an outlet off for longer: a minute's dwell, and what a slow PDU adds."""
 
@@ -93,7 +96,8 @@ class Harm:
         cooling_writes: writes that coolant units took; their memory wears out by them.
         actions_while_away: commands that reached miners which somebody else had asleep or under his hands, but for
             those that take load off them, and that undo what was done to sleepers before: an outlet that was off, or a
-            sleep of which nobody knew that somebody else wanted it; nor one on who hashes, and nobody said it.
+            sleep of which nobody knew that somebody else wanted it; nor one on who hashes or has since, and nobody
+            said it; nor one of the moment in which it was said.
     """
 
     actions_on_healthy: int = 0
@@ -349,7 +353,7 @@ class Truth:
             for miner in (injected.miners if injected.kind.hands_off else ())
             for entry in by_miner.get(miner, ())
             if entry.what in _COMMANDS
-            and entry.asked_at >= injected.started_at
+            and entry.asked_at >= injected.started_at + MOMENT_S
             and (injected.ended_at is None or entry.asked_at < injected.ended_at)
             and not (injected.kind.asleep and _is_excused(entry, by_miner[miner], injected))
         }
@@ -397,10 +401,14 @@ _CUTS = frozenset({What.RELAY_OFF, What.REBOOT})
 
 
 def _is_excused(entry: Entry, entries: Sequence[Entry], curtailed: _Injected) -> bool:
-    """Whether it undoes what was done before, or its miner hashed, as after a power loss, and nobody said it."""
+    """Whether it undoes what was done before, or its miner hashed since, as after a power loss, and nobody said it.
+
+    One that lost its power has forgotten that it was told to sleep, whatever ails it later.
+    """
     unsaid, undoes = curtailed.kind.counts, _UNDOES.get(entry.what)
     if undoes is None or (undoes is What.SUSPEND and not unsaid):
-        return unsaid and entry.healthy
+        since = (e.what is What.HEALTHY and curtailed.started_at < e.at < entry.asked_at for e in entries)
+        return unsaid and (entry.healthy or any(since))
     pair = (entry.what, undoes)
     before = [e for e in entries if e.asked_at < curtailed.started_at and e.outlet == entry.outlet and e.what in pair]
     return bool(before) and before[-1].what is undoes

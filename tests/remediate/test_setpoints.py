@@ -169,14 +169,17 @@ LEARNING_S = KNOWN_LOOKS * LEARN_EVERY_S
 
 
 def learns_a_lie(story: list[tuple[int, str, float]]) -> bool:
-    """Whether a sensor begins to lie while an agent that was restarted still learns what is usual.
+    """Whether a sensor lies while an agent that was restarted still learns what is usual: it begins to, or is stuck.
 
     Once it tells the truth again nobody can know which of the two was the lie: a person is asked about that sensor, and
     nothing is brought back by it. What ends this is a person (docs/decisions/0036-a-flow-that-is-gone.md).
     """
-    since_s = math.inf
+    since_s, is_stuck = math.inf, False
     for seconds, what, much in story:
         since_s = 0.0 if what == "restart" else since_s
+        is_stuck = (is_stuck or what == "stuck") and what != "well"
+        if is_stuck and since_s < LEARNING_S:
+            return True
         if what == "sensor" and abs(16.0 * much - 8.0) >= LoopThresholds().lie_k / 2.0 and since_s < LEARNING_S:
             return True
         since_s += seconds

@@ -138,6 +138,37 @@ def test_a_real_fault_is_nobodys_harm() -> None:
     assert truth.harm().miner_minutes_lost == before
 
 
+@pytest.mark.parametrize(("powered_again", "away"), [(True, 0), (False, 1)], ids=["it had forgotten", "it slept"])
+def test_who_lost_his_power_has_forgotten_that_he_was_to_sleep_whatever_ails_him_later(
+    powered_again: bool, away: int
+) -> None:
+    """Seed 600622 of the soak: an outage ended an unannounced sleep, and a miner's firmware broke before it did."""
+    plant, truth = world()
+    truth.inject("site.curtailed_unannounced", "site:test", 100.0, for_s=9000.0)
+    plant.advance(300.0)
+    if powered_again:
+        plant.miners[M1].set_energised(False, 400.0)
+        plant.miners[M1].set_energised(True, 500.0)
+        plant.advance(2000.0)
+        truth.inject("miner.process_died", "miner:m1", 2000.0)
+    plant.advance(2500.0)
+    plant.miners[M1].restart_process(2500.0)
+    plant.advance(6000.0)
+    assert truth.harm().actions_while_away == away
+
+
+@pytest.mark.parametrize(("after_s", "away"), [(0.5, 0), (1.5, 1)])
+def test_what_was_asked_for_in_the_moment_in_which_people_began_is_not_held_against_anybody(
+    after_s: float, away: int
+) -> None:
+    """Seed 602187 of the soak: maintenance was announced, and began, in the tick that moved a miner to its pool."""
+    plant, truth = world()
+    truth.inject("site.curtailed", "miner:m1", 2000.0, for_s=5000.0, within_s=60.0)
+    plant.miners[M1].restart_process(2000.0 + after_s)
+    plant.advance(8000.0)
+    assert truth.harm().actions_while_away == away
+
+
 def test_a_tripped_bank_is_lost_to_whoever_closed_the_relay() -> None:
     plant, truth = world(rating_a=20.0)
     truth.inject("miner.psu_latched", "miner:m1", 10.0)
