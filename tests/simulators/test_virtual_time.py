@@ -2,13 +2,15 @@
 
 import asyncio
 import itertools
+import selectors
+import socket
 import threading
 import time
 from typing import cast
 
 import pytest
 
-from simulators.virtual_time import WallTimeoutError, run
+from simulators.virtual_time import JumpingSelector, VirtualTimeLoop, WallTimeoutError, run
 
 HOST = "127.77.0.1"
 
@@ -90,6 +92,30 @@ def test_datagrams_arrive_before_a_deadline_passes() -> None:
     came, ended = run(main(), timeout_wall_s=30.0)
     assert came == [b"%d" % i for i in range(50)]
     assert ended == pytest.approx(50 * 10.05)
+
+
+class _LateSelector(JumpingSelector):
+    """What a kernel shows whose packets are delivered only when somebody waits."""
+
+    def _look(self, wait_s: float) -> list[tuple[selectors.SelectorKey, int]]:
+        return super()._look(wait_s) if wait_s > 0.0 else []
+
+
+class _LateLoop(VirtualTimeLoop):
+    def _make_selector(self) -> selectors.BaseSelector:
+        return _LateSelector(self._idle)
+
+
+def test_a_refusal_that_the_kernel_holds_back_is_no_silence() -> None:
+    async def main() -> float:
+        with socket.socket() as bound:  # and never listening
+            bound.bind((HOST, 0))
+            with pytest.raises(ConnectionRefusedError):
+                async with asyncio.timeout(5.0):
+                    await asyncio.open_connection(*bound.getsockname())
+        return asyncio.get_running_loop().time()
+
+    assert run(main(), timeout_wall_s=30.0, loop_type=_LateLoop) == 0.0
 
 
 def test_time_starts_at_zero_and_jumps_to_the_timer() -> None:
