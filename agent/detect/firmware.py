@@ -25,6 +25,9 @@ SLACK_S = 10.0
 DEAD_DRAW_W = 3.0
 """An outlet that draws less gives no voltage, or has nothing behind it."""
 
+LOST_S = 75.0
+"""So short a silence of a host that refused before it is a poll or two that got lost, not a host that is gone."""
+
 OWN_EARLY_S = 60.0
 """A process that we had started may have begun this long before the command was seen to be over."""
 
@@ -33,6 +36,7 @@ CLEAR_WINDOW_S = 300.0
 _LOOP, _CRASH = 1, 2
 
 _ANSWERED, _REFUSED, _ERRORED = int(Reach.ANSWERED), int(Reach.REFUSED), int(Reach.ERRORED)
+_SILENT = int(Reach.SILENT)
 _RUNNING, _ACTING = int(Expected.RUNNING), int(Expected.ACTING)
 _OFF = float(OutletState.OFF)
 """As plain numbers: numpy takes five times as long to compare with a member of an enumeration."""
@@ -200,12 +204,16 @@ class FirmwareDetector:
     def _unheld(self, view: SiteView, now: float) -> Rows:
         """Rows whose API is down, on a host that answers, minutes after we had the process or the board started.
 
-        While the host itself was silent, nobody knows whether its API was down.
+        While the host itself was silent for longer than a lost poll explains, nobody knows whether its API was down.
         """
         rows = let_through(view.reach == _REFUSED, view.reach == _ERRORED)
         since = np.fmin(self._refused_since[rows], view.polled_at[rows])
+        lost = self._refusing[view.reach[self._refusing] == _SILENT]
+        lost = lost[now - view.mute_since[lost] <= LOST_S]
+        lost_since = self._refused_since[lost]
         self._refused_since[self._refusing] = np.nan
-        self._refused_since[rows], self._refusing = since, rows
+        self._refused_since[rows], self._refused_since[lost] = since, lost_since
+        self._refusing = np.concatenate((rows, lost)) if lost.size else rows
         # What may never have happened is no proof of anything.
         rows, since = rows[view.own_sure[rows]], since[view.own_sure[rows]]
         if not rows.size:

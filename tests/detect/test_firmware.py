@@ -212,6 +212,22 @@ def test_an_api_is_not_known_to_be_down_while_its_host_is_silent() -> None:
     assert (w.health[0], w.reason) == (Health.FIRING, Reason.CRASHED)
 
 
+def test_a_lost_poll_does_not_hide_an_api_that_is_down() -> None:
+    w = Watch()
+    w.poll(20, Reach.REFUSED)
+    w.view.own_restart_at[0], w.view.own_sure[0] = w.now, True
+    for _ in range(3):
+        w.poll(1, Reach.SILENT)
+        w.poll(7, Reach.REFUSED)
+    assert (w.health[0], w.reason) == (Health.FIRING, Reason.CRASHED)
+    w = Watch()
+    w.view.own_restart_at[0], w.view.own_sure[0] = w.now, True
+    for _ in range(5):
+        w.poll(12, Reach.REFUSED)
+        w.poll(12, Reach.SILENT)
+    assert w.health[0] is Health.HEALTHY, "a board that is gone for longer boots again and again"
+
+
 def test_a_verdict_ends_after_an_hour_of_work_and_not_before() -> None:
     w = Watch()
     for _ in range(3):
