@@ -9,6 +9,8 @@ import asyncio
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 
 from agent.model.incident import Category
 from simulators.faults import FAULT_KINDS, FaultKind, On
@@ -109,8 +111,9 @@ async def play(truth: Truth, plant: SitePlant, happenings: Iterable[Happening]) 
         await asyncio.sleep(happening.at_s - loop.time())
         now = loop.time()
         plant.advance(now)
-        well = [target for target in happening.targets if FAULT_KINDS[happening.kind].may_begin(plant, target)]
-        for target in well[: happening.count]:
+        may_begin = partial(FAULT_KINDS[happening.kind].may_begin, plant)
+        well = list(islice(filter(may_begin, happening.targets), happening.count))
+        for target in well:
             truth.inject(happening.kind, target, now, for_s=happening.for_s, **happening.params)
         short += 0 if happening.background else max(0, happening.count - len(well))
     return short

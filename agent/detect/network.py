@@ -191,10 +191,12 @@ def _look(view: SiteView, now: float, t: NetworkThresholds, missing: _Missing, w
 
 def _together(wires: Wiring, rows: Rows, silent: Bools, least: int) -> Bools:
     """Tell which of these rows' switches have at least so many that are `silent`, or no others; shapes as of `rows`."""
+    if not silent.any():
+        return silent
     switch = wires.switch[rows]
     counts = np.bincount(switch[silent & (switch >= 0)], minlength=max(wires.switches, 1))
-    all_behind = np.bincount(wires.switch[wires.switch >= 0], minlength=len(counts))
-    together: Bools = (switch >= 0) & (counts[switch] >= np.minimum(least, all_behind)[switch])
+    enough = np.minimum(least, wires.behind) if wires.switches else counts
+    together: Bools = (switch >= 0) & (counts[switch] >= enough[switch])
     return together
 
 

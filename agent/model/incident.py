@@ -242,11 +242,13 @@ class Incident:
     @property
     def spells(self) -> tuple[Spell, ...]:
         """Every stretch of its life, the present one last."""
-        began = self.began
+        return (*self.earlier, Spell(self.began, self.cause, self.outcome, self.resolved_at, self.asked_at))
+
+    @property
+    def asked_at(self) -> float | None:
+        """UTC s at which a person was asked in the present stretch of its life; None where nobody was."""
         asked = self.escalated_at
-        if asked is not None and asked < began:
-            asked = None
-        return (*self.earlier, Spell(began, self.cause, self.outcome, self.resolved_at, asked))
+        return None if asked is None or asked < self.began else asked
 
     @property
     def is_own(self) -> bool:

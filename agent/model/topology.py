@@ -345,14 +345,18 @@ class Site:
         return fed
 
     @cached_property
+    def ports(self) -> frozenset[Port | None]:
+        """The switch ports with a miner behind them; None among them where a miner has none."""
+        return frozenset(miner.port for miner in self.miners)
+
+    @cached_property
     def bounceable(self) -> Mapping[SwitchId, frozenset[int]]:
         """The ports of each switch that may be switched: those with a miner behind them that are not protected."""
-        used = {miner.port for miner in self.miners}
         return {
             switch.id: frozenset(
                 number
                 for number in range(1, switch.port_count + 1)
-                if Port(switch.id, number) in used and number not in switch.protected
+                if Port(switch.id, number) in self.ports and number not in switch.protected
             )
             for switch in self.switches
         }

@@ -19,6 +19,7 @@ class Wiring:
         outlets: shape (n, most outlets of a miner); places beyond the last outlet stand for none.
         volts: of each outlet. port: shape (n,), -1 where it has none. switch: shape (n,), -1 likewise.
         fed: whether the inventory names the miner's outlets, shape (n,).
+        behind: how many miners each switch has, shape (switches,).
     """
 
     outlets: NDArray[np.int64]
@@ -27,6 +28,7 @@ class Wiring:
     switch: NDArray[np.int64]
     switches: int
     fed: NDArray[np.bool_]
+    behind: NDArray[np.int64]
 
 
 _wirings: "WeakKeyDictionary[SiteView, Wiring]" = WeakKeyDictionary()
@@ -86,11 +88,13 @@ def _wired(view: SiteView) -> Wiring:
         if len(known) == len(miner.outlets):
             outlets[row, : len(known)] = known
     ports = [m.port if m.port in view.port_rows else None for m in site.miners]
+    switch = np.array([-1 if p is None else switches[p.switch] for p in ports], dtype=np.int64)
     return Wiring(
         outlets,
         np.array([site.pdu[o.pdu].voltage_v for o in view.outlet_rows], dtype=np.float64),
         np.array([-1 if p is None else view.port_rows[p] for p in ports], dtype=np.int64),
-        np.array([-1 if p is None else switches[p.switch] for p in ports], dtype=np.int64),
+        switch,
         len(switches),
         outlets[:, 0] < none,
+        np.bincount(switch[switch >= 0], minlength=len(switches)),
     )

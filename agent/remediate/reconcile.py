@@ -127,7 +127,7 @@ def outcome(incident: Incident) -> Outcome:
 
     What its present stretch ended by counts; but who relapsed after a person had mended it was never the agent's alone.
     """
-    if incident.spells[-1].escalated_at is not None:
+    if incident.asked_at is not None:
         return Outcome.ASSISTED if _was_helped(incident) else Outcome.HUMAN_RESOLVED
     # An action that was seen not to happen fixed nothing.
     acted = [a for a in incident.attempts if a.result in (Result.OK, Result.UNKNOWN)]

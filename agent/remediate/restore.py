@@ -7,6 +7,8 @@ warm up.
 
 import math
 from collections.abc import Iterable
+from itertools import repeat
+from operator import itemgetter
 
 import numpy as np
 
@@ -180,9 +182,9 @@ def _with_room(memory: Memory, view: SiteView, now: float) -> list[MinerId]:
     """
     if not memory.derated:
         return []
-    place = view.site.rows
-    rows = np.array([place.get(miner, -1) for miner in memory.derated], dtype=np.intp)
-    shares = np.array([share for share, _, _ in memory.derated.values()])[rows >= 0]
+    many = len(memory.derated)
+    rows = np.fromiter(map(view.site.rows.get, memory.derated, repeat(-1)), dtype=np.intp, count=many)
+    shares = np.fromiter(map(itemgetter(0), memory.derated.values()), dtype=np.float64, count=many)[rows >= 0]
     rows = rows[rows >= 0]
     given_c = inlets_c(view, rows, now)
     base_c = np.where(np.isnan(given_c), COLD_INLET_C, given_c)

@@ -453,7 +453,7 @@ def _did_not_hold(incident: Incident, verdict: Verdicts, cause: Reason) -> bool:
 
 def _is_undecided(incident: Incident) -> bool:
     """Whether no person has it: one who had it before a relapse is done with it."""
-    return incident.spells[-1].escalated_at is None
+    return incident.asked_at is None
 
 
 def _attempts(incident: Incident) -> list[Attempt]:

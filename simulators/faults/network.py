@@ -28,7 +28,7 @@ def _port_at(site: Site, target: str) -> Port | None:
 def _needs_a_miner(site: Site, target: str, _: Values) -> Objection | None:
     """A fault of a port is somebody's only where a miner is behind it."""
     port = _port_at(site, target)
-    if port is not None and any(miner.port == port for miner in site.miners):
+    if port is not None and port in site.ports:
         return None
     return Objection("the target", "a port with a miner behind it", "none", "name another, or give the miner its port")
 
