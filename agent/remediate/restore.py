@@ -136,10 +136,15 @@ def _setpoint(view: SiteView, unit: CoolingUnit, verb: Verb, record: Setpoint, n
 
 
 def _is_calm(view: SiteView, unit: CoolingUnitId, now: float) -> bool:
-    """Whether a cooling unit has shown its loop well for a while, and shows it still."""
+    """Whether a cooling unit has shown its loop well for a while, and shows it still.
+
+    For one that has never told its supply the miners on it speak: few of them are warm.
+    """
     columns = view.cooling
     row = columns.rows[unit]
     fresh = now - columns.read_at[row] <= SETTLE_S[view.site.cooling_unit[unit].kind]
+    if np.isnan(columns.supply_c.value[row]):
+        return bool(fresh and _are_cool(view, members(view, unit), HOT_SHARE, now))
     return bool(fresh and now - columns.calm_since[row] >= CALM_S)
 
 
@@ -206,7 +211,7 @@ def _bears_it(memory: Memory, view: SiteView, miner: MinerId, now: float) -> boo
     if now - at < least_s or view.misses[row]:
         return False
     unit = int(view.cooling.unit_of[row])
-    if unit >= 0 and not now - view.cooling.calm_since[unit] >= CALM_S:
+    if unit >= 0 and not _is_calm(view, view.site.cooling_units[unit].id, now):
         return False
     return _is_warm(view, row)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from agent.ledger.fold import State
@@ -305,6 +306,19 @@ def test_where_nobody_tells_what_it_is_given_it_counts_as_cold(world: World) -> 
     assert in_full(world) == ()
     world.hash(chip_c=10.0 + 0.5 * (CHIP_C - SPARE_K - 10.0) - 0.1)
     assert in_full(world) == (M1,)
+
+
+def test_a_unit_that_never_told_its_supply_is_known_by_its_miners(world: World) -> None:
+    derated(world, M1)
+    world.view.cooling.supply_c.value[:] = np.nan
+    world.view.cooling.calm_since[:] = np.nan
+    assert in_full(world) == (M1,)
+    world.view.chip_max_c.value[1:3] = CHIP_C - 2.0
+    assert in_full(world) == ()
+    world.view.chip_max_c.value[1:3] = COOL_C
+    assert in_full(world) == (M1,)
+    world.view.cooling.read_at[:] = NOW - 3600.0
+    assert in_full(world) == (), "nobody knows any more what that unit does"
 
 
 def of_rejects(world: World) -> None:
