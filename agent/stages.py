@@ -142,7 +142,7 @@ class Stages:
                 continue  # what its neighbours show is not known yet
             if incident.phase is Phase.ESCALATED and incident.run is not None and incident.id not in triaged.recovered:
                 continue  # a person has it, and its symptom stands
-            if waits(self._view, self._memory, incident):
+            if waits(self._view, self._memory, incident, now):
                 events.extend(self._excused(incident, tick, recovered=incident.id in triaged.recovered))
                 continue
             recovered = self._has_recovered(incident, triaged)

@@ -11,6 +11,7 @@ from agent.model.incident import Incident, Phase, Reason
 from agent.model.memory import Memory
 from agent.model.safety import is_heat
 from agent.model.site_view import SiteView
+from agent.model.topology import FAMILY_TRAITS, Miner
 from agent.model.windows import EndReason, Windows
 
 
@@ -20,8 +21,8 @@ def ended_by(windows: Windows, now: float) -> list[AnyEvent]:
     return [WindowEnded(window=window, reason=EndReason.EXPIRED) for window in due]
 
 
-def waits(view: SiteView, memory: Memory, incident: Incident) -> bool:
-    """Whether all that an incident is about are in a window, or only coming back from one, or sleep for another's sake.
+def waits(view: SiteView, memory: Memory, incident: Incident, now: float) -> bool:
+    """Whether all that an incident is about are in a window, or sleep for another's sake, or only come back from that.
 
     Heat waits for no window, and nothing waits that is owed a switch-on, is a window's own question or no miner's.
     """
@@ -32,7 +33,20 @@ def waits(view: SiteView, memory: Memory, incident: Incident) -> bool:
     if is_heat(incident) or incident.cause is Reason.CURTAILED:
         return False
     rows = [view.site.rows[miner] for miner in incident.members if miner in view.site.rows]
+    if rows and all(_was_woken_for_another(memory, view.site.miners[row], incident, now) for row in rows):
+        return True
     return bool(rows) and bool(view.excused[rows].all())
+
+
+def _was_woken_for_another(memory: Memory, miner: Miner, incident: Incident, now: float) -> bool:
+    """Whether a miner has just been told to wake for the sake of another incident, and has its time to start.
+
+    Meanwhile it shows nothing that would be a symptom: a supply that is dead is not mended by that.
+    """
+    done = memory.settled.get(miner.id)
+    if done is None or done.action.verb is not Verb.WAKE or now - done.at >= FAMILY_TRAITS[miner.family].boot_grace_s:
+        return False
+    return all(attempt.verb is not Verb.WAKE for attempt in incident.attempts)
 
 
 def _sleeps_for_another(memory: Memory, miner: MinerId, incident: Incident) -> bool:
