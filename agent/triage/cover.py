@@ -195,10 +195,11 @@ class Cover:
         Args:
             symptom: what they show.
             active: which miners show it.
-            among: those of whom that could be told; most are more than half of them, and BRAKE_AT at the least.
+            among: those of whom that could be told; most are more than half of them, and two at the least: one alone is
+                chance, and where few are left to tell, so few are evidence.
         """
         shown = self._domains.count(active)
-        full = (shown >= BRAKE_AT) & (2 * shown > self._domains.count(among))
+        full = (shown >= 2) & (2 * shown > self._domains.count(among))
         return self._domains.under(full & self._allowed[symptom])
 
     def _rivals(
